@@ -1,0 +1,76 @@
+# Spikeloom: everything is installed, checked and run from here. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Elsewhere than here the plain torch wheel brings gigabytes of CUDA: TORCH_INDEX=https://download.pytorch.org/whl/cpu avoids it.
+TORCH_INDEX ?=
+PACKAGES := neuro eventio spikeloom
+JOBS ?= 2
+
+.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers lava docs clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
+
+$(VENV)/core.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Spikeloom needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}: run make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/setup.stamp: $(VENV)/core.stamp
+	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt nirtorch setuptools wheel
+	$(PIP) install --quiet -c constraints.txt --no-deps norse
+	$(PIP) install --quiet -c constraints.txt -e '.[dev,docs]'
+	touch $@
+
+setup: $(VENV)/setup.stamp  ## install all that tests, benchmarks and training need into .venv
+
+demo: $(VENV)/core.stamp  ## recognise the held-out digits with the shipped model, write an HTML report (no torch needed)
+	$(BIN)/spikeloom demo
+
+check: $(VENV)/setup.stamp  ## lint, format, types, docstrings, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/numpydoc lint $$(git ls-files $(addsuffix /*.py,$(PACKAGES)))
+
+test: check  ## the whole check, the docs' examples and the tests: what CI runs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) -m 'not slow' --doctest-modules --doctest-glob='*.md' $(PACKAGES) README.md docs tests
+
+test-all: check  ## the same with the slow tests, and the documentation built with warnings as errors
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --doctest-modules --doctest-glob='*.md' $(PACKAGES) README.md docs tests
+	$(MAKE) docs
+
+format: $(VENV)/setup.stamp  ## format the sources
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (tables: benchmarks/README.md)
+	$(BIN)/python benchmarks/recognition.py
+
+benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
+	$(BIN)/python benchmarks/train_models.py
+
+shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
+	$(BIN)/spikeloom train digits --seed 0 --threads 2 --out spikeloom/models/digits.h5
+
+peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison, in an environment of their own
+.venv-peers/stamp: constraints.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery
+	touch $@
+
+lava: $(VENV)/setup.stamp  ## Lava, for exporting to Loihi (its metadata asks for an old Python; the pinned version runs)
+	$(PIP) install --quiet -c constraints.txt networkx asteval
+	$(PIP) install --quiet -c constraints.txt --no-deps --ignore-requires-python lava-nc
+
+docs: $(VENV)/setup.stamp  ## build the documentation into docs/_build
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+
+clean:  ## remove environments, caches and build output
+	rm -rf .venv .venv-peers build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
