@@ -1,0 +1,54 @@
+"""All node types in one place."""
+
+from __future__ import annotations
+
+from neuro.graph.attention import TemporalAttention
+from neuro.graph.neurons import IF, LI, LIF, CubaLIF
+from neuro.graph.node import Node
+from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
+from neuro.graph.structure import Add, Concat, Delay, Flatten, Input
+from neuro.graph.synapses import Conv2d, Linear
+
+__all__ = [
+    "Node",
+    "Input",
+    "Linear",
+    "Conv2d",
+    "SumPool2d",
+    "AvgPool2d",
+    "MaxPool2d",
+    "Flatten",
+    "Add",
+    "Concat",
+    "Delay",
+    "IF",
+    "LIF",
+    "CubaLIF",
+    "LI",
+    "TemporalAttention",
+    "NODE_TYPES",
+    "SPIKING",
+    "NEURONS",
+    "SYNAPSES",
+    "POOLS",
+]
+
+SYNAPSES = (Linear, Conv2d)
+POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
+SPIKING = (IF, LIF, CubaLIF)
+NEURONS = (IF, LIF, CubaLIF, LI)
+
+NODE_TYPES: dict[str, type[Node]] = {
+    node_type.__name__: node_type
+    for node_type in (
+        Input,
+        *SYNAPSES,
+        *POOLS,
+        Flatten,
+        Add,
+        Concat,
+        Delay,
+        *NEURONS,
+        TemporalAttention,
+    )
+}

@@ -1,0 +1,193 @@
+"""Shape inference: what comes out of a node, given what goes in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from neuro.errors import GraphError
+from neuro.graph.nodes import NEURONS, POOLS, Add, Concat, Conv2d, Flatten, Input, Linear, Node
+
+__all__ = ["Shape", "output_shape", "infer_shapes"]
+
+Shape = tuple[int, ...]
+
+
+def label(name: str, node: Node) -> str:
+    """Return how a node is called in messages: ``LIF 'hidden'``."""
+    return f"{type(node).__name__} {name!r}"
+
+
+def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
+    """Return the shape of a node's output.
+
+    Parameters
+    ----------
+    name : str
+        The node's name, for messages.
+    node : Node
+        The node.
+    inputs : sequence of tuple of int
+        Shapes of its inputs, in edge order; empty for an Input.
+
+    Returns
+    -------
+    tuple of int
+        The shape of its output.
+
+    Raises
+    ------
+    GraphError
+        If the node cannot take these inputs.
+
+    Examples
+    --------
+    >>> output_shape("conv", Conv2d(np.ones((8, 2, 3, 3)), padding=1), [(2, 34, 34)])
+    (8, 34, 34)
+    """
+    owner = label(name, node)
+    if isinstance(node, Input):
+        return node.shape
+    first = inputs[0]
+    if isinstance(node, Linear):
+        return _linear(owner, node, first)
+    if isinstance(node, Conv2d):
+        return _conv2d(owner, node, first)
+    if isinstance(node, POOLS):
+        channels, rows, columns = _image(owner, first)
+        size = _windows(
+            owner,
+            (rows, columns),
+            kernel=node.kernel_size,
+            stride=node.strides,
+            padding=node.padding,
+            dilation=(1, 1),
+        )
+        return (channels, *size)
+    if isinstance(node, Flatten):
+        return (math.prod(first),)
+    if isinstance(node, Add):
+        return _add(owner, inputs)
+    if isinstance(node, Concat):
+        return _concat(owner, inputs)
+    if isinstance(node, NEURONS):
+        _check_parameters(owner, node, first)
+    return first
+
+
+def infer_shapes(
+    nodes: Mapping[str, Node], order: Sequence[str], predecessors: Mapping[str, Sequence[str]]
+) -> dict[str, Shape]:
+    """Return the output shape of every node, in the order given.
+
+    In a cycle an Add takes the shape of the inputs that are already known; afterwards all are checked.
+    """
+    shapes: dict[str, Shape] = {}
+    waiting = list(order)
+    while waiting:
+        ready = [name for name in waiting if all(p in shapes for p in predecessors[name])]
+        if ready:
+            name = ready[0]
+            shapes[name] = output_shape(name, nodes[name], [shapes[p] for p in predecessors[name]])
+        else:
+            name = _enter_cycle(nodes, waiting, predecessors, shapes)
+        waiting.remove(name)
+    for name in order:
+        if output_shape(name, nodes[name], [shapes[p] for p in predecessors[name]]) != shapes[name]:
+            raise GraphError(f"{label(name, nodes[name])}: the shapes around its cycle do not fit together")
+    return {name: shapes[name] for name in order}
+
+
+def _enter_cycle(
+    nodes: Mapping[str, Node],
+    waiting: Sequence[str],
+    predecessors: Mapping[str, Sequence[str]],
+    shapes: dict[str, Shape],
+) -> str:
+    for name in waiting:
+        known = [shapes[p] for p in predecessors[name] if p in shapes]
+        if known and isinstance(nodes[name], Add):
+            shapes[name] = known[0]
+            return name
+    raise GraphError(
+        f"{label(waiting[0], nodes[waiting[0]])}: its shape cannot be inferred; enter the cycle by an Add"
+    )
+
+
+def _image(owner: str, shape: Shape) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise GraphError(f"{owner}: needs an input of shape (channels, rows, columns), got {shape}")
+    return shape[0], shape[1], shape[2]
+
+
+def _linear(owner: str, node: Linear, shape: Shape) -> Shape:
+    n_out, n_in = node.weight.shape
+    if len(shape) != 1:
+        raise GraphError(f"{owner}: needs an input with one axis, got {shape}; put a Flatten before it")
+    if shape != (n_in,):
+        raise GraphError(f"{owner}: weight {node.weight.shape} needs {n_in} inputs, got {shape[0]}")
+    return (n_out,)
+
+
+def _conv2d(owner: str, node: Conv2d, shape: Shape) -> Shape:
+    channels, rows, columns = _image(owner, shape)
+    if channels != node.in_channels:
+        raise GraphError(
+            f"{owner}: weight {node.weight.shape} with groups = {node.groups} needs {node.in_channels} "
+            f"input channels, got {channels}"
+        )
+    size = _windows(
+        owner,
+        (rows, columns),
+        kernel=node.kernel_size,
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+    )
+    return (node.out_channels, *size)
+
+
+def _windows(
+    owner: str,
+    size: tuple[int, int],
+    *,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int]:
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    if padded[0] < spans[0] or padded[1] < spans[1]:
+        raise GraphError(
+            f"{owner}: the kernel spans {spans[0]} x {spans[1]}, more than the padded input "
+            f"{padded[0]} x {padded[1]}"
+        )
+    rows, columns = ((p - s) // t + 1 for p, s, t in zip(padded, spans, stride, strict=True))
+    return rows, columns
+
+
+def _add(owner: str, inputs: Sequence[Shape]) -> Shape:
+    for shape in inputs[1:]:
+        if shape != inputs[0]:
+            raise GraphError(f"{owner}: inputs must have one shape, got {', '.join(map(str, inputs))}")
+    return inputs[0]
+
+
+def _concat(owner: str, inputs: Sequence[Shape]) -> Shape:
+    for shape in inputs[1:]:
+        if len(shape) != len(inputs[0]) or shape[1:] != inputs[0][1:]:
+            raise GraphError(
+                f"{owner}: inputs must agree but for the channels, got {', '.join(map(str, inputs))}"
+            )
+    return (sum(shape[0] for shape in inputs), *inputs[0][1:])
+
+
+def _check_parameters(owner: str, node: Node, shape: Shape) -> None:
+    allowed = [shape] if len(shape) == 1 else [(shape[0], 1, 1), shape]
+    for field, value in vars(node).items():
+        if isinstance(value, np.ndarray) and value.shape not in allowed:
+            texts = " or ".join(map(str, allowed))
+            raise GraphError(f"{owner}: {field} must be a number or have shape {texts}, got {value.shape}")

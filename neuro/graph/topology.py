@@ -1,0 +1,139 @@
+"""Checks of edges and timing, and the order in which nodes run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from neuro.errors import GraphError
+from neuro.graph.execution import Clocked, Execution
+from neuro.graph.nodes import IF, NEURONS, Add, Concat, Delay, Input, Node, TemporalAttention
+from neuro.graph.shapes import label
+
+__all__ = ["check_edges", "check_timing", "check_attention", "topological_order"]
+
+Edges = tuple[tuple[str, str], ...]
+
+
+def check_edges(nodes: Mapping[str, Node], edges: Iterable[tuple[str, str]]) -> Edges:
+    """Return the edges as pairs of known names, each once, with the right number of inputs per node."""
+    pairs: list[tuple[str, str]] = []
+    for edge in edges:
+        if not isinstance(edge, (tuple, list)) or len(edge) != 2:
+            raise GraphError(f"Graph: an edge is a pair (from, to) of node names, got {edge!r}")
+        source, target = edge
+        for name in (source, target):
+            if name not in nodes:
+                raise GraphError(
+                    f"Graph: edge {(source, target)} names {name!r}, which is not among the nodes"
+                )
+        pairs.append((source, target))
+    if len(set(pairs)) != len(pairs):
+        twice = next(pair for pair in pairs if pairs.count(pair) > 1)
+        raise GraphError(f"Graph: edge {twice} is listed twice; scale the weights to count an input twice")
+    for name, node in nodes.items():
+        _check_n_inputs(label(name, node), node, sum(target == name for _, target in pairs))
+    return tuple(pairs)
+
+
+def _check_n_inputs(owner: str, node: Node, n_inputs: int) -> None:
+    if isinstance(node, Input):
+        if n_inputs:
+            raise GraphError(f"{owner}: takes no edge, got {n_inputs}")
+    elif isinstance(node, (Add, Concat)):
+        if n_inputs < 2:
+            raise GraphError(f"{owner}: needs two or more inputs, got {n_inputs}")
+    elif n_inputs != 1:
+        hint = "; join the inputs with an Add or Concat" if n_inputs else ""
+        raise GraphError(f"{owner}: needs exactly one input, got {n_inputs}{hint}")
+
+
+def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
+    """Check delays and time constants against the length of a step."""
+    if not isinstance(execution, Clocked):
+        return
+    for name, node in nodes.items():
+        if isinstance(node, Delay):
+            try:
+                execution.steps(node.delay_s)
+            except GraphError as err:
+                raise GraphError(f"{label(name, node)}: delay_s {err}") from err
+        elif isinstance(node, NEURONS) and not isinstance(node, IF) and node.update == "euler":
+            for field in ("tau_mem_s", "tau_syn_s"):
+                smallest = float(np.min(getattr(node, field, np.inf)))
+                if execution.dt_s >= 2 * smallest:
+                    raise GraphError(
+                        f"{label(name, node)}: {field} = {smallest} s with update='euler' diverges at "
+                        f"dt_s = {execution.dt_s} s; use dt_s < 2 * {field} or update='exponential'"
+                    )
+
+
+def check_attention(
+    nodes: Mapping[str, Node], before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
+) -> None:
+    """Check that attention stands at most once, directly behind the Input, as its only successor."""
+    names = [name for name, node in nodes.items() if isinstance(node, TemporalAttention)]
+    if not names:
+        return
+    owner = label(names[0], nodes[names[0]])
+    if len(names) > 1:
+        raise GraphError(f"{owner}: a graph may have one TemporalAttention, got {', '.join(names)}")
+    source = before[names[0]][0]
+    if not isinstance(nodes[source], Input):
+        raise GraphError(
+            f"{owner}: must stand directly behind the Input, its input is {label(source, nodes[source])}"
+        )
+    if len(after[source]) > 1:
+        others = ", ".join(name for name in after[source] if name != names[0])
+        raise GraphError(f"{owner}: must be the only node behind the Input, which also feeds {others}")
+
+
+def topological_order(nodes: Mapping[str, Node], edges: Edges, execution: Execution) -> tuple[str, ...]:
+    """Return the order in which nodes run; it depends on the edges, not on how the nodes were listed.
+
+    In a cycle a Delay of at least one step runs first: what it hands on arrived in an earlier step.
+    """
+    listed = dict.fromkeys([*(name for edge in edges for name in edge), *sorted(nodes)])
+    waiting = [name for name in listed if name in nodes]
+    open_edges = list(edges)
+    order: list[str] = []
+    while waiting:
+        blocked = {target for _, target in open_edges}
+        ready = [name for name in waiting if name not in blocked]
+        name = ready[0] if ready else _delay_in_cycle(nodes, waiting, open_edges, execution)
+        waiting.remove(name)
+        open_edges = [edge for edge in open_edges if edge[0] != name and edge[1] != name]
+        order.append(name)
+    return tuple(order)
+
+
+def _delay_in_cycle(
+    nodes: Mapping[str, Node], waiting: Sequence[str], edges: Sequence[tuple[str, str]], execution: Execution
+) -> str:
+    for name in waiting:
+        node = nodes[name]
+        if isinstance(node, Delay) and name in _reachable(name, edges) and _holds(node, execution):
+            return name
+    in_cycle = [name for name in waiting if name in _reachable(name, edges)]
+    raise GraphError(
+        f"{label(in_cycle[0], nodes[in_cycle[0]])}: is in a cycle without a Delay of at least one step "
+        f"({', '.join(in_cycle)}); put a Delay into the cycle"
+    )
+
+
+def _holds(node: Delay, execution: Execution) -> bool:
+    if isinstance(execution, Clocked):
+        return execution.steps(node.delay_s) > 0
+    return node.delay_s > 0
+
+
+def _reachable(start: str, edges: Sequence[tuple[str, str]]) -> set[str]:
+    found: set[str] = set()
+    frontier = [start]
+    while frontier:
+        name = frontier.pop()
+        new = {target for source, target in edges if source == name} - found
+        found |= new
+        frontier.extend(new)
+    return found
