@@ -1,0 +1,36 @@
+"""Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
+
+from eventio.errors import (
+    ArgumentError,
+    DamagedRecordingWarning,
+    EventioError,
+    FileAccessError,
+    FormatError,
+    MissingFileError,
+    OutOfSensorError,
+)
+from eventio.reading import Reader, open, read
+from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
+from eventio.transforms import BinnedEvents, bin_events, to_frames
+from eventio.writing import write
+
+__all__ = [
+    "read",
+    "open",
+    "write",
+    "Recording",
+    "Reader",
+    "Metadata",
+    "EVENT_DTYPE",
+    "make_events",
+    "bin_events",
+    "BinnedEvents",
+    "to_frames",
+    "EventioError",
+    "MissingFileError",
+    "FileAccessError",
+    "FormatError",
+    "OutOfSensorError",
+    "ArgumentError",
+    "DamagedRecordingWarning",
+]

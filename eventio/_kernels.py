@@ -1,0 +1,22 @@
+"""Kernels over event arrays of any origin."""
+
+from typing import Any
+
+import numba
+
+
+@numba.njit(cache=True)
+def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:
+    """Return the number of backward steps, the first one's index (-1: none), and the largest x and y."""
+    n_backward, first, max_x, max_y = 0, -1, 0, 0
+    for i in range(events.shape[0]):
+        event = events[i]
+        t, x, y = event.t, event.x, event.y
+        if t < previous_t:
+            if n_backward == 0:
+                first = i
+            n_backward += 1
+        previous_t = t
+        max_x = max(max_x, x)
+        max_y = max(max_y, y)
+    return n_backward, first, max_x, max_y

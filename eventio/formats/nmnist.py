@@ -1,0 +1,130 @@
+"""
+The headerless 40-bit format of N-MNIST and N-Caltech101.
+
+Each event is five bytes: x, y, then one bit of polarity (1 is ON) and 23 bits of time in microseconds,
+highest byte first. A word with y = 240 is no event; it adds 8192 us to every later time.
+
+Source: Orchard, Jayawant, Cohen, Thakor, "Converting static image datasets to spiking neuromorphic datasets
+using saccades", Front. Neurosci. 9:437, 2015, and the file description published with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from eventio.errors import FormatError
+from eventio.formats import _nmnist_kernels as kernels
+from eventio.formats.source import BLOCK_EVENTS, Findings
+from eventio.recording import EVENT_DTYPE, EventArray, Recording
+
+NAME = "nmnist"
+TITLE = "headerless 40-bit events (N-MNIST .bin)"
+SUFFIXES = (".bin", ".bs2")
+WORD_BYTES = 5
+MAX_TIME_US = (1 << 23) - 1
+USUAL_SIZES: tuple[tuple[int, int], ...] = ((34, 34), (240, 180), (304, 240))
+
+
+class NmnistSource:
+    """
+    Reader of one headerless 40-bit file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.width: int | None = None
+        self.height: int | None = None
+        self.usual_sizes = USUAL_SIZES
+        self.findings = Findings()
+
+    def blocks(self) -> Iterator[EventArray]:
+        """
+        Yield the events in file order.
+
+        Yields
+        ------
+        ndarray
+            dtype EVENT_DTYPE, shape (n_events,).
+        """
+        self.findings = Findings()
+        offset_us, position = 0, 0
+        with self.path.open("rb") as file:
+            while data := file.read(WORD_BYTES * BLOCK_EVENTS):
+                n_words, n_left = divmod(len(data), WORD_BYTES)
+                words = np.frombuffer(data, np.uint8, n_words * WORD_BYTES).reshape(n_words, WORD_BYTES)
+                events = np.empty(n_words, EVENT_DTYPE)
+                n_events, offset_us = kernels.decode(words, offset_us, events)
+                self.findings.add_skipped("time overflow words", n_words - n_events)
+                position += len(data)
+                if n_left:
+                    self.findings.truncation = (
+                        f"the file ends within an event, with {n_left} of its {WORD_BYTES} bytes, "
+                        f"at byte {position - n_left}"
+                    )
+                if n_events:
+                    yield events[:n_events]
+
+
+def matches(head: bytes) -> bool:
+    """
+    Say whether a file starts like this format: never certain, since it has no header.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the file.
+
+    Returns
+    -------
+    bool
+        Always False; the file's suffix decides.
+    """
+    del head
+    return False
+
+
+def encode(recording: Recording) -> Iterator[bytes]:
+    """
+    Turn a recording into the bytes of a file.
+
+    Parameters
+    ----------
+    recording : Recording
+        Times within 0..8388607 us, x within 0..255, y within 0..255 but not 240.
+
+    Yields
+    ------
+    bytes
+        The file, piece by piece.
+
+    Raises
+    ------
+    FormatError
+        An event does not fit into 40 bits.
+    """
+    events = recording.events
+    rules = (
+        ("t", (events["t"] < 0) | (events["t"] > MAX_TIME_US), f"0..{MAX_TIME_US} us"),
+        ("x", events["x"] > 255, "0..255"),
+        ("y", (events["y"] > 255) | (events["y"] == kernels.TIME_OVERFLOW_ROW), "0..255 without 240"),
+    )
+    for name, is_bad, rule in rules:
+        if is_bad.any():
+            first = int(np.flatnonzero(is_bad)[0])
+            raise FormatError(
+                f"event {first}: {name} = {events[name][first]} does not fit the 40-bit format ({rule}); "
+                "shift or crop the events, or write a .raw file"
+            )
+    for start in range(0, len(events), BLOCK_EVENTS):
+        block = events[start : start + BLOCK_EVENTS]
+        words = np.empty((len(block), WORD_BYTES), np.uint8)
+        kernels.encode(block, words)
+        yield words.tobytes()

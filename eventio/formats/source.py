@@ -1,0 +1,62 @@
+"""What every format's reader looks like to the rest of eventio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from eventio.recording import EventArray
+
+BLOCK_EVENTS = 1 << 17
+"""About how many events a source hands over at once."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a reader noticed besides events; complete once its blocks are exhausted."""
+
+    truncation: str | None = None
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def add_skipped(self, kind: str, n: int) -> None:
+        """
+        Count words that are no pixel events.
+
+        Parameters
+        ----------
+        kind : str
+            What they are.
+        n : int
+            How many more there are.
+        """
+        if n:
+            self.skipped[kind] = self.skipped.get(kind, 0) + n
+
+
+class Source(Protocol):
+    """
+    One open recording: the sensor's size if the file says it, and the events block by block.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    width, height : int or None
+        The sensor's size when the file says it.
+    usual_sizes : tuple of (int, int)
+        Sizes to choose from when it does not, smallest first.
+    findings : Findings
+        What was noticed besides events.
+    """
+
+    path: Path
+    width: int | None
+    height: int | None
+    usual_sizes: tuple[tuple[int, int], ...]
+    findings: Findings
+
+    def blocks(self) -> Iterator[EventArray]:
+        """Yield the events in file order, in arrays of bounded size; starts anew at each call."""
+        ...

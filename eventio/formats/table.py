@@ -1,0 +1,200 @@
+"""The table of formats, and which of them a file is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eventio.errors import ArgumentError, FormatError
+from eventio.formats import nmnist
+from eventio.formats.source import Source
+from eventio.recording import Recording
+
+HEAD_BYTES = 4096
+
+FOREIGN_STARTS = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"PK\x03\x04", "a ZIP archive (or .npz)"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard data"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x7fELF", "a program"),
+    (b"%PDF", "a PDF document"),
+    (b"#ROSBAG", "a ROS bag"),
+    (b"SQLite format 3", "a SQLite database (or ROS2 bag)"),
+    (b"\x89MCAP", "an MCAP file"),
+    (b"Event Stream", "an Event Stream (.es) file"),
+    (b"#!AER-DAT1", "an AEDAT 1 file"),
+    (b"#!AER-DAT2", "an AEDAT 2 file"),
+    (b"#!AER-DAT3", "an AEDAT 3 file"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """
+    One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        What `format=` takes and `Metadata.format` says.
+    title : str
+        For people.
+    suffixes : tuple of str
+        Usual endings of file names, in lower case.
+    matches : callable
+        Takes the first bytes of a file and says whether the file is of this format.
+    open_source : callable
+        Takes a path, gives a Source.
+    encode : callable or None
+        Takes a Recording, yields the bytes of a file; None where the format is only read.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    matches: Callable[[bytes], bool]
+    open_source: Callable[[Path], Source]
+    encode: Callable[[Recording], Iterator[bytes]] | None
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(nmnist.NAME, nmnist.TITLE, nmnist.SUFFIXES, nmnist.matches, nmnist.NmnistSource, nmnist.encode),
+)
+
+
+def find_by_name(name: str) -> Format:
+    """
+    Look a format up by its name.
+
+    Parameters
+    ----------
+    name : str
+        Such as "nmnist".
+
+    Returns
+    -------
+    Format
+        Its row.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such format.
+    """
+    for row in FORMATS:
+        if row.name == name:
+            return row
+    raise ArgumentError(f"there is no format {name!r}; known are {', '.join(row.name for row in FORMATS)}")
+
+
+def find_by_content(path: Path, head: bytes) -> Format:
+    """
+    Find out the format of a file: by its first bytes, and by its suffix only where a format has no header.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    head : bytes
+        Its first HEAD_BYTES bytes, or all of it.
+
+    Returns
+    -------
+    Format
+        The row of the format.
+
+    Raises
+    ------
+    FormatError
+        The file is foreign.
+    """
+    for row in FORMATS:
+        if row.matches(head):
+            return row
+    for start, what in FOREIGN_STARTS:
+        if head.startswith(start):
+            raise FormatError(f"{path}: this is {what}, which eventio does not read; {list_formats()}")
+    if len(head) >= 8 and is_text(head):
+        raise FormatError(f"{path}: this is a text file without a known header; {list_formats()}")
+    for row in FORMATS:
+        if path.suffix.lower() in row.suffixes and row is find_headerless():
+            return row
+    raise FormatError(
+        f"{path}: not a known recording (it starts with bytes {head[:8].hex(' ')}); {list_formats()}; "
+        "a headerless 40-bit file with another suffix needs format='nmnist'"
+    )
+
+
+def find_headerless() -> Format:
+    """
+    Give the format that only its suffix betrays.
+
+    Returns
+    -------
+    Format
+        The row of the headerless 40-bit format.
+    """
+    return find_by_name(nmnist.NAME)
+
+
+def find_for_writing(path: Path) -> Format:
+    """
+    Find the format to write by the suffix of the file name.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be.
+
+    Returns
+    -------
+    Format
+        The first row with this suffix that can be written.
+
+    Raises
+    ------
+    ArgumentError
+        No such format.
+    """
+    for row in FORMATS:
+        if row.encode is not None and path.suffix.lower() in row.suffixes:
+            return row
+    known = ", ".join(f"{row.suffixes[0]} ({row.name})" for row in FORMATS if row.encode is not None)
+    raise ArgumentError(
+        f"{path}: the suffix {path.suffix!r} names no format that can be written; use {known}"
+    )
+
+
+def list_formats() -> str:
+    """
+    Say which formats are read.
+
+    Returns
+    -------
+    str
+        Half a sentence.
+    """
+    return "known are " + ", ".join(row.title for row in FORMATS)
+
+
+def is_text(head: bytes) -> bool:
+    """
+    Say whether bytes are plain text.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of a file.
+
+    Returns
+    -------
+    bool
+        All bytes are printable ASCII or white space.
+    """
+    return all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)

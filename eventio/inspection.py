@@ -1,0 +1,228 @@
+"""Looking at the events of a file as they pass: their number, extent and order, and what it means."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from eventio import _kernels
+from eventio.errors import (
+    ArgumentError,
+    DamagedRecordingWarning,
+    FileAccessError,
+    FormatError,
+    OutOfSensorError,
+)
+from eventio.formats.source import Source
+from eventio.recording import EventArray, Metadata, check_size
+
+
+@dataclass(slots=True)
+class Inspection:
+    """Number, extent and order of the events seen so far."""
+
+    n_events: int = 0
+    n_backward_steps: int = 0
+    first_backward: int = -1
+    last_t: int = 0
+    max_x: int = 0
+    max_y: int = 0
+
+    def add(self, events: EventArray) -> None:
+        """
+        Look at the next events.
+
+        Parameters
+        ----------
+        events : ndarray
+            dtype EVENT_DTYPE, shape (n_events,).
+        """
+        if not len(events):
+            return
+        previous = self.last_t if self.n_events else int(events["t"][0])
+        n_backward, first, max_x, max_y = _kernels.inspect(events, previous)
+        if n_backward and self.first_backward < 0:
+            self.first_backward = self.n_events + int(first)
+        self.n_backward_steps += int(n_backward)
+        self.max_x = max(self.max_x, int(max_x))
+        self.max_y = max(self.max_y, int(max_y))
+        self.last_t = int(events["t"][-1])
+        self.n_events += len(events)
+
+
+def guarded_blocks(source: Source) -> Iterator[EventArray]:
+    """
+    Yield the blocks of a source, failures of the disk as errors that name the file.
+
+    Parameters
+    ----------
+    source : Source
+        The file's own reader.
+
+    Yields
+    ------
+    ndarray
+        dtype EVENT_DTYPE, shape (n_events,).
+
+    Raises
+    ------
+    FileAccessError
+        The file cannot be read.
+    """
+    try:
+        yield from source.blocks()
+    except OSError as error:
+        raise FileAccessError(f"{source.path}: cannot be read ({error.strerror or error})") from error
+
+
+def known_size(source: Source, width: int | None, height: int | None) -> tuple[int, int] | None:
+    """
+    Give the sensor's size where the caller or the file says it.
+
+    Parameters
+    ----------
+    source : Source
+        The file's own reader.
+    width, height : int or None
+        The caller's word, which counts more; both or none.
+
+    Returns
+    -------
+    tuple of (int, int) or None
+        Width and height.
+
+    Raises
+    ------
+    ArgumentError
+        One of the two is missing, or is no size.
+    """
+    if (width is None) != (height is None):
+        raise ArgumentError(f"give both width and height or none, got width={width}, height={height}")
+    if width is not None and height is not None:
+        check_size(width, height)
+        return width, height
+    if source.width is not None and source.height is not None:
+        return source.width, source.height
+    return None
+
+
+def choose_size(inspection: Inspection, source: Source) -> tuple[int, int]:
+    """
+    Choose the smallest usual sensor that holds all events of a file that does not say its size.
+
+    Parameters
+    ----------
+    inspection : Inspection
+        Of all events.
+    source : Source
+        The file's own reader.
+
+    Returns
+    -------
+    tuple of (int, int)
+        Width and height.
+
+    Raises
+    ------
+    OutOfSensorError
+        None of the usual sensors holds them.
+    """
+    for width, height in source.usual_sizes:
+        if inspection.max_x < width and inspection.max_y < height:
+            return width, height
+    sizes = ", ".join(f"{width}x{height}" for width, height in source.usual_sizes)
+    raise OutOfSensorError(
+        f"{source.path}: events reach x = {inspection.max_x}, y = {inspection.max_y}, and none of the "
+        f"usual sensors ({sizes}) holds them; give width and height if this is a recording at all"
+    )
+
+
+def make_metadata(
+    source: Source, format_name: str, inspection: Inspection, *, is_size_derived: bool
+) -> Metadata:
+    """
+    Sum up what was noticed while reading.
+
+    Parameters
+    ----------
+    source : Source
+        The file's own reader, exhausted.
+    format_name : str
+        Name of the format.
+    inspection : Inspection
+        Of all events.
+    is_size_derived : bool
+        Whether the sensor's size was chosen by `choose_size`.
+
+    Returns
+    -------
+    Metadata
+        With one warning for each kind of damage.
+    """
+    damage = []
+    findings = source.findings
+    if findings.truncation is not None:
+        damage.append(
+            f"{source.path}: truncated: {findings.truncation}; "
+            f"the {inspection.n_events} events before it were read"
+        )
+    if inspection.n_backward_steps:
+        damage.append(
+            f"{source.path}: time runs backwards at {inspection.n_backward_steps} of {inspection.n_events} "
+            f"events, first at event {inspection.first_backward} (counted from 0); the times stand as in the "
+            "file, sort the events if their order matters"
+        )
+    return Metadata(
+        format=format_name,
+        path=source.path,
+        is_size_derived=is_size_derived,
+        warnings=tuple(damage),
+        n_backward_steps=inspection.n_backward_steps,
+        is_truncated=findings.truncation is not None,
+        skipped=tuple(findings.skipped.items()),
+    )
+
+
+def finish(metadata: Metadata, inspection: Inspection) -> None:
+    """
+    Refuse a file without events and warn of a damaged one.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        What was noticed.
+    inspection : Inspection
+        Of all events.
+
+    Raises
+    ------
+    FormatError
+        No event was read.
+    """
+    if inspection.n_events == 0:
+        why = f" ({metadata.warnings[0].split(': ', 1)[1]})" if metadata.warnings else ""
+        raise FormatError(f"{metadata.path}: holds no event{why}; nothing can be done with it")
+    for text in metadata.warnings:
+        warnings.warn(text, DamagedRecordingWarning, stacklevel=3)
+
+
+def seal(events: EventArray) -> EventArray:
+    """
+    Make an array read-only.
+
+    Parameters
+    ----------
+    events : ndarray
+        An array of eventio's own.
+
+    Returns
+    -------
+    ndarray
+        The same array, or its only copy when it is no contiguous one.
+    """
+    events = np.ascontiguousarray(events)
+    events.flags.writeable = False
+    return events

@@ -1,0 +1,223 @@
+"""A recording in memory: one packed array of events, the sensor's size, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eventio.errors import ArgumentError, OutOfSensorError
+
+EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")])
+"""One event: `t` in microseconds, `x` to the right and `y` down from the top-left pixel, `p` True for ON."""
+
+EventArray = npt.NDArray[np.void]
+MAX_SENSOR_SIDE = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """
+    Where a recording came from and what was noticed while reading it.
+
+    Attributes
+    ----------
+    format : str
+        Name of the file format (`eventio.formats.table.FORMATS`), or "memory".
+    path : Path or None
+        The file, or None.
+    is_size_derived : bool
+        The file does not say the sensor's size; it is the smallest usual one that holds all events.
+    warnings : tuple of str
+        One sentence for each kind of damage found.
+    n_backward_steps : int
+        How often an event is earlier than the one before it.
+    is_truncated : bool
+        The file ends within a word, a packet or its header.
+    skipped : tuple of (str, int)
+        Words of the file that are no pixel events, by kind, and how many there are.
+    """
+
+    format: str = "memory"
+    path: Path | None = None
+    is_size_derived: bool = False
+    warnings: tuple[str, ...] = ()
+    n_backward_steps: int = 0
+    is_truncated: bool = False
+    skipped: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def n_skipped(self) -> int:
+        """How many words of the file are no pixel events (triggers, padding, ...)."""
+        return sum(n for _, n in self.skipped)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recording:
+    """
+    Events of one sensor, in file order.
+
+    Parameters
+    ----------
+    events : ndarray
+        dtype EVENT_DTYPE, shape (n_events,). A writeable array is copied; the recording's own is read-only.
+    width, height : int
+        Size of the sensor in pixels; every event lies inside it.
+    metadata : Metadata
+        Where the events came from.
+
+    Raises
+    ------
+    ArgumentError
+        The array is no one-dimensional array of EVENT_DTYPE, or the size is not in 1..65536.
+    OutOfSensorError
+        An event lies outside the sensor.
+
+    Examples
+    --------
+    >>> events = make_events(t=[10, 25], x=[0, 3], y=[2, 2], p=[True, False])
+    >>> recording = Recording(events, width=4, height=3)
+    >>> len(recording), recording.t.tolist(), recording.p.tolist()
+    (2, [10, 25], [True, False])
+    """
+
+    events: EventArray
+    width: int
+    height: int
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def __post_init__(self) -> None:
+        events = self.events
+        if not isinstance(events, np.ndarray) or events.dtype != EVENT_DTYPE or events.ndim != 1:
+            found = (
+                f"{events.dtype}, shape {events.shape}" if isinstance(events, np.ndarray) else type(events)
+            )
+            raise ArgumentError(
+                f"events must be a one-dimensional array of eventio.EVENT_DTYPE, got {found}; see make_events"
+            )
+        check_size(self.width, self.height)
+        check_inside(events, width=self.width, height=self.height, source="events")
+        if events.flags.writeable or not events.flags.c_contiguous:
+            events = events.copy()
+            events.flags.writeable = False
+            object.__setattr__(self, "events", events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @property
+    def t(self) -> npt.NDArray[np.int64]:
+        """Times in microseconds: int64, shape (n_events,), a view."""
+        return self.events["t"]
+
+    @property
+    def x(self) -> npt.NDArray[np.uint16]:
+        """Columns from the left: uint16, shape (n_events,), a view."""
+        return self.events["x"]
+
+    @property
+    def y(self) -> npt.NDArray[np.uint16]:
+        """Rows from the top: uint16, shape (n_events,), a view."""
+        return self.events["y"]
+
+    @property
+    def p(self) -> npt.NDArray[np.bool_]:
+        """Polarities, True is ON: bool, shape (n_events,), a view."""
+        return self.events["p"]
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the file was cut short or its time runs backwards."""
+        return self.metadata.is_truncated or self.metadata.n_backward_steps > 0
+
+
+def make_events(*, t: Any, x: Any, y: Any, p: Any) -> EventArray:
+    """
+    Make one event array of four columns.
+
+    Parameters
+    ----------
+    t, x, y, p : array_like
+        Times in microseconds, columns, rows and polarities, each of shape (n_events,).
+
+    Returns
+    -------
+    ndarray
+        dtype EVENT_DTYPE, shape (n_events,).
+
+    Raises
+    ------
+    ArgumentError
+        The columns differ in length, or a value does not fit its field.
+
+    Examples
+    --------
+    >>> make_events(t=[5], x=[1], y=[2], p=[1])["x"].tolist()
+    [1]
+    """
+    columns = {"t": np.asarray(t), "x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p)}
+    shapes = {name: column.shape for name, column in columns.items()}
+    if len(set(shapes.values())) != 1 or columns["t"].ndim != 1:
+        raise ArgumentError(f"t, x, y and p must have one shape (n_events,), got {shapes}")
+    events = np.empty(len(columns["t"]), EVENT_DTYPE)
+    for name, column in columns.items():
+        events[name] = column
+        if not np.array_equal(events[name], column):
+            first = int(np.flatnonzero(events[name] != column)[0])
+            raise ArgumentError(f"{name}[{first}] = {column[first]} does not fit {EVENT_DTYPE[name]}")
+    return events
+
+
+def check_size(width: int, height: int) -> None:
+    """
+    Refuse a sensor size that no sensor has.
+
+    Parameters
+    ----------
+    width, height : int
+        Size of the sensor in pixels.
+
+    Raises
+    ------
+    ArgumentError
+        A side is not in 1..65536.
+    """
+    for name, side in (("width", width), ("height", height)):
+        if not isinstance(side, int | np.integer) or not 1 <= side <= MAX_SENSOR_SIDE:
+            raise ArgumentError(
+                f"{name} must be a whole number of pixels in 1..{MAX_SENSOR_SIDE}, got {side!r}"
+            )
+
+
+def check_inside(events: EventArray, *, width: int, height: int, source: str, first_number: int = 0) -> None:
+    """
+    Refuse events outside the sensor, naming the first.
+
+    Parameters
+    ----------
+    events : ndarray
+        dtype EVENT_DTYPE, shape (n_events,).
+    width, height : int
+        Size of the sensor in pixels.
+    source : str
+        What the message calls the origin of the events, such as the file's path.
+    first_number : int
+        Number of the first event of the array within its recording.
+
+    Raises
+    ------
+    OutOfSensorError
+        An event lies outside.
+    """
+    if not len(events) or (int(events["x"].max()) < width and int(events["y"].max()) < height):
+        return
+    first = int(np.flatnonzero((events["x"] >= width) | (events["y"] >= height))[0])
+    event = events[first]
+    raise OutOfSensorError(
+        f"{source}: event {first_number + first} (counted from 0, t = {event['t']} us) lies at "
+        f"x = {event['x']}, y = {event['y']}, outside the {width}x{height} sensor; give the true width and height, "
+        "or remove the event"
+    )

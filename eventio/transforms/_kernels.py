@@ -1,0 +1,73 @@
+"""Kernels of the transforms."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+
+@numba.njit(cache=True)
+def make_keys(
+    events: Any, bins: tuple[int, int, int], sensor: tuple[int, int], keys: npt.NDArray[np.int64]
+) -> tuple[int, int, int]:
+    """
+    Write step * 2 * height * width + index of each event within the bins.
+
+    bins is (start_us, bin_us, n_frames), sensor (width, height). Returns the number of keys, and of the events
+    before and beyond the bins.
+    """
+    start_us, bin_us, n_frames = bins
+    width, height = sensor
+    n, n_before, n_beyond = 0, 0, 0
+    stop_us = start_us + bin_us * n_frames
+    area = height * width
+    for i in range(events.shape[0]):
+        event = events[i]
+        t = event.t
+        if t < start_us:
+            n_before += 1
+        elif t >= stop_us:
+            n_beyond += 1
+        else:
+            index = np.int64(event.y) * width + np.int64(event.x)
+            if event.p:
+                index += area
+            keys[n] = (t - start_us) // bin_us * (2 * area) + index
+            n += 1
+    return n, n_before, n_beyond
+
+
+@numba.njit(cache=True)
+def count_runs(
+    keys: npt.NDArray[np.int64],
+    size: int,
+    step: npt.NDArray[np.int32],
+    index: npt.NDArray[np.int32],
+    count: npt.NDArray[np.float32],
+) -> int:
+    """Join equal sorted keys into entries (step, index, count); return the number of entries."""
+    n = 0
+    previous = np.int64(-1)
+    for i in range(keys.shape[0]):
+        key = keys[i]
+        if key == previous:
+            count[n - 1] += np.float32(1)
+        else:
+            step[n] = key // size
+            index[n] = key % size
+            count[n] = np.float32(1)
+            n += 1
+            previous = key
+    return n
+
+
+@numba.njit(cache=True)
+def accumulate(events: Any, start_us: int, bin_us: int, frames: npt.NDArray[np.uint32]) -> None:
+    """Count the events within the frames (uint32, shape (n_frames, 2, height, width))."""
+    stop_us = start_us + bin_us * frames.shape[0]
+    for i in range(events.shape[0]):
+        event = events[i]
+        t = event.t
+        if start_us <= t < stop_us:
+            frames[(t - start_us) // bin_us, np.int64(event.p), event.y, event.x] += 1
