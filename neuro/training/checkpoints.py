@@ -1,0 +1,99 @@
+"""Interrupted trainings: everything that the next epoch depends on, in one file, replaced as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from neuro.errors import InputError, ModelFileError
+
+_FORMAT = "spikeloom training checkpoint 1"
+
+
+def fingerprint(arrays: tuple[np.ndarray, ...], settings: tuple[object, ...]) -> str:
+    """Digest of the data and settings of a training.
+
+    Parameters
+    ----------
+    arrays : tuple[numpy.ndarray, ...]
+        Frames and labels.
+    settings : tuple[object, ...]
+        Values whose repr tells them apart.
+
+    Returns
+    -------
+    str
+        Hexadecimal SHA-256.
+    """
+    digest = hashlib.sha256(repr(settings).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def write_checkpoint(path: Path, key: str, values: dict[str, Any]) -> None:
+    """Write a checkpoint; an interruption leaves the old file or the new one.
+
+    Parameters
+    ----------
+    path : Path
+        File to replace.
+    key : str
+        Fingerprint of the training.
+    values : dict
+        Tensors, numbers, texts, and lists and dicts of them.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        torch.save({"format": _FORMAT, "key": key, **values}, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+    """Read a checkpoint of the same training.
+
+    Parameters
+    ----------
+    path : Path
+        File written by `write_checkpoint`; None is returned when there is none.
+    key : str
+        Fingerprint of the training.
+
+    Returns
+    -------
+    dict or None
+        The values.
+
+    Raises
+    ------
+    ModelFileError
+        The file is damaged or not a checkpoint.
+    InputError
+        The checkpoint belongs to another training.
+    """
+    if not path.exists():
+        return None
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile, ValueError) as err:
+        raise ModelFileError(
+            f"{path} is not a training checkpoint or is damaged; delete it to start anew"
+        ) from err
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        raise ModelFileError(f"{path} is not a training checkpoint of this version; delete it to start anew")
+    if values["key"] != key:
+        raise InputError(
+            f"{path} belongs to a training with other data, settings, seed or threads; "
+            f"repeat those, or choose another file"
+        )
+    return dict(values)

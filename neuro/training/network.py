@@ -1,0 +1,222 @@
+"""The recogniser in torch: synapses over all frames at once, norse's LIF cells over time."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+import norse.torch as norse
+import numpy as np
+import torch
+from torch import nn
+
+from neuro.training._kernels import Neuron
+from neuro.training.configuration import NetworkConfig
+from neuro.training.fused import fused_lif
+from neuro.training.scores import FrameScores
+
+
+class SpikingLayer(nn.Module):
+    """A synapse (convolution or full connection), batch norm, and LIF neurons.
+
+    Parameters
+    ----------
+    synapse : torch.nn.Conv2d or torch.nn.Linear
+        Turns spikes or counts into currents.
+    norm : torch.nn.Module
+        Batch norm, or Identity once it is folded into the synapse.
+    config : NetworkConfig
+        Constants of the neurons.
+    """
+
+    def __init__(self, synapse: nn.Conv2d | nn.Linear, norm: nn.Module, config: NetworkConfig) -> None:
+        super().__init__()
+        self.synapse = synapse
+        self.norm = norm
+        self.cell = norse.LIFBoxCell(
+            norse.LIFBoxParameters(
+                tau_mem_inv=torch.tensor(1.0 / config.tau_mem_s),
+                v_th=torch.tensor(config.threshold),
+                alpha=torch.tensor(config.surrogate_alpha),
+            ),
+            dt=config.dt_s,
+        )
+        self.neuron = Neuron(
+            step=np.float32(config.dt_s) * np.float32(1.0 / config.tau_mem_s),
+            threshold=np.float32(config.threshold),
+            v_leak=np.float32(0.0),
+            v_reset=np.float32(0.0),
+            alpha=np.float32(config.surrogate_alpha),
+        )
+
+    def forward(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Step norse's cell over the frames.
+
+        Parameters
+        ----------
+        inputs : torch.Tensor
+            float32, shape (T, B, ...).
+        mask : torch.Tensor
+            float32, shape (T, B): 1 for computed frames, 0 for dropped ones.
+
+        Returns
+        -------
+        torch.Tensor
+            float32, shape (T, B, ...): spikes, none on dropped frames.
+        """
+        current = self.norm(self.synapse(inputs.flatten(0, 1))).unflatten(0, inputs.shape[:2])
+        mask = mask.reshape(*mask.shape, *(1,) * (current.dim() - 2))
+        state = None
+        spikes = []
+        for frame, kept in zip(current * mask, mask, strict=True):
+            fired, state = self.cell(frame, state)
+            spikes.append(fired * kept)
+        return torch.stack(spikes)
+
+    def forward_rows(self, inputs: torch.Tensor, slot: np.ndarray, gain: torch.Tensor | None) -> torch.Tensor:
+        """Do the same for kept frames only, in one call, for training on the CPU.
+
+        Parameters
+        ----------
+        inputs : torch.Tensor
+            float32, shape (rows, ...): the kept frames.
+        slot : numpy.ndarray
+            int32, shape (T, B): row of each frame, -1 where it is dropped.
+        gain : torch.Tensor or None
+            float32, shape (rows,): factor of the synaptic current of each row (the frame's soft score).
+
+        Returns
+        -------
+        torch.Tensor
+            float32, shape (rows, ...): spikes.
+        """
+        current = self.synapse(inputs)
+        if gain is not None:
+            current = current * gain.reshape(-1, *(1,) * (current.dim() - 1))
+        return fused_lif(self.norm(current), slot, self.neuron)
+
+
+class SpikingNetwork(nn.Module):
+    """Spiking layers and a leaky integrator readout, with scores for the frames.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Shape and constants.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.scores = FrameScores(config.n_frames, config.n_score_units) if config.attention else None
+        self.layers = nn.ModuleList()
+        channels, rows, columns = config.input_shape
+        for conv in config.conv:
+            synapse = nn.Conv2d(
+                channels, conv.channels, conv.kernel, conv.stride, conv.padding, bias=not config.batch_norm
+            ).to(memory_format=torch.channels_last)
+            norm = nn.BatchNorm2d(conv.channels) if config.batch_norm else nn.Identity()
+            self.layers.append(SpikingLayer(synapse, norm, config))
+            channels = conv.channels
+            rows, columns = (
+                (size + 2 * conv.padding - conv.kernel) // conv.stride + 1 for size in (rows, columns)
+            )
+        features = channels * rows * columns
+        self.n_conv = len(self.layers)
+        for size in config.hidden:
+            dense = nn.Linear(features, size, bias=not config.batch_norm)
+            norm = nn.BatchNorm1d(size) if config.batch_norm else nn.Identity()
+            self.layers.append(SpikingLayer(dense, norm, config))
+            features = size
+        self.output = nn.Linear(features, config.n_classes)
+        self.readout = norse.LIBoxCell(
+            norse.LIBoxParameters(tau_mem_inv=torch.tensor(1.0 / config.tau_readout_s)), dt=config.dt_s
+        )
+
+    def forward(
+        self,
+        frames: torch.Tensor,
+        *,
+        kept: torch.Tensor | None = None,
+        recorded: MutableMapping[str, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Run norse's cells over the frames; dropped frames are removed for every layer.
+
+        Parameters
+        ----------
+        frames : torch.Tensor
+            float32, shape (T, B, channels, rows, columns): event counts.
+        kept : torch.Tensor, optional
+            bool, shape (T, B); None: every frame is computed.
+        recorded : MutableMapping, optional
+            Gets the spikes of each layer, float32, shape (T, B, ...), under 'lif1', 'lif2', ...
+
+        Returns
+        -------
+        torch.Tensor
+            float32, shape (T, B, n_classes): membrane of the readout.
+        """
+        shape = frames.shape[:2]
+        mask = torch.ones(shape) if kept is None else kept.to(torch.float32)
+        mask = mask.to(frames.device)
+        spikes = frames
+        for number, layer in enumerate(self.layers):
+            if number == self.n_conv:
+                spikes = spikes.flatten(2)
+            spikes = layer(spikes, mask)
+            if recorded is not None:
+                recorded[f"lif{number + 1}"] = spikes
+        return self._read_out(self.output(spikes.flatten(2)) * mask.unsqueeze(-1))
+
+    def forward_fast(
+        self,
+        frames: torch.Tensor,
+        *,
+        gain: torch.Tensor | None = None,
+        kept: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Run the fused neurons over kept frames only (training on the CPU); values as `forward`.
+
+        Parameters
+        ----------
+        frames : torch.Tensor
+            float32, shape (T, B, channels, rows, columns): event counts.
+        gain : torch.Tensor, optional
+            float32, shape (T, B): factor of each frame (its soft score).
+        kept : torch.Tensor, optional
+            bool, shape (T, B); None: every frame is computed.
+
+        Returns
+        -------
+        torch.Tensor
+            float32, shape (T, B, n_classes): membrane of the readout.
+        """
+        n_frames, n_samples = frames.shape[:2]
+        rows = frames.flatten(0, 1)
+        gains = None if gain is None else gain.flatten()
+        chosen = None
+        slot = np.arange(n_frames * n_samples, dtype=np.int32)
+        if kept is not None and not bool(kept.all()):
+            flat = kept.flatten()
+            chosen = flat.nonzero().squeeze(1)
+            slot = np.where(flat.numpy(), np.cumsum(flat.numpy()) - 1, -1).astype(np.int32)
+            rows = rows.index_select(0, chosen)
+            gains = None if gains is None else gains.index_select(0, chosen)
+        slot = slot.reshape(n_frames, n_samples)
+        for number, layer in enumerate(self.layers):
+            if number == self.n_conv:
+                rows = rows.flatten(1)
+            if number >= self.n_conv:
+                rows = nn.functional.dropout(rows, self.config.dropout, self.training)
+            rows = layer.forward_rows(rows, slot, gains if number == 0 else None)
+        current = self.output(nn.functional.dropout(rows.flatten(1), self.config.dropout, self.training))
+        if chosen is not None:
+            current = current.new_zeros(n_frames * n_samples, current.shape[1]).index_copy(0, chosen, current)
+        return self._read_out(current.unflatten(0, (n_frames, n_samples)))
+
+    def _read_out(self, current: torch.Tensor) -> torch.Tensor:
+        state = None
+        membrane = []
+        for frame in current:
+            value, state = self.readout(frame, state)
+            membrane.append(value)
+        return torch.stack(membrane)
