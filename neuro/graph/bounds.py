@@ -40,8 +40,8 @@ def check_non_negative(
             culprit = _negative_source(name, nodes, before)
             if culprit is not None:
                 raise GraphError(
-                    f"{label(name, nodes[name])}: needs inputs >= 0, but {label(culprit, nodes[culprit])} can "
-                    "be negative; put a spiking neuron between them"
+                    f"{label(name, nodes[name])}: needs inputs >= 0, but {label(culprit, nodes[culprit])} can"
+                    " be negative; put a spiking neuron between them"
                 )
 
 
@@ -135,8 +135,8 @@ def _sum(owner: str, node: Add | SumPool2d | AvgPool2d, inputs: Sequence[_Values
         bound = inputs[0].bound * area
     if not bound < _EXACT * fine:
         raise GraphError(
-            f"{owner}: its sums reach {bound:g}, they must stay below 2**24 * {fine:g} = {_EXACT * fine:g} to "
-            "be exact in float32; use a coarser weight_grid, smaller weights or a smaller max_count"
+            f"{owner}: its sums reach {bound:g}, they must stay below 2**24 * {fine:g} = {_EXACT * fine:g} to"
+            " be exact in float32; use a coarser weight_grid, smaller weights or a smaller max_count"
         )
     if isinstance(node, AvgPool2d):
         if area & (area - 1):
@@ -158,9 +158,9 @@ def _synapse(owner: str, node: Linear | Conv2d, values: _Values, grid: float) ->
     if not total[worst] < _EXACT * fine:
         unit = "channel" if isinstance(node, Conv2d) else "output"
         raise GraphError(
-            f"{owner}: {unit} {worst} has sum|weight| * {values.bound:g} + |bias| = {total[worst]:g}, it must "
-            f"stay below 2**24 * {fine:g} = {_EXACT * fine:g} so that sums are exact in float32; use a coarser "
-            "weight_grid, smaller weights or a smaller max_count"
+            f"{owner}: {unit} {worst} has sum|weight| * {values.bound:g} + |bias| = {total[worst]:g}, it must"
+            f" stay below 2**24 * {fine:g} = {_EXACT * fine:g} so that sums are exact in float32; use a"
+            " coarser weight_grid, smaller weights or a smaller max_count"
         )
     return _Values(float(total[worst]), fine)
 
