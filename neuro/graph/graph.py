@@ -256,10 +256,8 @@ def _checked_nodes(nodes: Mapping[str, Node]) -> dict[str, Node]:
     if not isinstance(nodes, Mapping):
         raise GraphError(f"Graph: nodes must be a dictionary of names and nodes, got {type(nodes).__name__}")
     for name, node in nodes.items():
-        if not isinstance(name, str) or not name or "/" in name or "\0" in name or name in (".", ".."):
-            raise GraphError(
-                f"Graph: a node's name must be text without '/' and not '.' or '..', got {name!r}"
-            )
+        if not isinstance(name, str) or not _is_plain(name) or "/" in name or name in (".", ".."):
+            raise GraphError(f"Graph: a node's name must be printable text without '/', got {name!r}")
         if not isinstance(node, Node):
             raise GraphError(
                 f"Graph: node {name!r} must be a node type of neuro.graph, got {type(node).__name__}"
@@ -270,11 +268,16 @@ def _checked_nodes(nodes: Mapping[str, Node]) -> dict[str, Node]:
     return dict(nodes)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a text is not empty and can stand in a file and in a message (no NUL, no lone surrogate)."""
+    return bool(text) and text.isprintable()
+
+
 def _checked_metadata(metadata: Mapping[str, MetadataValue] | None) -> dict[str, MetadataValue]:
     checked = dict(metadata or {})
     for key, value in checked.items():
-        if not isinstance(key, str) or not key or "\0" in key:
-            raise GraphError(f"Graph: a metadata key must be text, got {key!r}")
+        if not isinstance(key, str) or not _is_plain(key):
+            raise GraphError(f"Graph: a metadata key must be printable text, got {key!r}")
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise GraphError(f"Graph: metadata {key!r} must be text or a number, got {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
