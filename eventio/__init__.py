@@ -1,5 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
+from eventio import datasets
 from eventio.errors import (
     ArgumentError,
     DamagedRecordingWarning,
@@ -11,7 +12,7 @@ from eventio.errors import (
 )
 from eventio.reading import Reader, open, read
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
-from eventio.transforms import BinnedEvents, bin_events, to_frames
+from eventio.transforms import BinnedEvents, DvsModel, bin_events, emulate_dvs, to_frames
 from eventio.writing import write
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "bin_events",
     "BinnedEvents",
     "to_frames",
+    "emulate_dvs",
+    "DvsModel",
+    "datasets",
     "EventioError",
     "MissingFileError",
     "FileAccessError",

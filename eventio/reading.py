@@ -226,8 +226,8 @@ def open(
     format : str, optional
         Name of its format; found out from its content when not given.
     width, height : int, optional
-        Size of the sensor in pixels, where it is known better than the file says; both or none. Of a file that
-        does not say its size all events are looked at first.
+        Size of the sensor in pixels, where it is known better than the file says; both or none. Of a
+        file that does not say its size all events are looked at first.
 
     Returns
     -------

@@ -218,6 +218,6 @@ def check_inside(events: EventArray, *, width: int, height: int, source: str, fi
     event = events[first]
     raise OutOfSensorError(
         f"{source}: event {first_number + first} (counted from 0, t = {event['t']} us) lies at "
-        f"x = {event['x']}, y = {event['y']}, outside the {width}x{height} sensor; give the true width and height, "
-        "or remove the event"
+        f"x = {event['x']}, y = {event['y']}, outside the {width}x{height} sensor; "
+        "give the true width and height, or remove the event"
     )

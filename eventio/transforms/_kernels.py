@@ -14,8 +14,8 @@ def make_keys(
     """
     Write step * 2 * height * width + index of each event within the bins.
 
-    bins is (start_us, bin_us, n_frames), sensor (width, height). Returns the number of keys, and of the events
-    before and beyond the bins.
+    bins is (start_us, bin_us, n_frames), sensor (width, height). Returns the number of keys, and of the
+    events before and beyond the bins.
     """
     start_us, bin_us, n_frames = bins
     width, height = sensor

@@ -1,0 +1,6 @@
+"""Labelled collections of recordings."""
+
+from eventio.datasets.collection import Collection, Sample
+from eventio.datasets.handwritten import digits
+
+__all__ = ["Collection", "Sample", "digits"]
