@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
+from neuro.graph.files import read_graph, write_graph
 from neuro.graph.graph import Graph
 from neuro.graph.nodes import (
     IF,
@@ -27,9 +28,15 @@ from neuro.graph.nodes import (
     SumPool2d,
     TemporalAttention,
 )
+from neuro.graph.storage import check_format, opened_file, replaced_file
 
 __all__ = [
     "Graph",
+    "write_graph",
+    "read_graph",
+    "replaced_file",
+    "opened_file",
+    "check_format",
     "Clocked",
     "Continuous",
     "Execution",
