@@ -1,0 +1,109 @@
+"""The command `spikeloom`: one sentence for every mistake, one exit code for every outcome.
+
+Exit codes: 0 done, 1 a fault of ours, 2 something the user can put right, 130 interrupted.
+Heavy packages are imported inside the commands, so that `--help` and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import click
+
+from spikeloom.commands.demo import demo
+from spikeloom.commands.evaluate import evaluate
+from spikeloom.commands.info import info
+from spikeloom.commands.options import debug_option, is_debug
+from spikeloom.commands.recognize import recognize
+from spikeloom.commands.train import train
+from spikeloom.errors import UserError
+from spikeloom.release import release
+
+EXIT_FAULT = 1
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Turn every exception of a command into one sentence on standard error and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            try:
+                return super().invoke(ctx)
+            except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+                raise
+            except (KeyboardInterrupt, click.Abort):
+                _say("interrupted; nothing half-written was left behind", ctx)
+                ctx.exit(EXIT_INTERRUPTED)
+            except Exception as err:
+                ctx.exit(_report(err, ctx))
+
+
+def _report(err: Exception, ctx: click.Context) -> int:
+    if _is_user_error(err):
+        _say(f"error: {_sentence(err)}", ctx)
+        return EXIT_USER
+    remedy = "" if is_debug(ctx) else "; run again with --debug for the details and report them"
+    _say(f"error: internal fault ({type(err).__name__}: {_sentence(err)}){remedy}", ctx)
+    return EXIT_FAULT
+
+
+def _is_user_error(err: Exception) -> bool:
+    if isinstance(err, (UserError, OSError, MemoryError)):
+        return True
+    from eventio import EventioError
+    from neuro import NeuroError
+
+    return isinstance(err, (EventioError, NeuroError))
+
+
+def _sentence(err: Exception) -> str:
+    if isinstance(err, OSError) and err.strerror:
+        place = f"{err.filename}: " if err.filename else ""
+        return f"{place}{err.strerror.lower()}"
+    if isinstance(err, MemoryError):
+        return "not enough memory; close other programs or take a shorter recording"
+    return " ".join(str(err).split())
+
+
+def _say(text: str, ctx: click.Context) -> None:
+    click.echo(text, err=True)
+    if is_debug(ctx):
+        traceback.print_exc(file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
+    click.echo(f"warning: {message}", err=True)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(version=release(), prog_name="spikeloom")
+@debug_option
+def cli() -> None:
+    """Recognise event-camera recordings with spiking neural networks.
+
+    Start with `spikeloom demo`: it recognises recorded digits with a small trained network and
+    writes a report you can open in a browser.
+    """
+
+
+for _command in (demo, info, train, evaluate, recognize):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the command `spikeloom`."""
+    try:
+        cli(prog_name="spikeloom")
+    except KeyboardInterrupt:
+        click.echo("interrupted; nothing half-written was left behind", err=True)
+        sys.exit(EXIT_INTERRUPTED)

@@ -1,0 +1,59 @@
+"""Options that several commands share, and the one way to print JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_DEBUG = "spikeloom.debug"
+
+
+def _remember_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().meta[_DEBUG] = True
+
+
+def is_debug(ctx: click.Context) -> bool:
+    """Say whether `--debug` was given, before or after the command's name."""
+    return bool(ctx.find_root().meta.get(_DEBUG, False))
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_debug,
+    help="Show the traceback of an error.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Write one JSON object to standard output and nothing else."
+)
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Folder of a downloaded data set; for nmnist it holds Train/ and Test/.",
+)
+
+
+def damage_options(command: Command) -> Command:
+    """Add `--allow-damaged` and `--sort` to a command."""
+    sort = click.option("--sort", is_flag=True, help="Sort events whose time runs backwards (stable).")
+    allow = click.option(
+        "--allow-damaged",
+        is_flag=True,
+        help="Use the valid beginning of truncated recordings and of those whose time runs backwards.",
+    )
+    return allow(sort(command))
+
+
+def write_json(answer: Mapping[str, Any]) -> None:
+    """Write one JSON object to standard output."""
+    click.echo(json.dumps(answer, indent=2, allow_nan=False, ensure_ascii=False))

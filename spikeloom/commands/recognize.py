@@ -1,0 +1,73 @@
+"""`spikeloom recognize`: what one recording shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spikeloom.commands.options import damage_options, debug_option, json_option, write_json
+
+if TYPE_CHECKING:
+    from spikeloom.decision import Decision
+    from spikeloom.recognizer import Recognizer
+
+
+@click.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option(
+    "--model", required=True, type=click.Path(path_type=Path), help="Model file made by `spikeloom train`."
+)
+@damage_options
+@json_option
+@debug_option
+def recognize(recording: Path, model: Path, allow_damaged: bool, sort: bool, as_json: bool) -> None:
+    """Say what RECORDING shows, how sure that is, since when it was clear, and what it cost.
+
+    Recordings of any length are read window by window, each window from a state of rest, and the
+    readouts are summed.
+    """
+    from spikeloom.recognizer import Recognizer
+    from spikeloom.recordings import DamagePolicy
+
+    recognizer = Recognizer.load(model)
+    decision = recognizer.recognize(recording, damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort))
+    if as_json:
+        write_json(_json(recording, recognizer, decision))
+        return
+    from spikeloom.console import print_table
+
+    print_table(str(recording), _rows(decision))
+
+
+def _json(recording: Path, recognizer: Recognizer, decision: Decision) -> dict[str, Any]:
+    return {
+        "recording": str(recording),
+        "class": decision.label,
+        "confidence": decision.confidence,
+        "probabilities": dict(zip(recognizer.class_names, decision.probabilities, strict=True)),
+        "decided_at_us": decision.decided_at_us,
+        "windows": decision.windows,
+        "frames_total": decision.frames_total,
+        "frames_kept": decision.frames_kept,
+        "events": decision.events,
+        "events_kept": decision.events_kept,
+        "synaptic_operations": decision.synaptic_operations,
+        "seconds": decision.seconds,
+    }
+
+
+def _rows(decision: Decision) -> list[tuple[str, str]]:
+    from spikeloom.console import percent, short_time
+
+    windows = f" in {decision.windows} windows" if decision.windows > 1 else ""
+    return [
+        ("class", decision.label),
+        ("confidence", percent(decision.confidence)),
+        ("decided at", f"{decision.decided_at_us:,} us on the recording's clock"),
+        ("frames kept", f"{decision.frames_kept} of {decision.frames_total}{windows}"),
+        ("events kept", f"{decision.events_kept:,} of {decision.events:,}"),
+        ("synaptic operations", f"{decision.synaptic_operations:,}"),
+        ("time", short_time(decision.seconds)),
+    ]

@@ -1,0 +1,121 @@
+"""`spikeloom train`: from labelled recordings to a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spikeloom.commands.options import damage_options, data_option, debug_option
+
+if TYPE_CHECKING:
+    from neuro.training import EpochReport
+    from spikeloom.training import TrainingResult
+
+
+@click.command()
+@click.argument("dataset")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="Model file to write."
+)
+@data_option
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every random choice."
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training recordings."
+)
+@click.option("--device", default="cpu", show_default=True, help="Device of torch, such as cuda.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads of torch.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training of the same kind.")
+@damage_options
+@debug_option
+def train(
+    *,
+    dataset: str,
+    out: Path,
+    data: Path | None,
+    seed: int,
+    epochs: int | None,
+    device: str,
+    threads: int | None,
+    resume: bool,
+    allow_damaged: bool,
+    sort: bool,
+) -> None:
+    """Train a network on DATASET and write it to a model file.
+
+    DATASET is digits, nmnist (with --data DIR; its Train/ is used) or a folder LABEL/recording. The
+    model, its attention threshold and its temperature are chosen on validation recordings: a part
+    of the digits kept for that, elsewhere 11 % of the recordings, drawn by the seed.
+
+    After each epoch the state is saved beside MODEL, so that --resume can continue.
+    """
+    from spikeloom.storage import require_writable
+
+    require_writable(out)
+    checkpoint = _checkpoint(out, resume)
+    import neuro.training  # noqa: F401  (says at once what to install when torch or norse is missing)
+    from spikeloom.console import progress
+    from spikeloom.datasets import training_parts
+    from spikeloom.recordings import DamagePolicy
+    from spikeloom.training import DEFAULT_EPOCHS, Progress, train_recognizer
+
+    training, validation = training_parts(dataset, data=data, seed=seed)
+    with progress("reading recordings") as advance:
+        result = train_recognizer(
+            training,
+            validation,
+            seed=seed,
+            epochs=epochs or DEFAULT_EPOCHS,
+            device=device,
+            threads=threads,
+            checkpoint=checkpoint,
+            damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
+            progress=Progress(loaded=advance, epoch=_say_epoch),
+        )
+    result.recognizer.save(out)
+    checkpoint.unlink(missing_ok=True)
+    _say_result(result, out)
+
+
+def _checkpoint(out: Path, resume: bool) -> Path:
+    from spikeloom.errors import UserError
+
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    if resume and not checkpoint.exists():
+        raise UserError(f"{checkpoint}: no interrupted training to resume; leave --resume out")
+    if not resume and checkpoint.exists():
+        raise UserError(
+            f"{checkpoint}: an interrupted training is kept here; "
+            "continue it with --resume or delete the file"
+        )
+    return checkpoint
+
+
+def _say_epoch(report: EpochReport) -> None:
+    click.echo(
+        f"epoch {report.epoch:3d}/{report.n_epochs}  {report.phase:5s}  loss {report.loss:.4f}  "
+        f"validation accuracy {100 * report.validation_accuracy:.2f} %{' *' if report.is_best else ''}",
+        err=True,
+    )
+
+
+def _say_result(result: TrainingResult, out: Path) -> None:
+    from spikeloom.console import percent, print_table
+
+    trained, chosen, encoding = result.trained, result.chosen, result.recognizer.encoding
+    rows = [
+        (
+            "validation accuracy",
+            f"{percent(chosen.accuracy)} with {percent(chosen.frames_kept)} of the frames",
+        ),
+        ("best epoch", f"{trained.best_epoch} of {len(trained.history)}"),
+        ("attention threshold", f"{chosen.threshold:.4f}"),
+        ("temperature", f"{result.recognizer.temperature:.3f}"),
+        ("window", f"{encoding.n_frames} frames of {encoding.bin_us / 1000:g} ms"),
+        ("weight grid", f"{trained.weight_grid:g}"),
+        ("model", str(out)),
+    ]
+    print_table(f"trained on {result.recognizer.dataset}", rows)

@@ -1,0 +1,146 @@
+"""Reading and writing model files: HDF5 with the group `graph` and the group `recognizer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+import neuro
+import neuro.graph
+from spikeloom.encoding import Encoding
+from spikeloom.errors import UserError
+from spikeloom.release import release
+from spikeloom.storage import replaced_file
+
+if TYPE_CHECKING:
+    from spikeloom.recognizer import Recognizer
+
+FORMAT_VERSION = 1
+
+_INTEGERS = ("width", "height", "n_frames", "bin_us", "filter_window_us", "seed")
+
+
+def save_recognizer(recognizer: Recognizer, path: str | Path) -> None:
+    """Write a model file; it appears complete or not at all.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        What to write.
+    path : str or Path
+        The HDF5 file.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+    """
+    encoding, attention = recognizer.encoding, recognizer.attention
+    with replaced_file(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        neuro.graph.write_graph(file.create_group("graph"), recognizer.graph)
+        group = file.create_group("recognizer")
+        group.attrs["version"] = FORMAT_VERSION
+        group.attrs["spikeloom_version"] = release()
+        for name in ("width", "height", "n_frames", "bin_us", "filter_window_us"):
+            group.attrs[name] = getattr(encoding, name)
+        group.attrs["class_names"] = np.array(recognizer.class_names, dtype=h5py.string_dtype())
+        if attention is not None:
+            group.attrs["attention_threshold"] = attention.threshold
+        group.attrs["temperature"] = recognizer.temperature
+        group.attrs["seed"] = recognizer.seed
+        group.attrs["dataset"] = recognizer.dataset
+
+
+def load_recognizer(path: str | Path) -> Recognizer:
+    """Read a model file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The HDF5 file.
+
+    Returns
+    -------
+    Recognizer
+        The recogniser.
+
+    Raises
+    ------
+    neuro.ModelFileError
+        When the file is missing, foreign, damaged, of another version, or holds a network only.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise neuro.ModelFileError(f"{path}: no such model file; make one with `spikeloom train`")
+    if not path.is_file():
+        raise neuro.ModelFileError(f"{path}: is not a file; give a model file made by `spikeloom train`")
+    try:
+        file = h5py.File(path, "r")
+    except PermissionError:
+        raise
+    except OSError as err:
+        raise neuro.ModelFileError(
+            f"{path}: not a model file or damaged (HDF5 says: {_first_words(err)}); "
+            "make one with `spikeloom train`"
+        ) from err
+    with file:
+        return _read(file, path)
+
+
+def _read(file: h5py.File, path: Path) -> Recognizer:
+    from spikeloom.recognizer import Recognizer
+
+    if "graph" not in file:
+        raise neuro.ModelFileError(f"{path}: an HDF5 file without /graph, so no model; see `spikeloom train`")
+    if "recognizer" not in file:
+        raise neuro.ModelFileError(
+            f"{path}: holds a network but no /recognizer (sensor size, frames, class names); "
+            "use a model made by `spikeloom train`"
+        )
+    attributes = dict(file["recognizer"].attrs)
+    found = attributes.get("version")
+    if found != FORMAT_VERSION:
+        raise neuro.ModelFileError(
+            f"{path}: /recognizer has version {found}, this program reads version {FORMAT_VERSION}; "
+            "train the model again or install the program that wrote it"
+        )
+    try:
+        graph = neuro.graph.read_graph(file["graph"])
+        numbers = {name: int(attributes[name]) for name in _INTEGERS}
+        seed = numbers.pop("seed")
+        recognizer = Recognizer(
+            graph=graph,
+            encoding=Encoding(**numbers),
+            class_names=tuple(_text(name) for name in attributes["class_names"]),
+            temperature=float(attributes["temperature"]),
+            seed=seed,
+            dataset=_text(attributes["dataset"]),
+        )
+        _require_same_threshold(recognizer, attributes)
+    except KeyError as err:
+        raise neuro.ModelFileError(
+            f"{path}: /recognizer lacks {err}; the file is damaged, train the model again"
+        ) from err
+    except (neuro.NeuroError, UserError, ValueError, TypeError, OSError, RuntimeError) as err:
+        raise neuro.ModelFileError(f"{path}: {err}") from err
+    return recognizer
+
+
+def _require_same_threshold(recognizer: Recognizer, attributes: dict[str, Any]) -> None:
+    attention, noted = recognizer.attention, attributes.get("attention_threshold")
+    inside = None if attention is None else attention.threshold
+    if (inside is None) != (noted is None) or (noted is not None and float(noted) != inside):
+        raise UserError(
+            f"/recognizer says attention_threshold = {noted}, the network has {inside}; train the model again"
+        )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _first_words(err: OSError) -> str:
+    return str(err).split("(")[-1].rstrip(")")
