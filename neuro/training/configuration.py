@@ -74,7 +74,8 @@ class NetworkConfig:
     attention_reduction : int
         r: the hidden layer of the scores has T // r units (at least 1).
     dropout : float
-        Probability of dropping a spike in front of each fully connected layer while training.
+        Probability of silencing an input neuron of a fully connected layer while training, for all frames of
+        a recording alike.
     batch_norm : bool
         Normalise currents while training; always folded into the weights afterwards.
     max_count : int
@@ -114,7 +115,8 @@ class NetworkConfig:
             _check_count("hidden", size)
         if self.reset != "value":
             raise InputError(f"NetworkConfig: reset must be 'value', got {self.reset!r}")
-        _check_fraction("NetworkConfig", "dropout", self.dropout)
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"NetworkConfig: dropout must lie within 0..1, below 1, got {self.dropout!r}")
 
     @property
     def n_score_units(self) -> int:

@@ -19,7 +19,7 @@ from neuro.training.augmentation import augment
 from neuro.training.checkpoints import fingerprint, read_checkpoint, write_checkpoint
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.network import SpikingNetwork
-from neuro.training.trained import EpochReport, TrainedNetwork, fold_and_snap, to_frames
+from neuro.training.trained import EpochReport, TrainedNetwork, check_frames, fold_and_snap, to_frames
 
 Progress = Callable[[EpochReport], None]
 
@@ -356,11 +356,7 @@ def _parameter_groups(network: SpikingNetwork, recipe: Recipe) -> list[dict[str,
 
 
 def _check_data(what: str, frames: np.ndarray, labels: np.ndarray, config: NetworkConfig) -> None:
-    expected = (config.n_frames, *config.input_shape)
-    if frames.ndim != 5 or frames.shape[1:] != expected or len(frames) == 0:
-        raise InputError(f"{what} frames must have shape (n, {str(expected)[1:-1]}), got {frames.shape}")
-    if frames.dtype not in (np.uint8, np.float32):
-        raise InputError(f"{what} frames must be uint8 or float32, got {frames.dtype}")
+    check_frames(what, frames, config)
     if labels.shape != (len(frames),) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"{what} labels must be {len(frames)} integers, got {labels.dtype} of shape {labels.shape}"
@@ -369,11 +365,6 @@ def _check_data(what: str, frames: np.ndarray, labels: np.ndarray, config: Netwo
         bad = int(np.flatnonzero((labels < 0) | (labels >= config.n_classes))[0])
         raise InputError(
             f"{what} labels[{bad}] = {labels[bad]}: must lie within 0..{config.n_classes - 1} (n_classes)"
-        )
-    if frames.max() > config.max_count:
-        raise InputError(
-            f"{what} frames hold a count of {frames.max()}: the largest allowed is max_count = "
-            f"{config.max_count}; raise it or use shorter frames"
         )
 
 

@@ -202,16 +202,25 @@ class SpikingNetwork(nn.Module):
             rows = rows.index_select(0, chosen)
             gains = None if gains is None else gains.index_select(0, chosen)
         slot = slot.reshape(n_frames, n_samples)
+        samples = torch.arange(n_samples).repeat(n_frames)
+        samples = samples if chosen is None else samples.index_select(0, chosen)
         for number, layer in enumerate(self.layers):
-            if number == self.n_conv:
-                rows = rows.flatten(1)
             if number >= self.n_conv:
-                rows = nn.functional.dropout(rows, self.config.dropout, self.training)
+                rows = self._drop(rows.flatten(1), samples)
             rows = layer.forward_rows(rows, slot, gains if number == 0 else None)
-        current = self.output(nn.functional.dropout(rows.flatten(1), self.config.dropout, self.training))
+        current = self.output(self._drop(rows.flatten(1), samples))
         if chosen is not None:
             current = current.new_zeros(n_frames * n_samples, current.shape[1]).index_copy(0, chosen, current)
         return self._read_out(current.unflatten(0, (n_frames, n_samples)))
+
+    def _drop(self, rows: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+        """Dropout that silences the same neurons of a sample in all of its frames."""
+        if not self.training or self.config.dropout == 0:
+            return rows
+        lasting = 1.0 - self.config.dropout
+        shape = (int(samples.max()) + 1, rows.shape[1])
+        mask = torch.bernoulli(torch.full(shape, lasting)) / lasting
+        return rows * mask.index_select(0, samples)
 
     def _read_out(self, current: torch.Tensor) -> torch.Tensor:
         state = None

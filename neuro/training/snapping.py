@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,11 +27,14 @@ class Synapse:
         float64, shape (out,).
     max_input : float
         Largest absolute value of an input entry (1 for spikes).
+    input_grid : float
+        Power of two of which input entries are multiples (1 for counts and spikes).
     """
 
     weight: np.ndarray
     bias: np.ndarray
     max_input: float
+    input_grid: float = 1.0
 
 
 def fold_batch_norm(synapse: nn.Module, norm: nn.Module | None, *, max_input: float) -> Synapse:
@@ -69,8 +72,9 @@ def fold_batch_norm(synapse: nn.Module, norm: nn.Module | None, *, max_input: fl
 def snap(synapses: Sequence[Synapse]) -> tuple[float, list[Synapse]]:
     """Round all weights and biases to multiples of the finest grid g on which no sum can be inexact.
 
-    g is the smallest power of two with sum(abs(w)) * max_input + abs(bias) < 2**24 * g for every output of
-    every layer, after rounding; every partial sum is then a multiple of g that float32 holds exactly.
+    g is the smallest power of two with sum(abs(w)) * max_input + abs(bias) < 2**24 * g * input_grid for every
+    output of every layer, after rounding; every partial sum is then a multiple of g * input_grid that float32
+    holds exactly.
 
     Parameters
     ----------
@@ -98,12 +102,12 @@ def snap(synapses: Sequence[Synapse]) -> tuple[float, list[Synapse]]:
         raise InputError(
             "the network's weights are not finite: nothing to round; train with a lower learning_rate"
         )
-    largest = max(max(totals), 2.0**-100)
+    largest = max([*totals, 2.0**-100])
     exponent = math.floor(math.log2(largest)) - 24
     while True:
         grid = 2.0**exponent
         rounded = [
-            Synapse(np.round(s.weight / grid) * grid, np.round(s.bias / grid) * grid, s.max_input)
+            replace(s, weight=np.round(s.weight / grid) * grid, bias=np.round(s.bias / grid) * grid)
             for s in synapses
         ]
         if all(total < EXACT_STEPS * grid for synapse in rounded for total in _reach(synapse)):
@@ -114,7 +118,7 @@ def snap(synapses: Sequence[Synapse]) -> tuple[float, list[Synapse]]:
 def _reach(synapse: Synapse) -> np.ndarray:
     flat = np.abs(synapse.weight).reshape(len(synapse.weight), -1)
     reach: np.ndarray = flat.sum(axis=1) * synapse.max_input + np.abs(synapse.bias)
-    return reach
+    return reach / synapse.input_grid
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

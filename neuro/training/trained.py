@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from neuro.errors import InputError
+from neuro.graph import Graph
 from neuro.training.configuration import NetworkConfig, Recipe
+from neuro.training.exporting import graph_of
 from neuro.training.network import SpikingNetwork
 from neuro.training.snapping import Synapse, fold_batch_norm, snap
 
@@ -146,6 +149,31 @@ class TrainedNetwork:
             self.network, frames, threshold=threshold, record_spikes=record_spikes, batch_size=batch_size
         )
 
+    def export(self, *, attention_threshold: float | None = None) -> Graph:
+        """Describe the network as a graph on its weight grid.
+
+        Parameters
+        ----------
+        attention_threshold : float, optional
+            Frames with a lower score are dropped; None: no TemporalAttention node, every frame is computed.
+
+        Returns
+        -------
+        Graph
+            Its spikes are those of `run`.
+
+        Raises
+        ------
+        GraphError
+            A threshold is given but the network has no scores.
+        """
+        return graph_of(
+            self.network,
+            attention_threshold=attention_threshold,
+            weight_grid=self.weight_grid,
+            metadata={"trained_by": "neuro.training", "seed": self.seed, "best_epoch": self.best_epoch},
+        )
+
 
 def evaluate_torch(
     network: SpikingNetwork,
@@ -175,6 +203,7 @@ def evaluate_torch(
     TorchRun
         Readout, spikes, scores and mask.
     """
+    check_frames("recordings", frames, network.config)
     was_training = network.training
     network.eval()
     parts = []
@@ -191,6 +220,42 @@ def evaluate_torch(
         kept=np.concatenate([part.kept for part in parts]),
         n_near_threshold=sum(part.n_near_threshold for part in parts),
     )
+
+
+def check_frames(what: str, frames: np.ndarray, config: NetworkConfig) -> None:
+    """Refuse frames that a network cannot take.
+
+    Parameters
+    ----------
+    what : str
+        What they are, for the message.
+    frames : numpy.ndarray
+        uint8 or float32 counts, shape (n, T, channels, rows, columns).
+    config : NetworkConfig
+        Shape and largest count.
+
+    Raises
+    ------
+    InputError
+        Wrong shape or type, no recording, or a value that is not a count from 0 to max_count.
+    """
+    expected = (config.n_frames, *config.input_shape)
+    if frames.ndim != 5 or frames.shape[1:] != expected or len(frames) == 0:
+        raise InputError(f"{what}: frames must have shape (n, {str(expected)[1:-1]}), got {frames.shape}")
+    if frames.dtype not in (np.uint8, np.float32):
+        raise InputError(f"{what}: frames must be uint8 or float32, got {frames.dtype}")
+    if frames.dtype == np.float32:
+        wrong = ~(np.isfinite(frames) & (frames >= 0) & (frames == np.floor(frames)))
+        if wrong.any():
+            where = tuple(int(k) for k in np.argwhere(wrong)[0])
+            raise InputError(
+                f"{what}: frames{list(where)} = {frames[where]} is not a count; counts are whole and >= 0"
+            )
+    if frames.max() > config.max_count:
+        raise InputError(
+            f"{what}: frames hold a count of {frames.max()}, the largest allowed is max_count = "
+            f"{config.max_count}; raise it or use shorter frames"
+        )
 
 
 def _evaluate_batch(
