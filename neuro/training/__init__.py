@@ -1,10 +1,11 @@
 """Training with torch and norse: build, train, fold, round and export spiking networks."""
 
-from neuro.training import packages  # noqa: I001  (says what to install before torch is imported below)
+from neuro.training import packages  # first: it says what to install when torch or norse is missing
 from neuro.training.configuration import Augmentation, ConvLayer, NetworkConfig, Recipe
 from neuro.training.exporting import export, graph_of
-from neuro.training.fitting import threshold_for, train
+from neuro.training.fitting import train
 from neuro.training.network import SpikingNetwork
+from neuro.training.scores import threshold_for
 from neuro.training.trained import EpochReport, TorchRun, TrainedNetwork, evaluate_torch
 
 __all__ = [

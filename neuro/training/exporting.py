@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,12 +123,12 @@ def graph_of(
     nodes: dict[str, Node] = {"input": Input(config.input_shape, config.max_count)}
     if attention_threshold is not None:
         nodes["attention"] = _attention_node(network, attention_threshold)
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(network.spiking_layers):
         if number == network.n_conv:
             nodes["flatten"] = Flatten()
         if number < network.n_conv:
             name = f"conv{number + 1}"
-            conv = layer.synapse
+            conv: Any = layer.synapse
             nodes[name] = Conv2d(
                 _numpy(conv.weight), _numpy(conv.bias), stride=conv.stride, padding=conv.padding
             )
@@ -151,11 +152,12 @@ def _attention_node(network: SpikingNetwork, threshold: float) -> TemporalAttent
     )
 
 
-def _linear(module: nn.Linear) -> Linear:
+def _linear(module: nn.Conv2d | nn.Linear) -> Linear:
     return Linear(_numpy(module.weight), _numpy(module.bias))
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def _numpy(tensor: torch.Tensor | None) -> np.ndarray:
+    assert tensor is not None
     array: np.ndarray = tensor.detach().cpu().numpy()
     return array
 

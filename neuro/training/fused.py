@@ -43,7 +43,7 @@ class _FusedLIF(torch.autograd.Function):
         arrays = [_rows(x) for x in (current, membrane, spikes)]
         _over_samples(
             slot.shape[1],
-            lambda a, b: _kernels.lif_forward(arrays[0], slot, neuron, arrays[1], arrays[2], a, b),
+            lambda a, b: _kernels.lif_forward(arrays[0], slot, neuron, (arrays[1], arrays[2]), (a, b)),
         )
         ctx.save_for_backward(membrane)
         ctx.slot = slot
@@ -58,7 +58,7 @@ class _FusedLIF(torch.autograd.Function):
         dz, u, di = (_rows(x) for x in (grad_spikes, membrane, grad_current))
         _over_samples(
             ctx.slot.shape[1],
-            lambda a, b: _kernels.lif_backward(dz, u, ctx.slot, ctx.neuron, di, a, b),
+            lambda a, b: _kernels.lif_backward((dz, di), u, ctx.slot, ctx.neuron, (a, b)),
         )
         return grad_current, None, None
 

@@ -138,7 +138,7 @@ def synapse_node(place: Place, synapse: Synapse) -> Node:
     )
 
 
-def _padding(place: Place, module: nn.Conv2d) -> tuple[int, int]:
+def _padding(place: Place, module: Any) -> tuple[int, int]:
     if module.padding == "valid":
         return (0, 0)
     if module.padding == "same":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
+from typing import cast
 
 import norse.torch as norse
 import numpy as np
@@ -27,6 +28,9 @@ class SpikingLayer(nn.Module):
     config : NetworkConfig
         Constants of the neurons.
     """
+
+    synapse: nn.Conv2d | nn.Linear
+    norm: nn.Module
 
     def __init__(self, synapse: nn.Conv2d | nn.Linear, norm: nn.Module, config: NetworkConfig) -> None:
         super().__init__()
@@ -104,6 +108,9 @@ class SpikingNetwork(nn.Module):
         Shape and constants.
     """
 
+    scores: FrameScores | None
+    output: nn.Linear
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
@@ -113,24 +120,30 @@ class SpikingNetwork(nn.Module):
         for conv in config.conv:
             synapse = nn.Conv2d(
                 channels, conv.channels, conv.kernel, conv.stride, conv.padding, bias=not config.batch_norm
-            ).to(memory_format=torch.channels_last)
-            norm = nn.BatchNorm2d(conv.channels) if config.batch_norm else nn.Identity()
+            )
+            norm: nn.Module = nn.BatchNorm2d(conv.channels) if config.batch_norm else nn.Identity()
             self.layers.append(SpikingLayer(synapse, norm, config))
             channels = conv.channels
             rows, columns = (
                 (size + 2 * conv.padding - conv.kernel) // conv.stride + 1 for size in (rows, columns)
             )
         features = channels * rows * columns
-        self.n_conv = len(self.layers)
+        self.n_conv = len(config.conv)
         for size in config.hidden:
             dense = nn.Linear(features, size, bias=not config.batch_norm)
             norm = nn.BatchNorm1d(size) if config.batch_norm else nn.Identity()
             self.layers.append(SpikingLayer(dense, norm, config))
             features = size
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.output = nn.Linear(features, config.n_classes)
         self.readout = norse.LIBoxCell(
             norse.LIBoxParameters(tau_mem_inv=torch.tensor(1.0 / config.tau_readout_s)), dt=config.dt_s
         )
+
+    @property
+    def spiking_layers(self) -> tuple[SpikingLayer, ...]:
+        """The layers in front of the output, first to last."""
+        return tuple(cast(Iterable[SpikingLayer], self.layers))
 
     def forward(
         self,
@@ -159,7 +172,7 @@ class SpikingNetwork(nn.Module):
         mask = torch.ones(shape) if kept is None else kept.to(torch.float32)
         mask = mask.to(frames.device)
         spikes = frames
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.spiking_layers):
             if number == self.n_conv:
                 spikes = spikes.flatten(2)
             spikes = layer(spikes, mask)
@@ -194,7 +207,7 @@ class SpikingNetwork(nn.Module):
         rows = frames.flatten(0, 1)
         gains = None if gain is None else gain.flatten()
         chosen = None
-        slot = np.arange(n_frames * n_samples, dtype=np.int32)
+        slot: np.ndarray = np.arange(n_frames * n_samples, dtype=np.int32)
         if kept is not None and not bool(kept.all()):
             flat = kept.flatten()
             chosen = flat.nonzero().squeeze(1)
@@ -204,7 +217,7 @@ class SpikingNetwork(nn.Module):
         slot = slot.reshape(n_frames, n_samples)
         samples = torch.arange(n_samples).repeat(n_frames)
         samples = samples if chosen is None else samples.index_select(0, chosen)
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self.spiking_layers):
             if number >= self.n_conv:
                 rows = self._drop(rows.flatten(1), samples)
             rows = layer.forward_rows(rows, slot, gains if number == 0 else None)

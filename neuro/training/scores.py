@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -65,3 +66,51 @@ class FrameScores(nn.Module):
         n_entries = frames[0, 0].numel()
         squeezed = frames.sum(dim=(2, 3, 4)) / n_entries
         return torch.sigmoid(self.excite_2(torch.relu(self.excite_1(squeezed.T)))).T
+
+
+def straight_through(scores: torch.Tensor) -> torch.Tensor:
+    """Ones whose gradient is that of the scores: a hard mask on kept frames.
+
+    Parameters
+    ----------
+    scores : torch.Tensor
+        float32, any shape.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, same shape, all 1.
+
+    Examples
+    --------
+    >>> scores = torch.tensor([0.3, 0.9], requires_grad=True)
+    >>> straight_through(scores).tolist()
+    [1.0, 1.0]
+    """
+    return torch.ones_like(scores) + (scores - scores.detach())
+
+
+def threshold_for(scores: np.ndarray, share: float) -> float:
+    """Threshold that keeps about a share of the frames.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray
+        float32, any shape.
+    share : float
+        Share of the frames with score >= threshold, in (0, 1].
+
+    Returns
+    -------
+    float
+        The score of the last kept frame (0 for share 1: every frame is kept).
+
+    Examples
+    --------
+    >>> threshold_for(np.array([0.25, 0.75, 0.125, 0.5], np.float32), 0.5)
+    0.5
+    """
+    if share >= 1.0:
+        return 0.0
+    ordered = np.sort(scores, axis=None)[::-1]
+    return float(ordered[max(1, round(share * ordered.size)) - 1])

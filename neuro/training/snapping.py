@@ -56,6 +56,7 @@ def fold_batch_norm(synapse: nn.Module, norm: nn.Module | None, *, max_input: fl
     Synapse
         Weights in float64.
     """
+    assert isinstance(synapse, (nn.Conv2d, nn.Linear))
     weight = _array(synapse.weight)
     bias = np.zeros(len(weight)) if synapse.bias is None else _array(synapse.bias)
     if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -121,6 +122,7 @@ def _reach(synapse: Synapse) -> np.ndarray:
     return reach / synapse.input_grid
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
+def _array(tensor: torch.Tensor | None) -> np.ndarray:
+    assert tensor is not None
     array: np.ndarray = tensor.detach().cpu().to(torch.float64).numpy()
     return array

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from neuro.errors import InputError
 from neuro.graph import Graph
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.exporting import graph_of
+from neuro.training.measurement import to_frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.snapping import Synapse, fold_batch_norm, snap
 
@@ -277,22 +279,6 @@ def _evaluate_batch(
     )
 
 
-def to_frames(batch: torch.Tensor) -> torch.Tensor:
-    """Turn a batch of recordings into frames for the network.
-
-    Parameters
-    ----------
-    batch : torch.Tensor
-        uint8 or float32, shape (B, T, channels, rows, columns).
-
-    Returns
-    -------
-    torch.Tensor
-        float32, shape (T, B, channels, rows, columns).
-    """
-    return batch.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format)
-
-
 def fold_and_snap(network: SpikingNetwork) -> tuple[SpikingNetwork, float]:
     """Fold batch norm and round weights and biases to the finest exact grid.
 
@@ -309,13 +295,13 @@ def fold_and_snap(network: SpikingNetwork) -> tuple[SpikingNetwork, float]:
     config = network.config
     synapses = [
         fold_batch_norm(layer.synapse, layer.norm, max_input=config.max_count if k == 0 else 1)
-        for k, layer in enumerate(network.layers)
+        for k, layer in enumerate(network.spiking_layers)
     ]
     first = float(config.max_count) if not synapses else 1.0
     synapses.append(fold_batch_norm(network.output, None, max_input=first))
     grid, snapped = snap(synapses)
     folded = SpikingNetwork(replace(config, batch_norm=False))
-    targets = [layer.synapse for layer in folded.layers] + [folded.output]
+    targets = [*(layer.synapse for layer in folded.spiking_layers), folded.output]
     for target, synapse in zip(targets, snapped, strict=True):
         _set_weights(target, synapse)
     if network.scores is not None and folded.scores is not None:
@@ -324,7 +310,8 @@ def fold_and_snap(network: SpikingNetwork) -> tuple[SpikingNetwork, float]:
     return folded.eval(), grid
 
 
-def _set_weights(target: torch.nn.Module, synapse: Synapse) -> None:
+def _set_weights(target: nn.Conv2d | nn.Linear, synapse: Synapse) -> None:
+    assert target.bias is not None
     with torch.no_grad():
         target.weight.copy_(torch.from_numpy(synapse.weight))
         target.bias.copy_(torch.from_numpy(synapse.bias))

@@ -1,0 +1,129 @@
+"""Loss and accuracy on held-out recordings, with soft scores or hard masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from neuro.training.network import SpikingNetwork
+from neuro.training.scores import threshold_for
+
+_BATCH = 100
+
+
+def membrane(
+    network: SpikingNetwork,
+    frames: torch.Tensor,
+    *,
+    gain: torch.Tensor | None = None,
+    kept: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Run a network the fast way that its device has.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        The network, on the device of the frames.
+    frames : torch.Tensor
+        float32, shape (T, B, channels, rows, columns).
+    gain : torch.Tensor, optional
+        float32, shape (T, B): factor of each frame.
+    kept : torch.Tensor, optional
+        bool, shape (T, B): frames that are computed.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, shape (T, B, n_classes): membrane of the readout.
+    """
+    if frames.device.type == "cpu":
+        return network.forward_fast(frames, gain=gain, kept=kept)
+    scaled = frames if gain is None else frames * gain[..., None, None, None]
+    result: torch.Tensor = network(scaled, kept=kept)
+    return result
+
+
+def measure(
+    network: SpikingNetwork,
+    frames: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    shares: tuple[float, ...] | None,
+) -> tuple[float, float]:
+    """Loss and accuracy on held-out recordings.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        The network; it is in evaluation mode afterwards.
+    frames : torch.Tensor
+        uint8 or float32, shape (n, T, channels, rows, columns).
+    labels : torch.Tensor
+        int64, shape (n,).
+    shares : tuple[float, ...] or None
+        Shares of frames kept by hard masks, over which loss and accuracy are averaged; None: every frame is
+        computed, multiplied by its score where the network has scores.
+
+    Returns
+    -------
+    tuple[float, float]
+        Mean cross entropy and mean accuracy.
+    """
+    network.eval()
+    device = network.output.weight.device
+    with torch.no_grad():
+        parts = [to_frames(part).to(device) for part in frames.split(_BATCH)]
+        if network.scores is None:
+            found = [_logits(network, parts, None, None)]
+        else:
+            scores = [network.scores(part) for part in parts]
+            if shares is None:
+                found = [_logits(network, parts, scores, None)]
+            else:
+                every = torch.cat(scores, dim=1).cpu().numpy()
+                limits = [threshold_for(every, share) for share in shares]
+                found = [_logits(network, parts, None, [s >= limit for s in scores]) for limit in limits]
+        results = [
+            (
+                nn.functional.cross_entropy(logits, labels).item(),
+                (logits.argmax(1) == labels).double().mean().item(),
+            )
+            for logits in found
+        ]
+    loss, accuracy = np.mean(results, axis=0).tolist()
+    return loss, accuracy
+
+
+def _logits(
+    network: SpikingNetwork,
+    parts: list[torch.Tensor],
+    gains: list[torch.Tensor] | None,
+    kept: list[torch.Tensor] | None,
+) -> torch.Tensor:
+    logits = [
+        membrane(
+            network,
+            part,
+            gain=None if gains is None else gains[k],
+            kept=None if kept is None else kept[k],
+        ).sum(0)
+        for k, part in enumerate(parts)
+    ]
+    return torch.cat(logits).cpu()
+
+
+def to_frames(batch: torch.Tensor) -> torch.Tensor:
+    """Turn a batch of recordings into frames for a network.
+
+    Parameters
+    ----------
+    batch : torch.Tensor
+        uint8 or float32, shape (B, T, channels, rows, columns).
+
+    Returns
+    -------
+    torch.Tensor
+        float32, shape (T, B, channels, rows, columns).
+    """
+    return batch.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format)
