@@ -20,3 +20,13 @@ def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:
         max_x = max(max_x, x)
         max_y = max(max_y, y)
     return n_backward, first, max_x, max_y
+
+
+@numba.njit(cache=True)
+def find_outside(events: Any, width: int, height: int) -> int:
+    """Return the index of the first event with x >= width or y >= height, or -1."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.x >= width or event.y >= height:
+            return i
+    return -1

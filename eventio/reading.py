@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from eventio.errors import ArgumentError, FileAccessError, FormatError, MissingFileError
 from eventio.formats.source import Source
 from eventio.formats.table import HEAD_BYTES, Format, find_by_content, find_by_name
@@ -22,7 +20,7 @@ from eventio.inspection import (
     make_metadata,
     seal,
 )
-from eventio.recording import EventArray, Metadata, Recording, check_inside
+from eventio.recording import EventArray, Metadata, Recording, check_inside, join_events
 
 
 class Reader:
@@ -116,13 +114,13 @@ class Reader:
             n_pending += len(block)
             if n_pending < n_events:
                 continue
-            joined = pending[0] if len(pending) == 1 else np.concatenate(pending)
+            joined = pending[0] if len(pending) == 1 else join_events(pending)
             n_whole = n_pending - n_pending % n_events
             for start in range(0, n_whole, n_events):
                 yield seal(joined[start : start + n_events])
             pending, n_pending = [joined[n_whole:]], n_pending - n_whole
         if n_pending:
-            yield seal(np.concatenate(pending))
+            yield seal(join_events(pending))
         finish(self.metadata, self._inspection)
 
     def _checked_blocks(self) -> Iterator[EventArray]:
@@ -195,17 +193,15 @@ def read(
     inspection = Inspection()
     blocks = []
     for block in guarded_blocks(source):
-        if size is not None:
-            check_inside(
-                block, width=size[0], height=size[1], source=str(path), first_number=inspection.n_events
-            )
         inspection.add(block)
         blocks.append(block)
     metadata = make_metadata(source, row.name, inspection, is_size_derived=size is None)
     finish(metadata, inspection)
     if size is None:
         size = choose_size(inspection, source)
-    events = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+    events = blocks[0] if len(blocks) == 1 else join_events(blocks)
+    if inspection.max_x >= size[0] or inspection.max_y >= size[1]:
+        check_inside(events, width=size[0], height=size[1], source=str(path))
     return Recording(seal(events), width=size[0], height=size[1], metadata=metadata)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eventio import _kernels
 from eventio.errors import ArgumentError, OutOfSensorError
 
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")])
@@ -101,7 +103,7 @@ class Recording:
         check_size(self.width, self.height)
         check_inside(events, width=self.width, height=self.height, source="events")
         if events.flags.writeable or not events.flags.c_contiguous:
-            events = events.copy()
+            events = join_events([events])
             events.flags.writeable = False
             object.__setattr__(self, "events", events)
 
@@ -171,6 +173,25 @@ def make_events(*, t: Any, x: Any, y: Any, p: Any) -> EventArray:
     return events
 
 
+def join_events(arrays: Sequence[EventArray]) -> EventArray:
+    """
+    Copy event arrays into one.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        dtype EVENT_DTYPE, shape (n_events,) each.
+
+    Returns
+    -------
+    ndarray
+        A new array; copied as bytes, which is much faster than field by field.
+    """
+    if not arrays:
+        return np.empty(0, EVENT_DTYPE)
+    return np.concatenate([np.ascontiguousarray(array).view(np.uint8) for array in arrays]).view(EVENT_DTYPE)
+
+
 def check_size(width: int, height: int) -> None:
     """
     Refuse a sensor size that no sensor has.
@@ -212,9 +233,9 @@ def check_inside(events: EventArray, *, width: int, height: int, source: str, fi
     OutOfSensorError
         An event lies outside.
     """
-    if not len(events) or (int(events["x"].max()) < width and int(events["y"].max()) < height):
+    first = int(_kernels.find_outside(events, width, height))
+    if first < 0:
         return
-    first = int(np.flatnonzero((events["x"] >= width) | (events["y"] >= height))[0])
     event = events[first]
     raise OutOfSensorError(
         f"{source}: event {first_number + first} (counted from 0, t = {event['t']} us) lies at "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import nmnist
+from eventio.formats import aedat4, evt2, evt3, nmnist, prophesee_header
 from eventio.formats.source import Source
 from eventio.recording import Recording
 
@@ -65,6 +65,9 @@ class Format:
 
 FORMATS: tuple[Format, ...] = (
     Format(nmnist.NAME, nmnist.TITLE, nmnist.SUFFIXES, nmnist.matches, nmnist.NmnistSource, nmnist.encode),
+    Format(evt3.NAME, evt3.TITLE, evt3.SUFFIXES, evt3.matches, evt3.Evt3Source, evt3.encode),
+    Format(evt2.NAME, evt2.TITLE, evt2.SUFFIXES, evt2.matches, evt2.Evt2Source, evt2.encode),
+    Format(aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, None),
 )
 
 
@@ -120,6 +123,13 @@ def find_by_content(path: Path, head: bytes) -> Format:
     for start, what in FOREIGN_STARTS:
         if head.startswith(start):
             raise FormatError(f"{path}: this is {what}, which eventio does not read; {list_formats()}")
+    header = prophesee_header.parse_header(head)
+    if header.version is not None:
+        raise FormatError(f"{path}: Prophesee EVT {header.version} is not read; {list_formats()}")
+    if "data" in header.fields and header.fields["data"].startswith("file containing"):
+        raise FormatError(
+            f"{path}: this is a Prophesee .dat file, which eventio does not read; {list_formats()}"
+        )
     if len(head) >= 8 and is_text(head):
         raise FormatError(f"{path}: this is a text file without a known header; {list_formats()}")
     for row in FORMATS:

@@ -1,0 +1,189 @@
+"""
+Prophesee EVT 3.0 in .raw files: 16-bit words that each change a part of time, row and column.
+
+Time has 12 upper and 12 lower bits of microseconds. A TIME_HIGH that falls by more than half its range is a
+wrap (every 16.8 s); a TIME_LOW that falls while TIME_HIGH stays is time running backwards, as real cameras
+send it, and no wrap. A TIME_HIGH that changes sets the lower bits to 0 until the next TIME_LOW. Vectors need
+not come as 12, 12 and 8 bits: each word stands for itself. Triggers, padding and continued words are counted
+and skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from eventio.errors import FormatError
+from eventio.formats import _evt3_kernels as kernels
+from eventio.formats.prophesee_header import find_size, make_header, parse_header, read_header
+from eventio.formats.source import BLOCK_EVENTS, Findings
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, join_events
+
+NAME = "evt3"
+TITLE = "Prophesee EVT 3.0 (.raw)"
+SUFFIXES = (".raw",)
+VERSION = "3.0"
+WORD_BYTES = 2
+BLOCK_WORDS = BLOCK_EVENTS
+MAX_TIME_US = (1 << 34) - 1
+MAX_COORDINATE = 2047
+USUAL_SIZES: tuple[tuple[int, int], ...] = ((320, 320), (640, 480), (1280, 720), (2048, 2048))
+KINDS = {
+    0x7: "continued words",
+    0x9: "padding words",
+    0xA: "external triggers",
+    0xE: "other words",
+    0xF: "continued words",
+}
+LACKS = {
+    kernels.WAITING: "events before the first time",
+    kernels.ROWLESS: "events before the first row",
+    kernels.BASELESS: "events before the first base of a vector",
+}
+
+
+class Evt3Source:
+    """
+    Reader of one EVT 3.0 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.usual_sizes = USUAL_SIZES
+        self.findings = Findings()
+        self._header = read_header(path)
+        self.width: int | None = None
+        self.height: int | None = None
+        size = find_size(self._header, path)
+        if size is not None:
+            self.width, self.height = size
+
+    def blocks(self) -> Iterator[EventArray]:
+        """
+        Yield the events in file order.
+
+        Yields
+        ------
+        ndarray
+            dtype EVENT_DTYPE, shape (n_events,).
+        """
+        self.findings = Findings()
+        state = np.array(kernels.START_STATE, np.int64)
+        counts = np.zeros(kernels.N_COUNTS, np.int64)
+        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
+        position = self._header.n_bytes
+        with self.path.open("rb") as file:
+            file.seek(position)
+            while data := file.read(WORD_BYTES * BLOCK_WORDS):
+                n_words, n_left = divmod(len(data), WORD_BYTES)
+                position += len(data)
+                if n_left:
+                    self.findings.truncation = (
+                        f"the file ends within a word, with 1 of its 2 bytes, at byte {position - n_left}"
+                    )
+                words = np.frombuffer(data, "<u2", n_words)
+                while len(words):
+                    n_used, n_events = kernels.decode(words, state, counts, room)
+                    words = words[n_used:]
+                    if n_events:
+                        yield join_events([room[:n_events]])
+        for kind in range(16):
+            self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
+        for place, name in LACKS.items():
+            self.findings.add_skipped(name, int(counts[place]))
+
+
+def matches(head: bytes) -> bool:
+    """
+    Say whether a file starts like this format.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the file.
+
+    Returns
+    -------
+    bool
+        The header names EVT 3.0.
+    """
+    return parse_header(head).version == VERSION
+
+
+def encode(recording: Recording) -> Iterator[bytes]:
+    """
+    Turn a recording into the bytes of a file.
+
+    Parameters
+    ----------
+    recording : Recording
+        Times in 0..2**34-1 us, a sensor of at most 2048 by 2048 pixels; time may run backwards only between
+        two wraps of the 24-bit time.
+
+    Yields
+    ------
+    bytes
+        The file, piece by piece.
+
+    Raises
+    ------
+    FormatError
+        An event does not fit.
+    """
+    events = recording.events
+    check_events(recording)
+    yield make_header(VERSION, "EVT3", recording.width, recording.height)
+    written = kernels.Written(-1, -1, -1)
+    previous_high = 0
+    for start in range(0, len(events), BLOCK_EVENTS):
+        block = events[start : start + BLOCK_EVENTS]
+        highs = np.concatenate(([previous_high], block["t"] >> 12))
+        n_hops = int((np.abs(np.diff(highs)) // kernels.MAX_HOP).sum())
+        words = np.empty(7 * len(block) + n_hops + 8, np.dtype("<u2"))
+        n_words, written = kernels.encode(block, written, words)
+        previous_high = int(highs[-1])
+        yield words[:n_words].tobytes()
+
+
+def check_events(recording: Recording) -> None:
+    """
+    Refuse what EVT 3.0 cannot say.
+
+    Parameters
+    ----------
+    recording : Recording
+        What is to be written.
+
+    Raises
+    ------
+    FormatError
+        The sensor is too large, or a time is out of range or steps back too far.
+    """
+    events = recording.events
+    if max(recording.width, recording.height) > MAX_COORDINATE + 1:
+        raise FormatError(
+            f"a {recording.width}x{recording.height} sensor does not fit EVT 3.0 (at most 2048x2048)"
+        )
+    t = events["t"]
+    is_bad = (t < 0) | (t > MAX_TIME_US)
+    if is_bad.any():
+        first = int(np.flatnonzero(is_bad)[0])
+        raise FormatError(
+            f"event {first}: t = {t[first]} does not fit EVT 3.0 (0..{MAX_TIME_US} us); shift the times"
+        )
+    highs = t >> 12
+    steps = np.diff(highs)
+    is_bad = (steps < -kernels.HALF_RANGE) | ((steps < 0) & (np.diff(t >> 24) != 0))
+    if is_bad.any():
+        first = int(np.flatnonzero(is_bad)[0]) + 1
+        raise FormatError(
+            f"event {first}: time steps back from {t[first - 1]} to {t[first]} us, which EVT 3.0 cannot say; "
+            "sort the events, or write EVT 2.0 (format='evt2')"
+        )
