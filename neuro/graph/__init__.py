@@ -5,6 +5,7 @@ from __future__ import annotations
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
 from neuro.graph.files import read_graph, write_graph
 from neuro.graph.graph import Graph
+from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
 from neuro.graph.nodes import (
     IF,
     LI,
@@ -37,6 +38,9 @@ __all__ = [
     "replaced_file",
     "opened_file",
     "check_format",
+    "read_nir",
+    "write_nir",
+    "to_nir",
     "Clocked",
     "Continuous",
     "Execution",

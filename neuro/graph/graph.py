@@ -58,8 +58,9 @@ class Graph:
 
     Notes
     -----
-    Two graphs are equal if nodes, edges (with their order), execution, grid and metadata are; the order in
-    which the nodes were listed does not count. The hash is made from a digest of the content.
+    Two graphs are equal if nodes, inputs of every node (with their order), execution, grid and metadata are;
+    the order in which nodes and edges were listed does not count otherwise. The hash comes from a digest of
+    the content.
 
     Examples
     --------
@@ -191,9 +192,8 @@ class Graph:
         """SHA-256 of the content, as hexadecimal text: equal graphs have equal digests."""
         digest = hashlib.sha256(b"neuro.Graph")
         for name in sorted(self.nodes):
-            digest.update(f"|{name!r}:{self.nodes[name].digest}".encode())
-        metadata = sorted(self.metadata.items())
-        rest = (self.edges, self.execution, self.weight_grid, metadata)
+            digest.update(f"|{name!r}:{self.nodes[name].digest}<{self.predecessors(name)!r}".encode())
+        rest = (self.execution, self.weight_grid, sorted(self.metadata.items()))
         digest.update(repr(rest).encode())
         return digest.hexdigest()
 

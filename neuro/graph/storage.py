@@ -139,7 +139,8 @@ def opened_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     Raises
     ------
     ModelFileError
-        If the file is missing, is no HDF5 file, differs from its checksum, or turns out to be damaged while it is read.
+        If the file is missing, is no HDF5 file, differs from its checksum, or turns out to be damaged while
+        it is read.
     """
     path = Path(path)
     if not path.is_file():

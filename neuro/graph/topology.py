@@ -90,12 +90,11 @@ def check_attention(
 
 
 def topological_order(nodes: Mapping[str, Node], edges: Edges, execution: Execution) -> tuple[str, ...]:
-    """Return the order in which nodes run; it depends on the edges, not on how the nodes were listed.
+    """Return the order in which nodes run; among nodes that may run, the first by name.
 
     In a cycle a Delay of at least one step runs first: what it hands on arrived in an earlier step.
     """
-    listed = dict.fromkeys([*(name for edge in edges for name in edge), *sorted(nodes)])
-    waiting = [name for name in listed if name in nodes]
+    waiting = sorted(nodes)
     open_edges = list(edges)
     order: list[str] = []
     while waiting:
