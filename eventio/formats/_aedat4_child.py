@@ -13,7 +13,7 @@ import sys
 from typing import Any, BinaryIO
 
 END = (1 << 64) - 1
-EVENT_FIELDS = (("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "|b1"))
+EVENT_LAYOUT = (("t", "<u8", 0), ("x", "<u2", 8), ("y", "<u2", 10), ("on", "|b1", 12))
 
 
 def describe(error: BaseException) -> str:
@@ -23,9 +23,9 @@ def describe(error: BaseException) -> str:
 
 def check_layout(dtype: Any) -> None:
     """Raise unless events lie in memory as in eventio."""
-    found = tuple((name, dtype.fields[name][0].str) for name in dtype.names)
-    if found != EVENT_FIELDS:
-        raise TypeError(f"the aedat package gives events as {found}, expected {EVENT_FIELDS}")
+    found = tuple((name, dtype.fields[name][0].str, dtype.fields[name][1]) for name in dtype.names)
+    if found != EVENT_LAYOUT:
+        raise TypeError(f"this version of the aedat package gives events as {found}, expected {EVENT_LAYOUT}")
 
 
 def write_line(out: BinaryIO, content: dict[str, Any]) -> None:
@@ -60,10 +60,8 @@ def decode(path: str, out: BinaryIO) -> None:
                 out.write(len(events).to_bytes(8, "little") + events.tobytes())
             else:
                 kind = next(key for key in packet if key != "stream_id")
-                kind = "other events" if kind == "events" else kind
-                skipped[kind] = skipped.get(kind, 0) + (
-                    len(packet["events"]) if kind == "other events" else 1
-                )
+                name = "events of further streams" if kind == "events" else f"{kind} packets"
+                skipped[name] = skipped.get(name, 0) + (len(packet[kind]) if kind == "events" else 1)
     except BrokenPipeError:
         raise
     except BaseException as error:  # the same
