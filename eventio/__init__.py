@@ -8,11 +8,20 @@ from eventio.errors import (
     FileAccessError,
     FormatError,
     MissingFileError,
+    MissingPackageError,
     OutOfSensorError,
 )
 from eventio.reading import Reader, open, read
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
-from eventio.transforms import BinnedEvents, DvsModel, bin_events, emulate_dvs, to_frames
+from eventio.transforms import (
+    BinnedEvents,
+    DvsModel,
+    bin_events,
+    emulate_dvs,
+    filter_background_activity,
+    sort_by_time,
+    to_frames,
+)
 from eventio.writing import write
 
 __all__ = [
@@ -24,6 +33,8 @@ __all__ = [
     "Metadata",
     "EVENT_DTYPE",
     "make_events",
+    "filter_background_activity",
+    "sort_by_time",
     "bin_events",
     "BinnedEvents",
     "to_frames",
@@ -33,6 +44,7 @@ __all__ = [
     "EventioError",
     "MissingFileError",
     "FileAccessError",
+    "MissingPackageError",
     "FormatError",
     "OutOfSensorError",
     "ArgumentError",

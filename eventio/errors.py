@@ -15,6 +15,10 @@ class FileAccessError(EventioError, OSError):
     """A file or folder cannot be read or written: a folder in place of a file, rights, a full disk."""
 
 
+class MissingPackageError(EventioError, ImportError):
+    """A package that a format needs is not installed."""
+
+
 class FormatError(EventioError, ValueError):
     """A file is foreign, empty or holds no valid event, or a format cannot hold these events."""
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from eventio.errors import EventioError, FormatError
+from eventio.errors import FormatError, MissingPackageError
 from eventio.formats import _aedat4_child as child
 from eventio.formats.source import Findings
 from eventio.recording import EVENT_DTYPE, EventArray
@@ -28,10 +28,6 @@ MAGIC = b"#!AER-DAT4.0"
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((240, 180), (346, 260), (640, 480), (1280, 720))
 MAX_PACKET_EVENTS = 1 << 28
 MAX_LINE_BYTES = 1 << 20
-
-
-class MissingDecoderError(EventioError, ImportError):
-    """The package that decodes AEDAT 4 is not installed."""
 
 
 class Decoder:
@@ -89,7 +85,7 @@ class Aedat4Source:
     ------
     FormatError
         The header is damaged, or there is no stream of events.
-    MissingDecoderError
+    MissingPackageError
         The `aedat` package is not installed.
     """
 
@@ -110,7 +106,7 @@ class Aedat4Source:
     def _read_stream(self, decoder: Decoder) -> dict[str, Any]:
         first = decoder.read_line()
         if first is not None and "missing" in first:
-            raise MissingDecoderError("reading AEDAT 4 needs the aedat package: pip install aedat")
+            raise MissingPackageError("reading AEDAT 4 needs the aedat package: pip install aedat")
         if first is None or "error" in first:
             why = "" if first is None else f" ({first['error']})"
             raise FormatError(

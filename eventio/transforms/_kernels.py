@@ -71,3 +71,25 @@ def accumulate(events: Any, start_us: int, bin_us: int, frames: npt.NDArray[np.u
         t = event.t
         if start_us <= t < stop_us:
             frames[(t - start_us) // bin_us, np.int64(event.p), event.y, event.x] += 1
+
+
+@numba.njit(cache=True)
+def support(
+    events: Any,
+    window_us: int,
+    latest: npt.NDArray[np.int64],
+    has_fired: npt.NDArray[np.bool_],
+    is_kept: npt.NDArray[np.bool_],
+) -> None:
+    """Mark the events that a neighbour supports; latest and has_fired have a margin of one pixel on each side."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        t, row, column = event.t, np.int64(event.y) + 1, np.int64(event.x) + 1
+        kept = False
+        for r in range(row - 1, row + 2):
+            for c in range(column - 1, column + 2):
+                is_self = r == row and c == column
+                kept |= not is_self and has_fired[r, c] and t - latest[r, c] < window_us
+        is_kept[i] = kept
+        latest[row, column] = t
+        has_fired[row, column] = True
