@@ -16,8 +16,8 @@ from eventio.errors import (
     FormatError,
     OutOfSensorError,
 )
-from eventio.formats.source import Source
 from eventio.recording import EventArray, Metadata, check_size
+from eventio.source import Source
 
 
 @dataclass(slots=True)

@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from eventio.errors import ArgumentError, FileAccessError, FormatError, MissingFileError
-from eventio.formats.source import Source
-from eventio.formats.table import HEAD_BYTES, Format, find_by_content, find_by_name
+from eventio.format_table import HEAD_BYTES, Format, find_by_content, find_by_name
 from eventio.inspection import (
     Inspection,
     choose_size,
@@ -21,6 +20,7 @@ from eventio.inspection import (
     seal,
 )
 from eventio.recording import EventArray, Metadata, Recording, check_inside, join_events
+from eventio.source import Source
 
 
 class Reader:

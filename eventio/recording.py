@@ -28,7 +28,7 @@ class Metadata:
     Attributes
     ----------
     format : str
-        Name of the file format (`eventio.formats.table.FORMATS`), or "memory".
+        Name of the file format (`eventio.format_table.FORMATS`), or "memory".
     path : Path or None
         The file, or None.
     is_size_derived : bool

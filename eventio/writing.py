@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from eventio.errors import ArgumentError, EventioError, FileAccessError, FormatError
-from eventio.formats.table import FORMATS, find_by_name, find_for_writing
+from eventio.format_table import FORMATS, find_by_name, find_for_writing
 from eventio.recording import Recording
 
 

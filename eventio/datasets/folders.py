@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eventio.datasets.collection import Collection, Sample
 from eventio.errors import FileAccessError, FormatError, MissingFileError
-from eventio.formats.table import FORMATS
+from eventio.format_table import FORMATS
 
 
 def folder(path: str | os.PathLike[str], *, name: str | None = None) -> Collection:

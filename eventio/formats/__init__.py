@@ -1,1 +1,1 @@
-"""File formats of event cameras: one module for each, none knows another; `table` lists them."""
+"""File formats of event cameras: a package for each, none knows another; `eventio.format_table` lists them."""

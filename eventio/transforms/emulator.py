@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from eventio.errors import ArgumentError
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, check_size
-from eventio.transforms import _emulator_kernels as kernels
+from eventio.transforms import _kernels_emulator as kernels
 
 SMALLEST_THRESHOLD = 0.01
 US_PER_S = 1e6

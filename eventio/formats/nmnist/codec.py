@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from eventio.errors import FormatError
-from eventio.formats import _nmnist_kernels as kernels
-from eventio.formats.source import BLOCK_EVENTS, Findings
+from eventio.formats.nmnist import _kernels as kernels
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
+from eventio.source import BLOCK_EVENTS, Findings
 
 NAME = "nmnist"
 TITLE = "headerless 40-bit events (N-MNIST .bin)"

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from eventio.errors import FormatError
-from eventio.formats import _evt2_kernels as kernels
-from eventio.formats.prophesee_header import find_size, make_header, parse_header, read_header
-from eventio.formats.source import BLOCK_EVENTS, Findings
+from eventio.formats.evt2 import _kernels as kernels
+from eventio.prophesee_header import find_size, make_header, parse_header, read_header
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
+from eventio.source import BLOCK_EVENTS, Findings
 
 NAME = "evt2"
 TITLE = "Prophesee EVT 2.0 (.raw)"

@@ -1,5 +1,5 @@
 """
-AEDAT 4 files of iniVation cameras, decoded by the `aedat` package in a process of its own (see `_aedat4_child`).
+AEDAT 4 files of iniVation cameras, decoded by the `aedat` package in a process of its own (see `_child`).
 
 Source: iniVation's description of AEDAT 4.0. The events of the first event stream are read; images, inertial
 measurements, triggers and further event streams are counted and skipped.
@@ -17,9 +17,9 @@ from typing import IO, Any
 import numpy as np
 
 from eventio.errors import FormatError, MissingPackageError
-from eventio.formats import _aedat4_child as child
-from eventio.formats.source import Findings
+from eventio.formats.aedat4 import _child as child
 from eventio.recording import EVENT_DTYPE, EventArray
+from eventio.source import Findings
 
 NAME = "aedat4"
 TITLE = "iniVation AEDAT 4 (.aedat4)"

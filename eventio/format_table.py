@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from eventio import prophesee_header
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat4, evt2, evt3, nmnist, prophesee_header
-from eventio.formats.source import Source
+from eventio.formats import aedat4, evt2, evt3, nmnist
 from eventio.recording import Recording
+from eventio.source import Source
 
 HEAD_BYTES = 4096
 

@@ -1,0 +1,5 @@
+"""Prophesee EVT 3.0."""
+
+from eventio.formats.evt3.codec import NAME, SUFFIXES, TITLE, Evt3Source, encode, matches
+
+__all__ = ["NAME", "TITLE", "SUFFIXES", "matches", "Evt3Source", "encode"]
