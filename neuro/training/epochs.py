@@ -169,6 +169,7 @@ class Training:
             gain = scores = self.network.scores(frames)
             if phase == "hard":
                 kept = scores.detach() >= self._drawn_threshold(scores.detach())
+                kept |= kept.sum() < 2  # batch norm needs two frames
                 gain = straight_through(scores)
         logits = membrane(self.network, frames, gain=gain, kept=kept).sum(0)
         loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)

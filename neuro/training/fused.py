@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -67,7 +68,7 @@ def _rows(tensor: torch.Tensor) -> np.ndarray:
     """View a dense tensor, channels last or first, as a (rows, n) array of its memory."""
     if tensor.dim() == 4 and not tensor.is_contiguous():
         tensor = tensor.permute(0, 2, 3, 1)
-    array: np.ndarray = tensor.detach().view(tensor.shape[0], -1).numpy()
+    array: np.ndarray = tensor.detach().view(tensor.shape[0], math.prod(tensor.shape[1:])).numpy()
     return array
 
 
