@@ -1,0 +1,26 @@
+"""Describe and run spiking networks: graphs, spikes, and the event-driven simulator."""
+
+from __future__ import annotations
+
+from neuro import graph
+from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
+from neuro.graph import Graph
+from neuro.results import AttentionReport, Counters, Result, State
+from neuro.simulator import simulate
+from neuro.spikes import Spikes
+
+__all__ = [
+    "simulate",
+    "Spikes",
+    "Graph",
+    "graph",
+    "Result",
+    "Counters",
+    "AttentionReport",
+    "State",
+    "NeuroError",
+    "GraphError",
+    "InputError",
+    "ModelFileError",
+    "MissingPackageError",
+]

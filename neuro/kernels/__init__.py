@@ -1,0 +1,1 @@
+"""Numba kernels of the engine: numbers and contiguous arrays in and out, nothing else."""

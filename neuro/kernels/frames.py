@@ -1,0 +1,115 @@
+"""Conversions between the forms of a block of frames: listed entries, per-pixel lists, dense arrays.
+
+``into`` is always a `Frames` with room for all entries; its ``value`` is empty when all entries are 1.0.
+"""
+
+import numpy as np
+from numba import njit
+
+from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
+
+
+@njit(cache=True)
+def close_starts(start: Int32s) -> None:
+    """Turn ends (left by a counting sort) back into starts."""
+    for slot in range(start.size - 1, 0, -1):
+        start[slot] = start[slot - 1]
+    start[0] = 0
+
+
+@njit(cache=True)
+def sort_by_pixel(
+    step: Int32s, index: Int32s, value: Floats, kept: Bytes, n_pixels: int, n_channels: int, into: Frames
+) -> None:
+    """Bring entries listed in (step, channel, pixel) order into per-pixel lists, leaving out dropped steps."""
+    start = into.start
+    start[:] = 0
+    for j in range(step.size):
+        if kept[step[j]] != 0:
+            start[step[j] * n_pixels + index[j] % n_pixels + 1] += 1
+    for slot in range(start.size - 1):
+        start[slot + 1] += start[slot]
+    for j in range(step.size):
+        if kept[step[j]] != 0:
+            pixel = index[j] % n_pixels
+            slot = step[j] * n_pixels + pixel
+            at = start[slot]
+            into.index[at] = pixel * n_channels + index[j] // n_pixels
+            if value.size > 0:
+                into.value[at] = value[j]
+            start[slot] = at + 1
+    close_starts(start)
+
+
+@njit(cache=True)
+def sort_by_channel(
+    frames: Frames, n_steps: int, n_pixels: int, n_channels: int, count: Int32s, into: Frames
+) -> None:
+    """Bring per-pixel lists into (channel, pixel) order: one list of ``channel * n_pixels + pixel`` per step.
+
+    ``count``: int32, shape (n_channels + 1,), scratch. ``into.start``: shape (n_steps + 1,).
+    """
+    for step in range(n_steps):
+        first, last = frames.start[step * n_pixels], frames.start[(step + 1) * n_pixels]
+        into.start[step] = first
+        into.start[step + 1] = last
+        count[:] = 0
+        for k in range(first, last):
+            count[frames.index[k] % n_channels + 1] += 1
+        for channel in range(n_channels):
+            count[channel + 1] += count[channel]
+        for k in range(first, last):
+            pixel, channel = frames.index[k] // n_channels, frames.index[k] % n_channels
+            at = first + count[channel]
+            into.index[at] = channel * n_pixels + pixel
+            if frames.value.size > 0:
+                into.value[at] = frames.value[k]
+            count[channel] += 1
+
+
+@njit(cache=True)
+def list_nonzero(dense: Floats, kept: Bytes, n_channels: int, into: Frames) -> None:
+    """List the non-zero entries of dense frames, shape (n_steps, n_pixels * n_channels), on kept steps."""
+    n, slot = 0, 0
+    into.start[0] = 0
+    for step in range(dense.shape[0]):
+        for base in range(0, dense.shape[1], n_channels):
+            if kept[step] != 0:
+                for k in range(base, base + n_channels):
+                    if dense[step, k] != 0:
+                        into.index[n] = k
+                        into.value[n] = dense[step, k]
+                        n += 1
+            slot += 1
+            into.start[slot] = n
+
+
+@njit(cache=True)
+def write_dense(frames: Frames, n_pixels: int, dense: Floats) -> None:
+    """Write listed entries into dense frames of zeros."""
+    for step in range(dense.shape[0]):
+        for k in range(frames.start[step * n_pixels], frames.start[(step + 1) * n_pixels]):
+            dense[step, frames.index[k]] = frames.value[k] if frames.value.size > 0 else np.float32(1)
+
+
+@njit(cache=True)
+def join_channels(
+    a: Frames, b: Frames, a_channels: int, b_channels: int, n_pixels: int, into: Frames
+) -> None:
+    """Join two blocks of frames along the channels, those of `a` first."""
+    n = 0
+    into.start[0] = 0
+    n_channels = a_channels + b_channels
+    for slot in range(into.start.size - 1):
+        base = (slot % n_pixels) * n_channels
+        for k in range(a.start[slot], a.start[slot + 1]):
+            into.index[n] = base + a.index[k] % a_channels
+            if into.value.size > 0:
+                into.value[n] = a.value[k] if a.value.size > 0 else np.float32(1)
+            n += 1
+        for k in range(b.start[slot], b.start[slot + 1]):
+            into.index[n] = base + a_channels + b.index[k] % b_channels
+            if into.value.size > 0:
+                into.value[n] = b.value[k] if b.value.size > 0 else np.float32(1)
+            n += 1
+        into.start[slot + 1] = n

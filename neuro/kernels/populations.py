@@ -1,0 +1,125 @@
+"""One step of a population: update, compare, reset, and the list of those that fired.
+
+Every product is rounded before it is added (no contraction), in the order of the stated equations.
+"""
+
+from numba import njit
+
+from neuro.kernels.arrays import Block, Bytes, Floats, Membranes, Neurons, Work
+
+BOX, DECAY, CUBA, INTEGRATOR, PASS = 0, 1, 2, 3, 4
+
+
+@njit(cache=True)
+def update_uniform(neurons: Neurons, voltage: Floats, current: Floats, fired: Bytes, is_kept: bool) -> None:
+    """BOX: u = v + gain * ((I + leak) - v); DECAY: u = gain * v + I; spike where u > fire_above, then reset."""
+    gain, leak = neurons.gain[0], neurons.leak[0]
+    fire_above, reset = neurons.fire_above[0], neurons.reset[0]
+    n = voltage.size
+    if neurons.update == DECAY:
+        for o in range(n):
+            voltage[o] = gain * voltage[o] + current[o]
+    else:
+        for o in range(n):
+            voltage[o] = voltage[o] + gain * ((current[o] + leak) - voltage[o])
+    if not is_kept:
+        return
+    if neurons.is_subtracting:
+        for o in range(n):
+            u = voltage[o]
+            is_over = u > fire_above
+            fired[o] = is_over
+            voltage[o] = u - reset if is_over else u
+    else:
+        for o in range(n):
+            u = voltage[o]
+            is_over = u > fire_above
+            fired[o] = is_over
+            voltage[o] = reset if is_over else u
+    return
+
+
+@njit(cache=True)
+def drive(neurons: Neurons, lo: int, membranes: Membranes, current: Floats) -> None:
+    """Update the neurons lo, lo + 1, ... with a parameter each; short loops so that each is vectorised."""
+    n = current.size
+    gain, leak = neurons.gain[lo : lo + n], neurons.leak[lo : lo + n]
+    voltage = membranes.voltage[lo : lo + n]
+    if neurons.update == DECAY:
+        for o in range(n):
+            voltage[o] = gain[o] * voltage[o]
+        for o in range(n):
+            voltage[o] = voltage[o] + current[o]
+        return
+    if neurons.update == BOX:
+        for o in range(n):
+            current[o] = current[o] + leak[o]
+        for o in range(n):
+            current[o] = current[o] - voltage[o]
+    else:
+        if neurons.update == CUBA:
+            synaptic = membranes.current[lo : lo + n]
+            for o in range(n):
+                synaptic[o] = synaptic[o] + current[o]
+                current[o] = synaptic[o]
+            synaptic_gain = neurons.synaptic_gain[lo : lo + n]
+            for o in range(n):
+                synaptic[o] = synaptic[o] - synaptic_gain[o] * synaptic[o]
+        for o in range(n):
+            current[o] = (leak[o] - voltage[o]) + current[o]
+    for o in range(n):
+        voltage[o] = voltage[o] + gain[o] * current[o]
+
+
+@njit(cache=True)
+def fire(neurons: Neurons, lo: int, voltage: Floats, fired: Bytes) -> None:
+    """Compare and reset the neurons lo, lo + 1, ... with a parameter each."""
+    n = voltage.size
+    fire_above, reset = neurons.fire_above[lo : lo + n], neurons.reset[lo : lo + n]
+    for o in range(n):
+        fired[o] = voltage[o] > fire_above[o]
+    if neurons.is_subtracting:
+        for o in range(n):
+            voltage[o] = voltage[o] - reset[o] if fired[o] else voltage[o]
+    else:
+        for o in range(n):
+            voltage[o] = reset[o] if fired[o] else voltage[o]
+
+
+@njit(cache=True)
+def step_neurons(
+    neurons: Neurons, lo: int, membranes: Membranes, current: Floats, fired: Bytes, is_kept: bool
+) -> None:
+    """One step of the neurons lo, lo + 1, ...; on a dropped step no neuron is compared."""
+    voltage = membranes.voltage[lo : lo + current.size]
+    if neurons.is_uniform:
+        update_uniform(neurons, voltage, current, fired, is_kept)
+        return
+    drive(neurons, lo, membranes, current)
+    if is_kept and neurons.is_firing:
+        fire(neurons, lo, voltage, fired)
+
+
+@njit(cache=True)
+def emit(work: Work, step: int, lo: int, n: int, block: Block, is_kept: bool) -> None:
+    """Append the fired neurons among lo .. lo + n (whole pixels); ``tally[0]`` counts all spikes of the block."""
+    start, index, fired, words = block.start, block.index, work.fired, work.fired_words
+    n_channels = block.n_channels
+    slot = step * block.n_pixels + lo // n_channels + 1
+    n_spikes = block.tally[0]
+    for base in range(0, n, n_channels):
+        if not is_kept:
+            pass
+        elif n_channels % 8 == 0:
+            for word in range(base // 8, (base + n_channels) // 8):
+                if words[word] != 0:
+                    for k in range(8 * word, 8 * word + 8):
+                        index[n_spikes] = lo + k
+                        n_spikes += fired[k]
+        else:
+            for k in range(base, base + n_channels):
+                index[n_spikes] = lo + k
+                n_spikes += fired[k]
+        start[slot] = n_spikes
+        slot += 1
+    block.tally[0] = n_spikes

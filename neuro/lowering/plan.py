@@ -1,0 +1,234 @@
+"""Lowering: a graph becomes a list of operations on flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from neuro.errors import InputError
+from neuro.graph import (
+    LI,
+    NEURONS,
+    SYNAPSES,
+    Add,
+    AvgPool2d,
+    Clocked,
+    Concat,
+    Conv2d,
+    CubaLIF,
+    Delay,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    MaxPool2d,
+    SumPool2d,
+    TemporalAttention,
+)
+from neuro.kernels.pooling import MAXIMUM, SUM
+from neuro.lowering.layout import Layout
+from neuro.lowering.operations import Flat, Join, Layer, Line, Operation, Pool, Sum
+from neuro.lowering.parameters import lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.tables import synapse_tables, window_tables
+
+__all__ = ["Plan", "lower"]
+
+_BLOCK_ENTRIES = 2**22  # largest dense array of a block: 16 MB
+_STRIP_NEURONS = 8192  # currents and membranes of a strip stay in the first-level cache
+_SCATTER_TAPS = 1.5  # fewer taps per output pixel than this: scatter (measured)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What runs, in order.
+
+    Attributes
+    ----------
+    operations : tuple of Operation
+        Without the Input and the attention.
+    layouts : dict of str to Layout
+        The layout of every node.
+    source : str
+        The node whose output the first operations take: the attention where there is one, else the Input.
+    attention : TemporalAttention or None
+        The node that drops frames.
+    events : frozenset of str
+        Nodes whose output is made of spikes or counts (not of currents or membranes).
+    max_pool : str or None
+        A MaxPool2d that sees entries of the Input (they must not be negative).
+    block_steps : int
+        Most steps computed at once.
+    """
+
+    operations: tuple[Operation, ...]
+    layouts: dict[str, Layout]
+    source: str
+    attention: TemporalAttention | None
+    events: frozenset[str]
+    max_pool: str | None
+    block_steps: int
+
+
+@lru_cache(maxsize=16)
+def lower(graph: Graph) -> Plan:
+    """Return the plan of a clocked graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        A clocked graph.
+
+    Returns
+    -------
+    Plan
+        The same object for equal graphs, while it is cached.
+
+    Raises
+    ------
+    InputError
+        If the graph runs in continuous time.
+    """
+    if not isinstance(graph.execution, Clocked):
+        raise InputError(
+            "simulate: the graph's execution is continuous, not clocked; it cannot run in steps "
+            "(build the graph with execution=clocked(dt_s))"
+        )
+    layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
+    fused = {name for name in graph.order if _is_fused(graph, name)}
+    operations: list[Operation] = []
+    attention, source = None, graph.input_name
+    seen: set[str] = set()
+    for name in graph.order:
+        node = graph.nodes[name]
+        if isinstance(node, TemporalAttention):
+            attention, source = node, name
+        elif not isinstance(node, Input) and name not in fused:
+            operations.append(_operation(graph, name, layouts, fused, seen))
+        seen.add(name)
+    return Plan(
+        tuple(operations),
+        layouts,
+        source,
+        attention,
+        _event_nodes(graph),
+        _max_pool_of_input(graph),
+        _block_steps(operations, layouts),
+    )
+
+
+def _is_fused(graph: Graph, name: str) -> bool:
+    """Whether a synapse is computed together with the neurons behind it."""
+    after = graph.successors(name)
+    return (
+        isinstance(graph.nodes[name], SYNAPSES)
+        and len(after) == 1
+        and isinstance(graph.nodes[after[0]], NEURONS)
+    )
+
+
+def _block_steps(operations: list[Operation], layouts: dict[str, Layout]) -> int:
+    n_steps = max(1, _BLOCK_ENTRIES // max(layout.size for layout in layouts.values()))
+    cycles = [line.n_steps for line in operations if isinstance(line, Line) and line.is_feedback]
+    return min([n_steps, *cycles])
+
+
+def _event_nodes(graph: Graph) -> frozenset[str]:
+    """Nodes that hand on spikes or counts only."""
+    found = {name for name in graph.order if not isinstance(graph.nodes[name], (*SYNAPSES, LI))}
+    while True:
+        wrong = {
+            name
+            for name in found
+            if not isinstance(graph.nodes[name], NEURONS)
+            and any(source not in found for source in graph.predecessors(name))
+        }
+        if not wrong:
+            return frozenset(found)
+        found -= wrong
+
+
+def _max_pool_of_input(graph: Graph) -> str | None:
+    """A MaxPool2d that the Input reaches without neurons or weights between them."""
+    seen: set[str] = set()
+    frontier = [graph.input_name]
+    while frontier:
+        name = frontier.pop()
+        if isinstance(graph.nodes[name], MaxPool2d):
+            return name
+        seen.add(name)
+        passed_on = (after for after in graph.successors(name) if after not in seen)
+        frontier += [
+            after for after in passed_on if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES))
+        ]
+    return None
+
+
+def _operation(
+    graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str], seen: set[str]
+) -> Operation:
+    node = graph.nodes[name]
+    sources = graph.predecessors(name)
+    layout = layouts[name]
+    if isinstance(node, (*NEURONS, *SYNAPSES)):
+        return _layer(graph, name, layouts, fused)
+    ins = tuple(layouts[source] for source in sources)
+    if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
+        kind = MAXIMUM if isinstance(node, MaxPool2d) else SUM
+        area = node.kernel_size[0] * node.kernel_size[1] if isinstance(node, AvgPool2d) else 1
+        return Pool(name, sources, ins, layout, window_tables(node, ins[0], layout), kind, np.float32(area))
+    if isinstance(node, Flatten):
+        return Flat(name, sources, ins, layout)
+    if isinstance(node, Add):
+        return Sum(name, sources, ins, layout)
+    if isinstance(node, Concat):
+        return Join(name, sources, ins, layout)
+    assert isinstance(node, Delay)
+    return Line(name, sources, ins, layout, graph.delay_steps(name), sources[0] not in seen)
+
+
+def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str]) -> Layer:
+    node, layout = graph.nodes[name], layouts[name]
+    synapse: Linear | Conv2d | None = None
+    synapse_name = neuron_name = None
+    neurons, rest = no_neurons(), np.zeros(0, np.float32)
+    source = name
+    if isinstance(node, NEURONS):
+        neuron_name = name
+        neurons, rest = lower_neurons(node, layout, graph.dt_s), resting_voltage(node, layout)
+        source = graph.predecessors(name)[0]
+    if isinstance(node, SYNAPSES) or source in fused:
+        synapse_name = source
+        found = graph.nodes[source]
+        assert isinstance(found, (Linear, Conv2d))
+        synapse, source = found, graph.predecessors(source)[0]
+    before = layouts[source]
+    return Layer(
+        name,
+        (source,),
+        (before,),
+        layout,
+        synapse_name,
+        neuron_name,
+        None if synapse is None else synapse_tables(synapse, before, layout),
+        neurons,
+        rest,
+        isinstance(node, CubaLIF),
+        _rows_at_once(layout),
+        _scatter_under(synapse, layout),
+    )
+
+
+def _rows_at_once(layout: Layout) -> int:
+    rows, columns = layout.shape[1:] or (1, 1)
+    return max(1, min(rows, _STRIP_NEURONS // (columns * layout.n_channels)))
+
+
+def _scatter_under(synapse: Linear | Conv2d | None, layout: Layout) -> int:
+    """Active inputs under which scattering is faster: they reach less than so many taps per output pixel."""
+    if not isinstance(synapse, Conv2d):
+        return 0
+    stride = synapse.stride[0] * synapse.stride[1]
+    taps = max(1.0, synapse.kernel_size[0] * synapse.kernel_size[1] / stride)
+    return int(_SCATTER_TAPS * layout.n_pixels / taps)

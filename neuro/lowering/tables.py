@@ -1,0 +1,134 @@
+"""Tables of a layer's geometry: which inputs an output collects, and which outputs an input reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuro.graph import AvgPool2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from neuro.kernels.arrays import Floats, Int32s, Synapses
+from neuro.lowering.layout import Layout
+
+__all__ = ["Pool2d", "synapse_tables", "window_tables"]
+
+Pool2d = SumPool2d | AvgPool2d | MaxPool2d
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of a window: sizes, and the taps that fall inside the frame."""
+
+    n_in: int
+    n_out: int
+    n_taps: int
+    stride: int
+    padding: int
+    dilation: int
+
+    def taps(self, out: int) -> list[tuple[int, int]]:
+        """(tap, input position) of an output position, ascending."""
+        first = out * self.stride - self.padding
+        pairs = [(tap, first + tap * self.dilation) for tap in range(self.n_taps)]
+        return [(tap, at) for tap, at in pairs if 0 <= at < self.n_in]
+
+    def targets(self, at: int) -> list[tuple[int, int]]:
+        """(tap, output position) of an input position, ascending in tap."""
+        pairs = [(tap, at + self.padding - tap * self.dilation) for tap in range(self.n_taps)]
+        return [
+            (tap, first // self.stride)
+            for tap, first in pairs
+            if first % self.stride == 0 and 0 <= first // self.stride < self.n_out
+        ]
+
+
+def synapse_tables(node: Linear | Conv2d, source: Layout, target: Layout) -> Synapses:
+    """Return the tables and channel-last weights of a Linear or Conv2d."""
+    if isinstance(node, Linear):
+        point = _Axis(1, 1, 1, 1, 0, 1)
+        weight = np.array(node.weight.T, order="C").reshape(-1)
+        return _tables(point, point, source.n_channels, target.n_channels, 1, weight, node.bias)
+    rows, columns = (
+        _Axis(n_in, n_out, *window)
+        for n_in, n_out, *window in zip(
+            source.shape[1:],
+            target.shape[1:],
+            node.kernel_size,
+            node.stride,
+            node.padding,
+            node.dilation,
+            strict=True,
+        )
+    )
+    return _tables(
+        rows, columns, source.n_channels, target.n_channels, node.groups, _channel_last(node), node.bias
+    )
+
+
+def window_tables(node: Pool2d, source: Layout, target: Layout) -> Synapses:
+    """Return the tables of a pool's window (no weights)."""
+    rows, columns = (
+        _Axis(n_in, n_out, *window, 1)
+        for n_in, n_out, *window in zip(
+            source.shape[1:], target.shape[1:], node.kernel_size, node.strides, node.padding, strict=True
+        )
+    )
+    nothing = np.zeros(0, np.float32)
+    return _tables(rows, columns, source.n_channels, target.n_channels, 1, nothing, nothing)
+
+
+def _channel_last(node: Conv2d) -> Floats:
+    """Weights as rows (tap row, tap column, input channel) of output channels of the input's group."""
+    weight = node.weight.reshape(node.groups, -1, *node.weight.shape[1:])
+    return np.array(weight.transpose(3, 4, 0, 2, 1), order="C").reshape(-1)
+
+
+def _tables(
+    rows: _Axis, columns: _Axis, n_in: int, n_out: int, groups: int, weight: Floats, bias: Floats | None
+) -> Synapses:
+    line, tap_line = columns.n_in * n_in, columns.n_taps * n_in
+
+    def row_taps(y: int) -> list[tuple[int, int]]:
+        return [(at * columns.n_in, tap * tap_line - at * line) for tap, at in rows.taps(y)]
+
+    def row_targets(y: int) -> list[tuple[int, int]]:
+        return [(out * columns.n_out, tap * tap_line - y * line) for tap, out in rows.targets(y)]
+
+    def column_targets(x: int) -> list[tuple[int, int]]:
+        return [(out, (tap - x) * n_in) for tap, out in columns.targets(x)]
+
+    return Synapses(
+        rows.n_in * columns.n_in,
+        n_in,
+        rows.n_in,
+        columns.n_in,
+        rows.n_out,
+        columns.n_out,
+        n_out,
+        groups,
+        weight,
+        np.zeros(n_out, np.float32) if bias is None else bias.copy(),
+        *_ragged(rows.n_out, row_taps, 2),
+        *_ragged(columns.n_out, lambda x: _runs(columns, x, n_in), 3),
+        *_ragged(rows.n_in, row_targets, 2),
+        *_ragged(columns.n_in, column_targets, 2),
+    )
+
+
+def _runs(axis: _Axis, out: int, n_in: int) -> list[tuple[int, int, int]]:
+    """Runs of input columns (start, stop, shift from entry to weight row): one run where taps are adjacent."""
+    taps = axis.taps(out)
+    if taps and axis.dilation == 1:
+        tap, at = taps[0]
+        return [(at, taps[-1][1] + 1, (tap - at) * n_in)]
+    return [(at, at + 1, (tap - at) * n_in) for tap, at in taps]
+
+
+def _ragged(n: int, items: Callable[[int], Sequence[tuple[int, ...]]], width: int) -> tuple[Int32s, ...]:
+    """Return the lists of 0 .. n as starts, and one array per field."""
+    lists = [items(at) for at in range(n)]
+    start = np.cumsum([0, *(len(found) for found in lists)], dtype=np.int32)
+    flat = [item for found in lists for item in found]
+    fields = np.array(flat, dtype=np.int32).reshape(-1, width)
+    return (start, *(np.ascontiguousarray(fields[:, k]) for k in range(width)))

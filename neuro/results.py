@@ -1,0 +1,158 @@
+"""What a run returns: outputs, recordings, exact counts, the attention's report, and the state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.errors import InputError
+from neuro.spikes import Spikes
+
+__all__ = ["AttentionReport", "Counters", "Result", "State"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AttentionReport:
+    """Which frames of a window were computed, and why.
+
+    Attributes
+    ----------
+    scores : float32, shape (T,)
+        Score of each frame, from 0 to 1.
+    kept : bool, shape (T,)
+        ``scores >= threshold``.
+    threshold : float
+        Least score of a kept frame.
+    n_near_threshold : int
+        Frames with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
+    events_total, events_kept : float
+        Sums of the values of all frames, and of the kept ones.
+    """
+
+    scores: Floats
+    kept: NDArray[np.bool_]
+    threshold: float
+    n_near_threshold: int
+    events_total: float
+    events_kept: float
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What was really computed: counted in the kernels, never estimated.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps of the run.
+    frames_skipped : int
+        Steps that attention dropped.
+    events_in : int
+        Non-zero input entries on computed steps.
+    counts_in : float
+        Sum of their values.
+    spikes : mapping of str to int
+        Spikes emitted by each spiking node.
+    synaptic_operations : mapping of str to int
+        Accumulations executed by each Linear and Conv2d: one per (non-zero input entry, tap inside the frame,
+        output channel).
+    neuron_updates : mapping of str to int
+        Membrane updates of each neuron node, dropped steps included (their membranes decay).
+    active_output_fraction : mapping of str to float
+        For each Linear and Conv2d, the fraction of (computed step, output pixel) with a contribution.
+    path_steps : mapping of str to mapping
+        For each Linear and Conv2d, the computed steps by 'scatter' and by 'gather'.
+    delayed_entries_lost : mapping of str to int
+        For each Delay, the entries that would have arrived on a dropped step.
+    """
+
+    n_steps: int
+    frames_skipped: int
+    events_in: int
+    counts_in: float
+    spikes: Mapping[str, int]
+    synaptic_operations: Mapping[str, int]
+    neuron_updates: Mapping[str, int]
+    active_output_fraction: Mapping[str, float]
+    path_steps: Mapping[str, Mapping[str, int]]
+    delayed_entries_lost: Mapping[str, int]
+
+    @property
+    def total_synaptic_operations(self) -> int:
+        """Synaptic operations of all nodes."""
+        return sum(self.synaptic_operations.values())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class State:
+    """Where a run ended: what the next chunk starts from. Opaque and immutable.
+
+    Attributes
+    ----------
+    graph_digest : str
+        The graph it belongs to.
+    n_steps : int
+        Steps run so far.
+    membranes, lines : mapping
+        Contents of neurons and delays, in the engine's layout.
+    """
+
+    graph_digest: str
+    n_steps: int
+    membranes: Mapping[str, tuple[Floats, Floats]]
+    lines: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """The outcome of one run.
+
+    Attributes
+    ----------
+    outputs : mapping of str to float32 array, shape (n_steps, ...)
+        The output of every sink: membranes of a leaky integrator, zeros and ones of spiking neurons.
+    spikes : mapping of str to Spikes
+        Recorded spikes (or counts).
+    membranes : mapping of str to float32 array, shape (n_steps, ...)
+        Recorded membranes, after the reset.
+    counters : Counters
+        Exact counts.
+    attention : AttentionReport or None
+        None without attention.
+    state : State
+        Pass it as `state` with the next chunk.
+    """
+
+    outputs: Mapping[str, Floats]
+    spikes: Mapping[str, Spikes]
+    membranes: Mapping[str, Floats]
+    counters: Counters
+    attention: AttentionReport | None
+    state: State
+
+    @property
+    def output(self) -> Floats:
+        """The output of the only sink; an InputError where there are several."""
+        if len(self.outputs) != 1:
+            raise InputError(
+                f"Result: the graph has {len(self.outputs)} sinks ({', '.join(self.outputs)}); "
+                "take one of result.outputs"
+            )
+        return next(iter(self.outputs.values()))
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.outputs.items())
+        counters = self.counters
+        return (
+            f"Result({shapes}; {counters.n_steps} steps, {sum(counters.spikes.values())} spikes, "
+            f"{counters.total_synaptic_operations} synaptic operations)"
+        )

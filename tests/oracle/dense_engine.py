@@ -1,0 +1,235 @@
+"""The slow, obvious engine: every step, every node, every tap, read straight off the equations.
+
+Shares no code with the engine but the graph. All values are float32 arrays in (channel, row, column)
+order; a sum adds one rounded product at a time, in the stated order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.graph import (
+    IF,
+    LI,
+    LIF,
+    Add,
+    AvgPool2d,
+    Concat,
+    Conv2d,
+    CubaLIF,
+    Delay,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    MaxPool2d,
+    SumPool2d,
+    TemporalAttention,
+)
+
+Array = NDArray[np.float32]
+F = np.float32
+
+
+@dataclass
+class OracleResult:
+    """Values of every node in every step, and the counts."""
+
+    values: dict[str, Array] = field(default_factory=dict)
+    membranes: dict[str, Array] = field(default_factory=dict)
+    spikes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    synaptic_operations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    active_outputs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def simulate_densely(graph: Graph, frames: Array, kept: NDArray[np.bool_] | None = None) -> OracleResult:
+    """Run a clocked graph on dense frames, shape (n_steps, *shape); `kept` marks the steps that are computed."""
+    n_steps = len(frames)
+    kept = np.ones(n_steps, bool) if kept is None else kept
+    result = OracleResult()
+    state: dict[str, dict[str, Array]] = {name: _rest(graph, name) for name in graph.nodes}
+    values: dict[str, list[Array]] = {name: [] for name in graph.nodes}
+    membranes: dict[str, list[Array]] = {name: [] for name in graph.nodes}
+    for step in range(n_steps):
+        for name in graph.order:
+            inputs = [
+                values[source][step] for source in graph.predecessors(name) if len(values[source]) > step
+            ]
+            is_kept = bool(kept[step])
+            values[name].append(
+                _node(graph, name, frames[step], inputs, is_kept, step, values, state[name], result)
+            )
+            if "v" in state[name]:
+                membranes[name].append(state[name]["v"].copy())
+    for name, shape in graph.shapes.items():
+        result.values[name] = np.array(values[name], F).reshape(n_steps, *shape)
+        if "v" in state[name]:
+            result.membranes[name] = np.array(membranes[name], F).reshape(n_steps, *shape)
+    return result
+
+
+def _rest(graph: Graph, name: str) -> dict[str, Array]:
+    node = graph.nodes[name]
+    if not isinstance(node, (IF, LIF, CubaLIF, LI)):
+        return {}
+    leak = 0.0 if isinstance(node, IF) else node.v_leak
+    return {
+        "v": np.broadcast_to(F(leak), graph.shapes[name]).copy(),
+        "i": np.zeros(graph.shapes[name], F),
+    }
+
+
+def _node(
+    graph: Graph,
+    name: str,
+    frame: Array,
+    inputs: list[Array],
+    is_kept: bool,
+    step: int,
+    values: dict[str, list[Array]],
+    state: dict[str, Array],
+    result: OracleResult,
+) -> Array:
+    node = graph.nodes[name]
+    nothing = np.zeros(graph.shapes[name], F)
+    if isinstance(node, Input):
+        return frame.astype(F)
+    if isinstance(node, (IF, LIF, CubaLIF, LI)):
+        current = inputs[0] if is_kept else nothing
+        fired = _neuron(node, state, current, graph.dt_s, is_kept)
+        if isinstance(node, LI):
+            return state["v"].copy()
+        result.spikes[name] += int(fired.sum())
+        return fired.astype(F)
+    if isinstance(node, Delay):
+        source, n_delay = graph.predecessors(name)[0], graph.delay_steps(name)
+        arrived = values[source][step - n_delay] if step >= n_delay else nothing
+        if not is_kept:
+            result.lost[name] += int(np.count_nonzero(arrived))
+            return nothing
+        return arrived
+    if not is_kept:
+        return nothing
+    if isinstance(node, TemporalAttention):
+        return inputs[0]
+    if isinstance(node, Linear):
+        return _linear(name, node, inputs[0], result)
+    if isinstance(node, Conv2d):
+        return _conv2d(name, node, inputs[0], nothing.shape, result)
+    if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
+        return _pool(node, inputs[0], nothing)
+    if isinstance(node, Flatten):
+        return inputs[0].reshape(-1)
+    if isinstance(node, Concat):
+        return np.concatenate(inputs)
+    assert isinstance(node, Add)
+    total = inputs[0]
+    for value in inputs[1:]:
+        total = total + value
+    return total
+
+
+def _linear(name: str, node: Linear, x: Array, result: OracleResult) -> Array:
+    n_out = node.weight.shape[0]
+    total = np.zeros(n_out, F) if node.bias is None else node.bias.copy()
+    n = 0
+    for i in range(x.size):
+        if x[i] != 0:
+            product = node.weight[:, i] * x[i]
+            total = total + product
+            n += n_out
+    result.synaptic_operations[name] += n
+    result.active_outputs[name] += int(n > 0)
+    return total
+
+
+def _conv2d(name: str, node: Conv2d, x: Array, shape: tuple[int, ...], result: OracleResult) -> Array:
+    n_out, n_rows, n_columns = shape
+    group_in, group_out = node.weight.shape[1], n_out // node.groups
+    total = np.zeros(shape, F)
+    if node.bias is not None:
+        total += node.bias[:, None, None]
+    for row in range(n_rows):
+        for column in range(n_columns):
+            n_pixel = 0
+            for i in range(node.kernel_size[0]):
+                for j in range(node.kernel_size[1]):
+                    y = row * node.stride[0] - node.padding[0] + i * node.dilation[0]
+                    z = column * node.stride[1] - node.padding[1] + j * node.dilation[1]
+                    if not (0 <= y < x.shape[1] and 0 <= z < x.shape[2]):
+                        continue
+                    for channel in np.flatnonzero(x[:, y, z]):
+                        group, k = divmod(int(channel), group_in)
+                        outs = slice(group * group_out, (group + 1) * group_out)
+                        product = node.weight[outs, k, i, j] * x[channel, y, z]
+                        total[outs, row, column] = total[outs, row, column] + product
+                        n_pixel += group_out
+            result.synaptic_operations[name] += n_pixel
+            result.active_outputs[name] += int(n_pixel > 0)
+    return total
+
+
+def _pool(node: SumPool2d | AvgPool2d | MaxPool2d, x: Array, nothing: Array) -> Array:
+    total = nothing
+    for row in range(total.shape[1]):
+        for column in range(total.shape[2]):
+            for i in range(node.kernel_size[0]):
+                for j in range(node.kernel_size[1]):
+                    y, z = (
+                        row * node.strides[0] - node.padding[0] + i,
+                        column * node.strides[1] - node.padding[1] + j,
+                    )
+                    if not (0 <= y < x.shape[1] and 0 <= z < x.shape[2]):
+                        continue
+                    if isinstance(node, MaxPool2d):
+                        total[:, row, column] = np.maximum(total[:, row, column], x[:, y, z])
+                    else:
+                        total[:, row, column] = total[:, row, column] + x[:, y, z]
+    if isinstance(node, AvgPool2d):
+        total = total / F(node.kernel_size[0] * node.kernel_size[1])
+    return total
+
+
+def _factor(update: str, tau_s: Any, dt_s: float) -> Any:
+    tau = np.float64(tau_s)
+    if update == "euler":
+        return F(dt_s) * F(1 / tau)
+    if update == "exponential":
+        return F(1 - np.exp(-dt_s / tau))
+    return F(np.exp(-dt_s / tau))
+
+
+def _neuron(
+    node: IF | LIF | CubaLIF | LI, state: dict[str, Array], current: Array, dt_s: float, is_kept: bool
+) -> NDArray[np.bool_]:
+    v = state["v"]
+    if isinstance(node, IF):
+        v = v + current
+    elif isinstance(node, CubaLIF):
+        a, b = _factor(node.update, node.tau_mem_s, dt_s), _factor(node.update, node.tau_syn_s, dt_s)
+        jumped = state["i"] + current
+        v = v + a * ((F(node.v_leak) - v) + jumped)
+        state["i"] = jumped - b * jumped
+    else:
+        a = _factor(node.update, node.tau_mem_s, dt_s)
+        if node.update == "decay":
+            v = a * v + current
+        elif isinstance(node, LI):
+            v = v + a * ((F(node.v_leak) - v) + current)
+        else:
+            v = v + a * ((current + F(node.v_leak)) - v)
+    fired = np.zeros(v.shape, bool)
+    if is_kept and not isinstance(node, LI):
+        threshold = F(node.threshold)
+        fired = v > threshold if node.comparison == ">" else v >= threshold
+        after = {"value": F(node.v_reset), "subtract": v - threshold, "clamp": threshold}[node.reset]
+        v = np.where(fired, after, v)
+    assert v.dtype == np.float32
+    state["v"] = v
+    return fired
