@@ -100,7 +100,7 @@ class Spikes:
         dense = np.asarray(array)
         if dense.ndim < 2:
             raise InputError(f"Spikes.from_dense: needs shape (n_steps, ...), got {dense.shape}")
-        flat = _as_float32("the dense array", dense).reshape(dense.shape[0], -1)
+        flat = _as_float32("the dense array", dense).reshape(dense.shape[0], math.prod(dense.shape[1:]))
         step, index = np.nonzero(flat)
         return cls(step, index, flat[step, index], n_steps=dense.shape[0], shape=dense.shape[1:])
 
