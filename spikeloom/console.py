@@ -74,6 +74,27 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def sureness(confidence: float) -> str:
+    """Write a confidence as per cent, never as a rounded 100 %.
+
+    Parameters
+    ----------
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    str
+        With one decimal.
+
+    Examples
+    --------
+    >>> sureness(0.9806), sureness(0.99996)
+    ('98.1 %', '> 99.9 %')
+    """
+    return "> 99.9 %" if confidence >= 0.9995 else percent(confidence)
+
+
 def short_number(number: float) -> str:
     """Write a large number with three digits and a word for its size.
 
@@ -95,6 +116,30 @@ def short_number(number: float) -> str:
     for size, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
         if number >= size:
             return f"{number / size:.3g} {word}"
+    return f"{number:.3g}"
+
+
+def compact_number(number: float) -> str:
+    """Write a large number with three digits and a letter for its size.
+
+    Parameters
+    ----------
+    number : float
+        Not negative.
+
+    Returns
+    -------
+    str
+        Such as '12.3M'.
+
+    Examples
+    --------
+    >>> compact_number(987), compact_number(45_600), compact_number(12_345_678)
+    ('987', '45.6k', '12.3M')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
     return f"{number:.3g}"
 
 

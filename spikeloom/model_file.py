@@ -124,6 +124,8 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
         raise neuro.ModelFileError(
             f"{path}: /recognizer lacks {err}; the file is damaged, train the model again"
         ) from err
+    except neuro.ModelFileError:
+        raise
     except (neuro.NeuroError, UserError, ValueError, TypeError, OSError, RuntimeError) as err:
         raise neuro.ModelFileError(f"{path}: {err}") from err
     return recognizer

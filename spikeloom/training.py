@@ -259,7 +259,7 @@ def finish(
         points.append(ThresholdPoint(threshold, frames_kept=float(run.kept.mean()), accuracy=accuracy))
     chosen = choose_threshold(points, accuracy_budget=accuracy_budget)
     recognizer = Recognizer(
-        graph=trained.export(threshold=chosen.threshold),
+        graph=trained.export(attention_threshold=None if scores is None else chosen.threshold),
         encoding=encoding,
         class_names=class_names,
         temperature=fit_temperature(logits[chosen.threshold], labels),

@@ -46,7 +46,8 @@ def demo(out: Path, model: Path | None, as_json: bool) -> None:
         click.echo(
             "preparing the recordings and the engine (the first run compiles; later ones do not)", err=True
         )
-    collection = digits("test")
+    with progress("showing digits to the emulated camera") as advance:
+        collection = digits("test", on_progress=advance)
     with progress("recognising digits") as advance:
         evaluation = evaluate(recognizer, collection, on_progress=advance)
     write_report(report, recognizer=recognizer, collection=collection, evaluation=evaluation)

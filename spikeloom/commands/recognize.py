@@ -59,12 +59,12 @@ def _json(recording: Path, recognizer: Recognizer, decision: Decision) -> dict[s
 
 
 def _rows(decision: Decision) -> list[tuple[str, str]]:
-    from spikeloom.console import percent, short_time
+    from spikeloom.console import short_time, sureness
 
     windows = f" in {decision.windows} windows" if decision.windows > 1 else ""
     return [
         ("class", decision.label),
-        ("confidence", percent(decision.confidence)),
+        ("confidence", sureness(decision.confidence)),
         ("decided at", f"{decision.decided_at_us:,} us on the recording's clock"),
         ("frames kept", f"{decision.frames_kept} of {decision.frames_total}{windows}"),
         ("events kept", f"{decision.events_kept:,} of {decision.events:,}"),

@@ -16,7 +16,7 @@ ON = "#e8590c"
 OFF = "#1c7ed6"
 ACCENT = "#0ca678"
 DROPPED = "#868e96"
-LINES = (ACCENT, "#7048e8", "#e8590c", "#1c7ed6")
+LINES = (ACCENT, "#845ef7", "#e8590c", "#1c7ed6")
 
 #: Colours that stand for the page's own ones in a figure.
 TEXT, MUTED, RULE = "#010203", "#040506", "#070809"

@@ -27,7 +27,7 @@ from spikeloom.report.drawing import (
 from spikeloom.report.traces import Trace
 
 _N_PICTURES = 3
-_MOST_NEURONS = 400
+_MOST_ROWS = 200
 
 
 def event_pictures(trace: Trace, encoding: Encoding, *, name: str) -> str:
@@ -187,7 +187,7 @@ def confidence_over_time(trace: Trace, encoding: Encoding, class_names: tuple[st
 
 
 def spike_raster(spikes: neuro.Spikes, trace: Trace, encoding: Encoding, *, name: str, colour: str) -> str:
-    """Draw the spikes of a layer, one row per neuron; of large layers an even choice of neurons.
+    """Draw the spikes of a layer, one row per neuron; in large layers a row gathers several neurons.
 
     Parameters
     ----------
@@ -208,19 +208,20 @@ def spike_raster(spikes: neuro.Spikes, trace: Trace, encoding: Encoding, *, name
         An SVG element.
     """
     n_neurons = int(np.prod(spikes.shape))
-    stride = -(-n_neurons // _MOST_NEURONS)
+    stride = -(-n_neurons // _MOST_ROWS)
     n_rows = -(-n_neurons // stride)
+    counts = np.zeros((n_rows, spikes.n_steps))
+    np.add.at(counts, (spikes.index // stride, spikes.step), 1)
     image = np.zeros((n_rows, spikes.n_steps, 4))
     image[..., :3] = to_rgb(colour)
-    shown = spikes.index % stride == 0
-    image[spikes.index[shown] // stride, spikes.step[shown], 3] = 1.0
+    image[..., 3] = np.minimum(1.0, 0.55 + 0.45 * counts / stride) * (counts > 0)
     figure = new_figure(4.4, 1.9)
     axes = figure.subplots()
     duration_ms = spikes.n_steps * encoding.bin_us / 1000
     if trace.attention is not None:
         _mark_dropped(axes, np.asarray(trace.attention.kept, bool), encoding.bin_us / 1000)
     axes.imshow(image, aspect="auto", extent=(0, duration_ms, n_rows - 0.5, -0.5), zorder=2)
-    axes.set(xlabel="time in ms", ylabel="neuron" if stride == 1 else f"every {_ordinal(stride)} neuron")
+    axes.set(xlabel="time in ms", ylabel="neuron" if stride == 1 else f"neuron ({stride} per row)")
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value * stride:.0f}")
     return to_svg(figure, name=name, description=f"Spikes over time while looking at {trace.name}")
@@ -275,9 +276,3 @@ def confusion_matrix(confusion: NDArray[np.int64], class_names: tuple[str, ...],
 def _mark_dropped(axes: Axes, kept: NDArray[np.bool_], bin_ms: float) -> None:
     for frame in np.flatnonzero(~kept):
         axes.axvspan(frame * bin_ms, (frame + 1) * bin_ms, color=RULE, alpha=0.45, linewidth=0, zorder=1)
-
-
-def _ordinal(number: int) -> str:
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

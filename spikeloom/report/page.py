@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eventio.datasets import Collection
-from spikeloom.console import percent, short_number, short_time
+from spikeloom.console import compact_number, percent, short_time, sureness
 from spikeloom.evaluation import Evaluation
 from spikeloom.recognizer import Recognizer
 from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy
@@ -22,7 +22,7 @@ from spikeloom.release import release
 from spikeloom.report import figures
 from spikeloom.report.cost import layer_costs
 from spikeloom.report.drawing import ACCENT, LINES, OFF, ON, figure_settings
-from spikeloom.report.traces import Trace, telling_positions, trace
+from spikeloom.report.traces import Trace, recording_name, telling_positions, trace
 from spikeloom.storage import replaced_file
 
 
@@ -113,10 +113,10 @@ def _card(one: Trace, recognizer: Recognizer, number: int) -> dict[str, Any]:
         "truth": one.truth,
         "label": decision.label,
         "is_right": one.is_right,
-        "confidence": percent(decision.confidence),
+        "confidence": sureness(decision.confidence),
         "decided": f"{(decision.decided_at_us - one.window.start_us) / 1000:.0f} ms",
         "kept": f"{decision.frames_kept} of {decision.frames_total}",
-        "operations": short_number(decision.synaptic_operations),
+        "operations": compact_number(decision.synaptic_operations),
         "pictures": Markup(figures.event_pictures(one, encoding, name=f"events{number}")),
         "scores": Markup(scores),
         "running": Markup(
@@ -160,21 +160,23 @@ def _tiles(recognizer: Recognizer, evaluation: Evaluation) -> list[Tile]:
                 f"accuracy with every frame: {percent(evaluation.accuracy_without_attention)}",
             ),
             Tile(
-                short_number(operations),
+                compact_number(operations),
                 "synaptic operations per recording",
                 f"{percent(saved)} fewer than with every frame",
             ),
             Tile(percent(evaluation.events_kept), "events kept", "those that lie in computed frames"),
         ]
     else:
-        tiles.append(Tile(short_number(operations), "synaptic operations per recording", "executed, counted"))
+        tiles.append(
+            Tile(compact_number(operations), "synaptic operations per recording", "executed, counted")
+        )
     tiles += [
         Tile(
             short_time(evaluation.seconds_per_recording),
             "per recording",
             "one thread, from opening the file to the decision",
         ),
-        Tile(short_number(evaluation.events_per_second), "events per second", "from file to decision"),
+        Tile(compact_number(evaluation.events_per_second), "events per second", "from file to decision"),
     ]
     return tiles
 
@@ -182,10 +184,10 @@ def _tiles(recognizer: Recognizer, evaluation: Evaluation) -> list[Tile]:
 def _mistakes(collection: Collection, evaluation: Evaluation) -> list[dict[str, str]]:
     return [
         {
-            "name": f"{sample.path.parent.name}/{sample.path.name}",
+            "name": recording_name(sample, collection),
             "truth": evaluation.class_names[label],
             "label": decision.label,
-            "confidence": percent(decision.confidence),
+            "confidence": sureness(decision.confidence),
         }
         for sample, label, decision in zip(
             collection.samples, evaluation.labels, evaluation.decisions, strict=True

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import neuro
 import neuro.graph
-from eventio.datasets import Collection
+from eventio.datasets import Collection, Sample
 from spikeloom.decision import Decision
 from spikeloom.evaluation import Evaluation
 from spikeloom.recognizer import Recognizer
@@ -92,7 +92,7 @@ def trace(
     first = next(iter(runs))
     readout = first.result.output.reshape(first.spikes.n_steps, -1).astype(np.float64)
     return Trace(
-        name=f"{sample.path.parent.name}/{sample.path.name}",
+        name=recording_name(sample, collection),
         truth=collection.class_names[sample.label],
         decision=evaluation.decisions[position],
         window=first.window,
@@ -101,6 +101,25 @@ def trace(
         attention=first.result.attention,
         probabilities=recognizer.probabilities(np.cumsum(readout, axis=0)),
     )
+
+
+def recording_name(sample: Sample, collection: Collection) -> str:
+    """Name a recording briefly: its file, behind its folder where that is named after a class.
+
+    Parameters
+    ----------
+    sample : Sample
+        The recording.
+    collection : Collection
+        Where it belongs.
+
+    Returns
+    -------
+    str
+        'LABEL/file' or 'file'.
+    """
+    folder = sample.path.parent.name
+    return f"{folder}/{sample.path.name}" if folder in collection.class_names else sample.path.name
 
 
 def telling_positions(evaluation: Evaluation, *, n_right: int = 3, n_wrong: int = 1) -> list[int]:
