@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import zipfile
@@ -53,10 +54,32 @@ def write_checkpoint(path: Path, key: str, values: dict[str, Any]) -> None:
     """
     partial = path.with_name(f"{path.name}.part")
     try:
-        torch.save({"format": _FORMAT, "key": key, **values}, partial)
+        content = io.BytesIO()
+        torch.save({"format": _FORMAT, "key": key, **values}, content)
+        partial.write_bytes(content.getbuffer())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a place where no checkpoint can be written, before anything is trained.
+
+    Parameters
+    ----------
+    path : Path
+        File to be written.
+
+    Raises
+    ------
+    InputError
+        Its folder does not exist or is not writable, or the path is a folder.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"checkpoint {path}: the folder {folder} does not exist; create it first")
+    if path.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"checkpoint {path}: cannot be written there; choose a file in a writable folder")
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
@@ -83,9 +106,10 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
+    content = path.read_bytes()
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile, ValueError) as err:
+        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile, ValueError) as err:
         raise ModelFileError(
             f"{path} is not a training checkpoint or is damaged; delete it to start anew"
         ) from err

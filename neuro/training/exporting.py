@@ -70,12 +70,11 @@ def export(
             "export: a SpikingNetwork is exported by TrainedNetwork.export, or graph_of once it is folded"
         )
     places = list(_walk(module, ()))
-    step = _time_step(places, dt_s)
-    steps = list(_merged(places))
-    shape_source = Input(input_shape, max_count)
-    nodes: dict[str, Node] = {"input": shape_source}
+    if not places:
+        raise GraphError("export: the module holds nothing that computes")
+    nodes: dict[str, Node] = {"input": Input(input_shape, max_count)}
     synapses: dict[str, tuple[Place, nn.Module | None]] = {}
-    for place, norm in steps:
+    for place, norm in _merged(places):
         name = place.name
         if is_synapse(place.module):
             synapses[name] = (place, norm)
@@ -83,7 +82,7 @@ def export(
         else:
             nodes[name] = node_of(place)
     edges = list(zip(list(nodes)[:-1], list(nodes)[1:], strict=True))
-    graph = Graph(nodes, edges, clocked(step))
+    graph = Graph(nodes, edges, clocked(_time_step(places, dt_s)))
     return _snapped(graph, synapses) if snap_weights else graph
 
 
@@ -176,25 +175,28 @@ def _walk(module: nn.Module, path: tuple[str, ...]) -> Iterator[Place]:
 
 def _merged(places: list[Place]) -> Iterator[tuple[Place, nn.Module | None]]:
     """Pair each batch norm with the synapse in front of it."""
-    following = [*places[1:], None]
-    for place, after in zip(places, following, strict=True):
+    for before, place in zip([None, *places], places, strict=False):
         if is_norm(place.module):
-            continue
-        norm = after.module if after is not None and is_norm(after.module) else None
-        if norm is not None and not is_synapse(place.module):
-            assert after is not None
-            raise GraphError(
-                f"{after.label}: batch norm can only be folded into a Conv2d or Linear directly in front of "
-                f"it, found {place.label}; reorder the modules"
-            )
-        yield place, norm
+            _check_norm(place, before)
+    for place, after in zip(places, [*places[1:], None], strict=True):
+        if not is_norm(place.module):
+            yield place, after.module if after is not None and is_norm(after.module) else None
+
+
+def _check_norm(place: Place, before: Place | None) -> None:
+    if before is None or not is_synapse(before.module):
+        found = "nothing" if before is None else before.label
+        raise GraphError(
+            f"{place.label}: batch norm can only be folded into a Conv2d or Linear directly in front of it, "
+            f"found {found}; reorder the modules"
+        )
+    if getattr(place.module, "running_mean", None) is None:
+        raise GraphError(
+            f"{place.label}: has no running statistics to fold; train it with track_running_stats=True"
+        )
 
 
 def _time_step(places: list[Place], dt_s: float | None) -> float:
-    if not places:
-        raise GraphError("export: the module holds nothing that computes")
-    if is_norm(places[0].module):
-        raise GraphError(f"{places[0].label}: no Conv2d or Linear in front of it to fold it into")
     step = dt_s
     for place in places:
         own = time_step(place.module)

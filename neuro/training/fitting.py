@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from neuro.errors import InputError
-from neuro.training.checkpoints import fingerprint, read_checkpoint, write_checkpoint
+from neuro.training.checkpoints import check_folder, fingerprint, read_checkpoint, write_checkpoint
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.determinism import controlled
 from neuro.training.epochs import Task, Training
@@ -74,7 +74,8 @@ def train(
     Raises
     ------
     InputError
-        Shapes, labels or counts do not fit the config, or `resume` belongs to another training.
+        Shapes, labels or counts do not fit the config, or `resume` belongs to another training or cannot be
+        written.
     ModelFileError
         `resume` is not a checkpoint or is damaged.
     """
@@ -112,6 +113,7 @@ class _Checkpoint:
     """The checkpoint file of one training."""
 
     def __init__(self, path: Path, task: Task) -> None:
+        check_folder(path)
         self.path = path
         self.key = fingerprint(
             tuple(
