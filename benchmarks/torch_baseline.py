@@ -28,6 +28,7 @@ class Layer:
     padding: tuple[int, int] | None = None
     is_flattened: bool = False
     a: float = 0.0
+    shape: tuple[int, ...] = ()
     v: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def current(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,7 +65,9 @@ class DenseNetwork:
                 is_flattened = True
             elif isinstance(node, LIF | LI):
                 assert synapse is not None
-                self.layers.append(self._layer(name, node, synapse, is_flattened, graph.dt_s))
+                layer = self._layer(name, node, synapse, is_flattened, graph.dt_s)
+                layer.shape = tuple(graph.shapes[name])
+                self.layers.append(layer)
                 is_flattened = False
             elif not isinstance(node, Input):
                 raise TypeError(f"no torch form of {name}: {type(node).__name__}")
@@ -93,7 +96,9 @@ class DenseNetwork:
     def reset(self) -> None:
         """Put every membrane at rest."""
         for layer in self.layers:
-            layer.v = torch.zeros(())
+            layer.v = torch.zeros(1, *layer.shape)
+            if len(layer.shape) == 3:
+                layer.v = layer.v.to(memory_format=self.layout)
 
     @torch.inference_mode()
     def run(
@@ -119,8 +124,6 @@ class DenseNetwork:
             layer.v = layer.v + layer.a * (0.0 - layer.v)
             return layer.v
         change = layer.current(x)
-        if layer.v.dim() == 0:
-            layer.v = torch.zeros_like(change)
         layer.v.add_(change.sub_(layer.v).mul_(layer.a))
         if isinstance(layer.node, LI):
             return layer.v
