@@ -36,6 +36,7 @@ GRID = 2.0**-6
 RESETS = st.sampled_from(["value", "subtract", "clamp"])
 COMPARISONS = st.sampled_from([">", ">="])
 UPDATES = st.sampled_from(["euler", "exponential", "decay"])
+NIR_UPDATES = st.sampled_from(["euler", "exponential"])
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -52,6 +53,7 @@ class _Stream:
 class _Build:
     dt_s: float
     on_grid: bool
+    sayable_by_nir: bool = False
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     streams: list[_Stream] = field(default_factory=list)
@@ -94,16 +96,18 @@ def _parameter(
 
 
 @st.composite
-def spiking_neurons(draw: st.DrawFn, shape: tuple[int, ...], dt_s: float) -> Node:
+def spiking_neurons(
+    draw: st.DrawFn, shape: tuple[int, ...], dt_s: float, *, sayable_by_nir: bool = False
+) -> Node:
     """Draw an IF, LIF or CubaLIF with any reset, comparison, update and parameter shapes."""
-    reset, comparison = draw(RESETS), draw(COMPARISONS)
+    reset, comparison = ("value", ">") if sayable_by_nir else (draw(RESETS), draw(COMPARISONS))
     threshold = _parameter(draw, shape, 0.25, 2.25)
     v_reset = _parameter(draw, shape, -0.5, 0.5) if reset == "value" and draw(st.booleans()) else 0.0
     kind = draw(st.sampled_from(["IF", "LIF", "CubaLIF"]))
     if kind == "IF":
         return IF(threshold, v_reset, reset=reset, comparison=comparison)
     tau_mem_s = _parameter(draw, shape, dt_s, 9 * dt_s)
-    update = draw(UPDATES if kind == "LIF" else st.sampled_from(["euler", "exponential"]))
+    update = draw(UPDATES if kind == "LIF" and not sayable_by_nir else NIR_UPDATES)
     v_leak = _parameter(draw, shape, -0.5, 0.5) if update != "decay" and draw(st.booleans()) else 0.0
     words = {"update": update, "reset": reset, "comparison": comparison}
     if kind == "LIF":
@@ -113,9 +117,9 @@ def spiking_neurons(draw: st.DrawFn, shape: tuple[int, ...], dt_s: float) -> Nod
 
 
 @st.composite
-def readouts(draw: st.DrawFn, shape: tuple[int, ...], dt_s: float) -> LI:
+def readouts(draw: st.DrawFn, shape: tuple[int, ...], dt_s: float, *, sayable_by_nir: bool = False) -> LI:
     """Draw a leaky integrator."""
-    update = draw(UPDATES)
+    update = draw(NIR_UPDATES if sayable_by_nir else UPDATES)
     v_leak = _parameter(draw, shape, -0.5, 0.5) if update != "decay" and draw(st.booleans()) else 0.0
     return LI(_parameter(draw, shape, dt_s, 9 * dt_s), v_leak=v_leak, update=update)
 
@@ -139,9 +143,9 @@ def convolutions(draw: st.DrawFn, shape: tuple[int, ...], *, on_grid: bool = Fal
 
 
 @st.composite
-def pools(draw: st.DrawFn, stream: _Stream) -> Node:
+def pools(draw: st.DrawFn, stream: _Stream, *, sayable_by_nir: bool = False) -> Node:
     """Draw a pooling node that fits an input shape; MaxPool2d only where inputs cannot be negative."""
-    kinds = [SumPool2d, AvgPool2d, *([MaxPool2d] if stream.is_non_negative else [])]
+    kinds = [SumPool2d, AvgPool2d, *([MaxPool2d] if stream.is_non_negative and not sayable_by_nir else [])]
     kernel = tuple(draw(st.integers(1, min(3, n))) for n in stream.shape[1:])
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
     stride = draw(st.none() | st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -188,19 +192,24 @@ def _grow(draw: st.DrawFn, build: _Build) -> None:
     if len(stream.shape) == 3:
         kinds += ["pool", "flatten"]
     same, joinable = (_partners(build, stream, same_channels=flag) for flag in (True, False))
-    kinds += ["add"] * bool(same) + ["concat"] * bool(joinable)
+    kinds += ["add"] * bool(same) + ["concat"] * (bool(joinable) and not build.sayable_by_nir)
     kind = draw(st.sampled_from(kinds))
     if kind == "synapse":
         _grow_synapse(draw, build, stream)
     elif kind == "neuron":
-        build.add(draw(spiking_neurons(stream.shape, build.dt_s)), [stream], is_non_negative=True)
+        node = draw(spiking_neurons(stream.shape, build.dt_s, sayable_by_nir=build.sayable_by_nir))
+        build.add(node, [stream], is_non_negative=True)
     elif kind == "delay":
         delay_s = draw(st.integers(0, 3)) * build.dt_s
         build.add(Delay(delay_s), [stream], is_non_negative=stream.is_non_negative)
     elif kind == "residual":
         _grow_residual(draw, build, stream)
     elif kind == "pool":
-        build.add(draw(pools(stream)), [stream], is_non_negative=stream.is_non_negative)
+        build.add(
+            draw(pools(stream, sayable_by_nir=build.sayable_by_nir)),
+            [stream],
+            is_non_negative=stream.is_non_negative,
+        )
     elif kind == "flatten":
         build.add(Flatten(), [stream], is_non_negative=stream.is_non_negative)
     else:
@@ -213,12 +222,14 @@ def _close(draw: st.DrawFn, build: _Build) -> None:
     """Join what is open to one sink, and end in a neuron, a readout or neither."""
     sources = {source for source, _ in build.edges}
     sinks = [stream for stream in build.streams if stream.name not in sources]
-    if len(sinks) > 1:
+    if len(sinks) > 1 and not build.sayable_by_nir:
         flat = [
             build.add(Flatten(), [sink], is_non_negative=False) if len(sink.shape) == 3 else sink
             for sink in sinks
         ]
         sinks = [build.add(Concat(), flat, is_non_negative=False)]
+    if len(sinks) > 1:  # without Concat: several outputs
+        return
     sink = sinks[0]
     ending = draw(st.sampled_from(["readout", "neuron", "as it is"]))
     if ending == "as it is" and len(build.nodes) > 1:
@@ -226,9 +237,11 @@ def _close(draw: st.DrawFn, build: _Build) -> None:
     _grow_synapse(draw, build, sink)
     sink = build.streams[-1]
     if ending == "readout":
-        build.add(draw(readouts(sink.shape, build.dt_s)), [sink], is_non_negative=False)
+        node = draw(readouts(sink.shape, build.dt_s, sayable_by_nir=build.sayable_by_nir))
+        build.add(node, [sink], is_non_negative=False)
     else:
-        build.add(draw(spiking_neurons(sink.shape, build.dt_s)), [sink], is_non_negative=True)
+        node = draw(spiking_neurons(sink.shape, build.dt_s, sayable_by_nir=build.sayable_by_nir))
+        build.add(node, [sink], is_non_negative=True)
 
 
 @st.composite
@@ -244,16 +257,22 @@ def attentions(draw: st.DrawFn, n_frames: int) -> TemporalAttention:
 
 @st.composite
 def graphs(
-    draw: st.DrawFn, *, attention: bool | None = None, on_grid: bool | None = None, max_growth: int = 6
+    draw: st.DrawFn,
+    *,
+    attention: bool | None = None,
+    on_grid: bool | None = None,
+    max_growth: int = 6,
+    sayable_by_nir: bool = False,
 ) -> Graph:
     """Draw a small feed-forward clocked graph with one sink; every node type can occur.
 
     `attention`: with TemporalAttention (window of 2 to 6 frames), without, or either (None).
+    `sayable_by_nir`: only what `to_nir` can write (with `attention=False`); then there may be several sinks.
     `on_grid`: weights on a power-of-two grid, with `weight_grid` set where the bound holds; or either (None).
     """
     on_grid = draw(st.booleans()) if on_grid is None else on_grid
     attention = draw(st.integers(0, 3)) == 0 if attention is None else attention
-    build = _Build(dt_s=draw(st.sampled_from(DT_S)), on_grid=on_grid)
+    build = _Build(dt_s=draw(st.sampled_from(DT_S)), on_grid=on_grid, sayable_by_nir=sayable_by_nir)
     side = st.integers(1, 8)
     shape = draw(st.tuples(st.integers(1, 4), side, side) | st.tuples(st.integers(1, 12)))
     max_count = draw(st.sampled_from([1, 3, 15])) if on_grid or draw(st.booleans()) else None

@@ -44,7 +44,7 @@ def as_array(owner: str, field: str, value: object, *, ndim: int | None = None) 
     if wrong.any():
         where = first_position(wrong)
         raise GraphError(
-            f"{owner}: {field} must be finite in float32, got {field}{position_text(where)} = {source[where]}"
+            f"{owner}: {field} must be finite in float32, got {field}{position_text(where)} = {source[where]!s}"
         )
     array.setflags(write=False)
     return array
@@ -91,7 +91,7 @@ def check_positive(owner: str, field: str, parameter: Parameter, *, unit: str = 
     elif not (parameter > 0).all():
         where = first_position(~(parameter > 0))
         raise GraphError(
-            f"{owner}: {field} must be > 0{unit}, got {field}{position_text(where)} = {parameter[where]}"
+            f"{owner}: {field} must be > 0{unit}, got {field}{position_text(where)} = {parameter[where]!s}"
         )
 
 

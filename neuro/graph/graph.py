@@ -18,7 +18,7 @@ from neuro.graph.execution import Clocked, Continuous, Execution
 from neuro.graph.nodes import Delay, Input, Node
 from neuro.graph.shapes import Shape, infer_shapes, label
 from neuro.graph.table import graph_table
-from neuro.graph.topology import check_attention, check_edges, check_timing, topological_order
+from neuro.graph.topology import check_attention, check_edges, check_reach, check_timing, topological_order
 
 __all__ = ["Graph", "MetadataValue"]
 
@@ -102,6 +102,7 @@ class Graph:
         for source, target in edges:
             before[target] += (source,)
             after[source] += (target,)
+        check_reach(nodes, edges)
         check_timing(nodes, execution)
         order = topological_order(nodes, edges, execution)
         check_attention(nodes, before, after)

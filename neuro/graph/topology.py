@@ -11,7 +11,7 @@ from neuro.graph.execution import Clocked, Execution
 from neuro.graph.nodes import IF, NEURONS, Add, Concat, Delay, Input, Node, TemporalAttention
 from neuro.graph.shapes import label
 
-__all__ = ["check_edges", "check_timing", "check_attention", "topological_order"]
+__all__ = ["check_edges", "check_reach", "check_timing", "check_attention", "topological_order"]
 
 Edges = tuple[tuple[str, str], ...]
 
@@ -47,6 +47,20 @@ def _check_n_inputs(owner: str, node: Node, n_inputs: int) -> None:
     elif n_inputs != 1:
         hint = "; join the inputs with an Add or Concat" if n_inputs else ""
         raise GraphError(f"{owner}: needs exactly one input, got {n_inputs}{hint}")
+
+
+def check_reach(nodes: Mapping[str, Node], edges: Edges) -> None:
+    """Check that every node is reached from the Input, and that the network has an output."""
+    start = next(name for name, node in nodes.items() if isinstance(node, Input))
+    reached = _reachable(start, edges) | {start}
+    for name, node in nodes.items():
+        if name not in reached:
+            raise GraphError(
+                f"{label(name, node)}: cannot be reached from the Input {start!r}; add an edge or remove it"
+            )
+    sources = {source for source, _ in edges}
+    if sources.issuperset(nodes):
+        raise GraphError("Graph: needs a node without successors as its output, every node feeds another one")
 
 
 def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
