@@ -83,6 +83,8 @@ class NirNodes:
 
     def _read_input(self, nir_node: Any) -> Node:
         shape = tuple(int(size) for size in np.asarray(nir_node.input_type["input"]).reshape(-1))
+        if len(shape) in (2, 4) and shape[0] == 1:  # a batch axis, as norse and nirtorch write it
+            shape = shape[1:]
         max_count = (nir_node.metadata or {}).get("max_count")
         return Input(shape, None if max_count is None else plain_value(max_count))
 

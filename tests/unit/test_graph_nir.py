@@ -271,6 +271,13 @@ def test_nested_graphs_are_flattened() -> None:
         read_nir(nir_chain(inner, lif()), **SECONDS)
 
 
+def test_a_batch_axis_is_left_out() -> None:
+    assert read_nir(nir_chain(lif(), size=(1, 2)), **SECONDS).shapes["in"] == (2,)
+    assert read_nir(nir_chain(conv(), size=(1, 2, 5, 5)), **SECONDS).shapes["n0"] == (2, 3, 3)
+    with pytest.raises(GraphError, match=re.escape("NIR Input 'in': Input: shape must be")):
+        read_nir(nir_chain(lif(), size=(3, 2)), **SECONDS)
+
+
 def tapped() -> nir.NIRGraph:
     graph = nir_chain(lif(), lif())
     graph.nodes["tap"] = nir.Output(output_type={"output": np.array([2])})
