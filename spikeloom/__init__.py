@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from spikeloom.encoding import Encoding
     from spikeloom.errors import DamagedRecordingError, UserError
     from spikeloom.evaluation import Evaluation, evaluate
+    from spikeloom.model_file import shipped_model
     from spikeloom.recognizer import Recognizer
     from spikeloom.recordings import DamagePolicy
 
 __all__ = [
     "Recognizer",
+    "shipped_model",
     "Decision",
     "Encoding",
     "Evaluation",
@@ -29,6 +31,7 @@ __all__ = [
 
 _HOMES = {
     "Recognizer": "recognizer",
+    "shipped_model": "model_file",
     "Decision": "decision",
     "Encoding": "encoding",
     "Evaluation": "evaluation",

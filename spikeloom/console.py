@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 
+class Advance(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, n_done: int, n_all: int, what: str | None = None, /) -> None:
+        """Say how far it is, and what is being done now when that changes."""
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str) -> Iterator[Advance]:
     """Show a progress bar on standard error while the block runs; nothing where that is no terminal.
 
     Parameters
@@ -21,16 +29,16 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
     Yields
     ------
-    callable
-        To be called with (number done, number in all).
+    Advance
+        To be called with (number done, number in all), and with what is being done when that changes.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
-        def advance(n_done: int, n_all: int) -> None:
-            bar.update(task, completed=n_done, total=n_all)
+        def advance(n_done: int, n_all: int, now: str | None = None, /) -> None:
+            bar.update(task, completed=n_done, total=n_all, description=now)
 
         yield advance
 

@@ -45,7 +45,7 @@ class Evaluation:
 
     @cached_property
     def predictions(self) -> NDArray[np.int64]:
-        """Index of the recognised class of each recording, int64, shape (n_recordings,)."""
+        """Recognised class of each recording, int64, shape (n_recordings,)."""
         return np.array([self.class_names.index(d.label) for d in self.decisions], np.int64)
 
     @cached_property
@@ -77,12 +77,12 @@ class Evaluation:
 
     @property
     def synaptic_operations(self) -> int:
-        """Accumulations executed, over all recordings."""
+        """Sum of the accumulations executed over all recordings."""
         return int(self.total("synaptic_operations"))
 
     @property
     def synaptic_operations_without_attention(self) -> int:
-        """Accumulations executed when every frame is computed, over all recordings."""
+        """Sum of the accumulations over all recordings when every frame is computed."""
         return sum(d.synaptic_operations for d in self.without_attention)
 
     @property
@@ -92,7 +92,7 @@ class Evaluation:
 
     @property
     def events_per_second(self) -> float:
-        """Events that went from file to decision per second of wall time."""
+        """Rate of events from file to decision, per second of wall time."""
         return float(self.total("events")) / self.total("seconds")
 
     def total(self, name: str) -> float:

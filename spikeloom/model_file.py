@@ -23,6 +23,22 @@ FORMAT_VERSION = 1
 _INTEGERS = ("width", "height", "n_frames", "bin_us", "filter_window_us", "seed")
 
 
+def shipped_model() -> Path:
+    """Find the model of the digits that comes with the package.
+
+    Returns
+    -------
+    Path
+        A model file, made by `spikeloom train digits --seed 0`.
+
+    Examples
+    --------
+    >>> shipped_model().name
+    'digits.h5'
+    """
+    return Path(__file__).resolve().parent / "models" / "digits.h5"
+
+
 def save_recognizer(recognizer: Recognizer, path: str | Path) -> None:
     """Write a model file; it appears complete or not at all.
 

@@ -35,6 +35,7 @@ def demo(out: Path, model: Path | None, as_json: bool) -> None:
     from eventio.datasets import digits
     from spikeloom.console import print_table, progress
     from spikeloom.evaluation import evaluate
+    from spikeloom.model_file import shipped_model
     from spikeloom.recognizer import Recognizer
     from spikeloom.report import write_report
     from spikeloom.storage import prepared_folder
@@ -55,8 +56,3 @@ def demo(out: Path, model: Path | None, as_json: bool) -> None:
         write_json(evaluation.to_json() | {"report": str(report)})
         return
     print_table("Spikeloom demo: held-out digits", [*summary_rows(evaluation), ("report", str(report))])
-
-
-def shipped_model() -> Path:
-    """Find the model that comes with the package."""
-    return Path(__file__).resolve().parent.parent / "models" / "digits.h5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from spikeloom.commands.options import damage_options, data_option, debug_option
 
 if TYPE_CHECKING:
     from neuro.training import EpochReport
+    from spikeloom.console import Advance
     from spikeloom.training import TrainingResult
 
 
@@ -63,18 +65,23 @@ def train(
     from spikeloom.training import DEFAULT_EPOCHS, Progress, train_recognizer
 
     training, validation = training_parts(dataset, data=data, seed=seed)
-    with progress("reading recordings") as advance:
-        result = train_recognizer(
-            training,
-            validation,
-            seed=seed,
-            epochs=epochs or DEFAULT_EPOCHS,
-            device=device,
-            threads=threads,
-            checkpoint=checkpoint,
-            damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
-            progress=Progress(loaded=advance, epoch=_say_epoch),
-        )
+    try:
+        with progress("reading recordings") as advance:
+            result = train_recognizer(
+                training,
+                validation,
+                seed=seed,
+                epochs=epochs or DEFAULT_EPOCHS,
+                device=device,
+                threads=threads,
+                checkpoint=checkpoint,
+                damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
+                progress=Progress(loaded=advance, epoch=followed(advance)),
+            )
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            click.echo(f"the training so far is in {checkpoint}; continue it with --resume", err=True)
+        raise
     result.recognizer.save(out)
     checkpoint.unlink(missing_ok=True)
     _say_result(result, out)
@@ -94,7 +101,35 @@ def _checkpoint(out: Path, resume: bool) -> Path:
     return checkpoint
 
 
-def _say_epoch(report: EpochReport) -> None:
+def followed(advance: Advance) -> Callable[[EpochReport], None]:
+    """Give a function that says an epoch and moves the progress bar.
+
+    Parameters
+    ----------
+    advance : callable
+        Moves the bar: (number done, number in all, what is being done).
+
+    Returns
+    -------
+    callable
+        To be called after each epoch.
+    """
+
+    def follow(report: EpochReport) -> None:
+        say_epoch(report)
+        advance(report.epoch, report.n_epochs, "training")
+
+    return follow
+
+
+def say_epoch(report: EpochReport) -> None:
+    """Write one line about an epoch to standard error.
+
+    Parameters
+    ----------
+    report : neuro.training.EpochReport
+        What the epoch gave.
+    """
     click.echo(
         f"epoch {report.epoch:3d}/{report.n_epochs}  {report.phase:5s}  loss {report.loss:.4f}  "
         f"validation accuracy {100 * report.validation_accuracy:.2f} %{' *' if report.is_best else ''}",
