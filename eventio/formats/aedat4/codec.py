@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -96,10 +97,9 @@ class Aedat4Source:
         self.width: int | None = None
         self.height: int | None = None
         decoder = Decoder(path)
-        try:
-            stream = self._read_stream(decoder)
-        finally:
-            decoder.close()
+        weakref.finalize(self, decoder.close)
+        stream = self._read_stream(decoder)
+        self._ready: Decoder | None = decoder
         if 0 < stream.get("width", 0) <= 65536 and 0 < stream.get("height", 0) <= 65536:
             self.width, self.height = stream["width"], stream["height"]
 
@@ -132,17 +132,20 @@ class Aedat4Source:
             dtype EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
-        decoder = Decoder(self.path)
+        decoder, self._ready = self._ready, None
         n_packets = 0
         try:
-            self._read_stream(decoder)
+            if decoder is None:
+                decoder = Decoder(self.path)
+                self._read_stream(decoder)
             while (data := decoder.read_packet()) is not None:
                 n_packets += 1
                 if data:
                     yield np.frombuffer(data, EVENT_DTYPE)
             last = decoder.read_line()
         finally:
-            decoder.close()
+            if decoder is not None:
+                decoder.close()
         self._conclude(last, n_packets)
 
     def _conclude(self, last: dict[str, Any] | None, n_packets: int) -> None:

@@ -1,0 +1,92 @@
+"""Slow readers of event formats, word by word in plain Python: what the kernels are compared with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+Event = tuple[int, int, int, bool]
+
+
+def decode_nmnist(data: bytes) -> list[Event]:
+    """Events (t, x, y, p) of headerless 40-bit words; a rest of under five bytes is left."""
+    events: list[Event] = []
+    offset = 0
+    for start in range(0, len(data) - 4, 5):
+        x, y, a, b, c = data[start : start + 5]
+        if y == 240:
+            offset += 8192
+        else:
+            events.append((offset + (a % 128) * 65536 + b * 256 + c, x, y, a >= 128))
+    return events
+
+
+def decode_evt2(words: Sequence[int]) -> tuple[list[Event], Counter[str]]:
+    """Events of EVT 2.0 words, and what was skipped."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    high: int | None = None
+    wraps = 0
+    for word in words:
+        kind = word // 2**28
+        if kind in (0, 1):
+            if high is None:
+                skipped["waiting"] += 1
+                continue
+            t = wraps * 2**34 + high * 64 + word // 2**22 % 64
+            events.append((t, word // 2**11 % 2**11, word % 2**11, kind == 1))
+        elif kind == 8:
+            new = word % 2**28
+            if high is not None and high - new > 2**27:
+                wraps += 1
+            high = new
+        else:
+            skipped[f"{kind:x}"] += 1
+    return events, skipped
+
+
+def decode_evt3(words: Sequence[int]) -> tuple[list[Event], Counter[str]]:
+    """Events of EVT 3.0 words, and what was skipped."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    high: int | None = None
+    row: int | None = None
+    column: int | None = None
+    low = wraps = 0
+    polarity = False
+    for word in words:
+        kind, value = divmod(word, 4096)
+        candidates: list[tuple[int | None, bool]] = []
+        if kind == 0x0:
+            row = value % 2048
+        elif kind == 0x2:
+            candidates = [(value % 2048, value >= 2048)]
+        elif kind == 0x3:
+            column, polarity = value % 2048, value >= 2048
+        elif kind in (0x4, 0x5):
+            width = 12 if kind == 0x4 else 8
+            for bit in range(width):
+                if value // 2**bit % 2:
+                    candidates.append((None if column is None else column + bit, polarity))
+            if column is not None:
+                column = min(column + width, 0xFFF0)
+        elif kind == 0x6:
+            low = value
+        elif kind == 0x8:
+            if high is not None and high - value > 2048:
+                wraps += 1
+            if high != value:
+                low = 0
+            high = value
+        else:
+            skipped[f"{kind:x}"] += 1
+        for x, p in candidates:
+            if high is None:
+                skipped["waiting"] += 1
+            elif row is None:
+                skipped["rowless"] += 1
+            elif x is None:
+                skipped["baseless"] += 1
+            else:
+                events.append((wraps * 2**24 + high * 4096 + low, x, row, p))
+    return events, skipped
