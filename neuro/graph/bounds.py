@@ -81,6 +81,10 @@ def check_grid(
     number = as_float("Graph", "weight_grid", grid)
     if number <= 0 or math.frexp(number)[0] != 0.5:
         raise GraphError(f"Graph: weight_grid must be a power of two, got {number}")
+    if number < 2.0**-60:
+        raise GraphError(
+            f"Graph: weight_grid must be at least 2**-60, so that products stay exact, got {number}"
+        )
     values: dict[str, _Values | None] = {}
     for name in order:
         # in a cycle the Delay runs before its input is known: it can only hand on spikes

@@ -94,7 +94,7 @@ class Conv2d(Node):
 
     @property
     def kernel_size(self) -> Pair:
-        """Rows and columns of the kernel."""
+        """Size of the kernel: rows and columns."""
         return int(self.weight.shape[2]), int(self.weight.shape[3])
 
     @property

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from neuro.errors import NeuroError
+from neuro.errors import GraphError, NeuroError
 from neuro.graph import (
     NEURONS,
     Conv2d,
     Graph,
+    Input,
     Linear,
     clocked,
     read_graph,
@@ -121,6 +122,38 @@ def test_nir_gives_back_the_same_network(graph: Graph, tmp_path_factory) -> None
     path = Path(tmp_path_factory.getbasetemp()) / "law.nir"
     write_nir(once, path)
     assert read_nir(path) == once
+
+
+@SETTINGS
+@given(
+    st.integers(1, 200),
+    st.integers(1, 255),
+    st.integers(-20, 4),
+    st.integers(0, 24),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_weight_grid_makes_every_order_of_summation_exact(
+    n: int, max_count: int, exponent: int, bits: int, seed: int
+) -> None:
+    """R40: what the check lets through sums to the same float32 in any order, and without error."""
+    rng = np.random.default_rng(seed)
+    grid = 2.0**exponent
+    weights = (rng.integers(-(2**bits), 2**bits + 1, (1, n)) * grid).astype(np.float32)
+    bias = (rng.integers(-(2**bits), 2**bits + 1, 1) * grid).astype(np.float32)
+    nodes = {"in": Input(n, max_count), "fc": Linear(weights, bias)}
+    counts = rng.integers(0, max_count + 1, n).astype(np.float32)
+    largest = (np.abs(weights.astype(np.float64)) * max_count).sum() + abs(float(bias[0]))
+    if largest >= 2**24 * grid:
+        with pytest.raises(GraphError, match="Linear 'fc': output 0 has"):
+            Graph(nodes, [("in", "fc")], clocked(1.0), weight_grid=grid)
+        return
+    assert Graph(nodes, [("in", "fc")], clocked(1.0), weight_grid=grid).weight_grid == grid
+    exact = (weights[0].astype(np.float64) * counts).sum() + float(bias[0])
+    for order in (np.arange(n), rng.permutation(n)):
+        total = bias[0]
+        for j in order:
+            total = np.float32(total + np.float32(weights[0, j] * counts[j]))
+        assert total == exact
 
 
 def sealed_bytes(graph: Graph, path: Path) -> bytes:

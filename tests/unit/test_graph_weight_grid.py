@@ -100,6 +100,7 @@ def test_synapse_behind_synapse() -> None:
 REFUSED = [
     (lambda: chain(Input(1, 1), grid=0.3), "weight_grid must be a power of two, got 0.3"),
     (lambda: chain(Input(1, 1), grid=-0.5), "weight_grid must be a power of two, got -0.5"),
+    (lambda: chain(Input(1, 1), grid=2.0**-61), "weight_grid must be at least 2**-60"),
     (lambda: chain(Input(1, 1), grid="fine"), "weight_grid must be a number, got 'fine'"),
     (lambda: chain(Input(1)), "Input 'n0': a graph with a weight_grid needs max_count"),
     (
