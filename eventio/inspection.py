@@ -38,7 +38,7 @@ class Inspection:
         Parameters
         ----------
         events : ndarray
-            dtype EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,).
         """
         if not len(events):
             return
@@ -65,7 +65,7 @@ def guarded_blocks(source: Source) -> Iterator[EventArray]:
     Yields
     ------
     ndarray
-        dtype EVENT_DTYPE, shape (n_events,).
+        Of EVENT_DTYPE, shape (n_events,).
 
     Raises
     ------

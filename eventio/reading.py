@@ -92,7 +92,7 @@ class Reader:
         Yields
         ------
         ndarray
-            dtype EVENT_DTYPE, shape (n_events,), read-only.
+            Of EVENT_DTYPE, shape (n_events,), read-only.
 
         Raises
         ------

@@ -65,7 +65,7 @@ class Recording:
     Parameters
     ----------
     events : ndarray
-        dtype EVENT_DTYPE, shape (n_events,). A writeable array is copied; the recording's own is read-only.
+        Of EVENT_DTYPE, shape (n_events,). A writeable array is copied; the recording's own is read-only.
     width, height : int
         Size of the sensor in pixels; every event lies inside it.
     metadata : Metadata
@@ -112,22 +112,22 @@ class Recording:
 
     @property
     def t(self) -> npt.NDArray[np.int64]:
-        """Times in microseconds: int64, shape (n_events,), a view."""
+        """Time of each event in microseconds: int64, shape (n_events,), a view."""
         return self.events["t"]
 
     @property
     def x(self) -> npt.NDArray[np.uint16]:
-        """Columns from the left: uint16, shape (n_events,), a view."""
+        """Column of each event from the left: uint16, shape (n_events,), a view."""
         return self.events["x"]
 
     @property
     def y(self) -> npt.NDArray[np.uint16]:
-        """Rows from the top: uint16, shape (n_events,), a view."""
+        """Row of each event from the top: uint16, shape (n_events,), a view."""
         return self.events["y"]
 
     @property
     def p(self) -> npt.NDArray[np.bool_]:
-        """Polarities, True is ON: bool, shape (n_events,), a view."""
+        """Polarity of each event, True is ON: bool, shape (n_events,), a view."""
         return self.events["p"]
 
     @property
@@ -148,7 +148,7 @@ def make_events(*, t: Any, x: Any, y: Any, p: Any) -> EventArray:
     Returns
     -------
     ndarray
-        dtype EVENT_DTYPE, shape (n_events,).
+        Of EVENT_DTYPE, shape (n_events,).
 
     Raises
     ------
@@ -180,7 +180,7 @@ def join_events(arrays: Sequence[EventArray]) -> EventArray:
     Parameters
     ----------
     arrays : sequence of ndarray
-        dtype EVENT_DTYPE, shape (n_events,) each.
+        Of EVENT_DTYPE, shape (n_events,) each.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def check_inside(events: EventArray, *, width: int, height: int, source: str, fi
     Parameters
     ----------
     events : ndarray
-        dtype EVENT_DTYPE, shape (n_events,).
+        Of EVENT_DTYPE, shape (n_events,).
     width, height : int
         Size of the sensor in pixels.
     source : str

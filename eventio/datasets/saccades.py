@@ -60,7 +60,7 @@ def make_projection(
     Parameters
     ----------
     shifts : ndarray
-        float64, shape (n_frames,), in pixels; 0 centres the picture.
+        Float64, shape (n_frames,), in pixels; 0 centres the picture.
     n_cells : int
         Cells of the picture along this side.
     n_pixels : int
@@ -71,7 +71,7 @@ def make_projection(
     Returns
     -------
     ndarray
-        float64, shape (n_frames, n_pixels, n_cells), each value in 0..1.
+        Float64, shape (n_frames, n_pixels, n_cells), each value in 0..1.
 
     Examples
     --------

@@ -58,7 +58,7 @@ def bin_events(
     Parameters
     ----------
     events : ndarray
-        dtype EVENT_DTYPE, shape (n_events,), in any order.
+        Of EVENT_DTYPE, shape (n_events,), in any order.
     width, height : int
         Size of the sensor in pixels.
     bin_us : int
@@ -122,7 +122,7 @@ def to_frames(
     Parameters
     ----------
     events : ndarray
-        dtype EVENT_DTYPE, shape (n_events,), in any order.
+        Of EVENT_DTYPE, shape (n_events,), in any order.
     width, height : int
         Size of the sensor in pixels.
     bin_us : int
@@ -135,7 +135,7 @@ def to_frames(
     Returns
     -------
     ndarray
-        uint16, shape (n_frames, 2, height, width); polarity 0 is OFF, 1 is ON.
+        Of uint16, shape (n_frames, 2, height, width); polarity 0 is OFF, 1 is ON.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def check_bins(
 
     Parameters
     ----------
-    events, sensor, bin_us, n_frames, start_us
+    events, sensor, bin_us, n_frames, start_us : object
         As in `bin_events`; sensor is (width, height).
 
     Returns

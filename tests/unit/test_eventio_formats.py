@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +213,19 @@ def test_events_of_a_recording_are_views_and_read_only() -> None:
         recording.x[0] = 1
     assert recording.events.dtype == eventio.EVENT_DTYPE
     assert eventio.EVENT_DTYPE.itemsize == 13
+
+
+@pytest.mark.parametrize("name", ["nmnist", "evt2", "evt3"])
+def test_chunks_need_memory_for_a_few_blocks_only(tmp_path: Path, name: str) -> None:
+    n = 1_500_000
+    events = np.zeros(n, eventio.EVENT_DTYPE)
+    events["t"] = np.arange(n)
+    path = tmp_path / "long.raw"
+    eventio.write(path, eventio.Recording(events, width=34, height=34), format=name)
+    tracemalloc.start()
+    with eventio.open(path, format=name) as reader:
+        n_read = sum(len(chunk) for chunk in reader.chunks(n_events=1000))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n_read == n
+    assert peak_bytes < 0.6 * events.nbytes

@@ -17,9 +17,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from eventio.errors import FormatError, MissingPackageError
+from eventio.errors import EventioError, FormatError, MissingPackageError
 from eventio.formats.aedat4 import _child as child
-from eventio.recording import EVENT_DTYPE, EventArray
+from eventio.recording import EVENT_DTYPE, MAX_SENSOR_SIDE, EventArray
 from eventio.source import Findings
 
 NAME = "aedat4"
@@ -98,10 +98,15 @@ class Aedat4Source:
         self.height: int | None = None
         decoder = Decoder(path)
         weakref.finalize(self, decoder.close)
-        stream = self._read_stream(decoder)
+        try:
+            stream = self._read_stream(decoder)
+        except EventioError:
+            decoder.close()
+            raise
         self._ready: Decoder | None = decoder
-        if 0 < stream.get("width", 0) <= 65536 and 0 < stream.get("height", 0) <= 65536:
-            self.width, self.height = stream["width"], stream["height"]
+        width, height = stream.get("width") or 0, stream.get("height") or 0
+        if 0 < width <= MAX_SENSOR_SIDE and 0 < height <= MAX_SENSOR_SIDE:
+            self.width, self.height = width, height
 
     def _read_stream(self, decoder: Decoder) -> dict[str, Any]:
         first = decoder.read_line()
@@ -129,7 +134,7 @@ class Aedat4Source:
         Yields
         ------
         ndarray
-            dtype EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
         decoder, self._ready = self._ready, None

@@ -57,7 +57,7 @@ class Evt2Source:
         Yields
         ------
         ndarray
-            dtype EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
         state, counts = np.array([-1, 0], np.int64), np.zeros(17, np.int64)

@@ -72,7 +72,7 @@ class Evt3Source:
         Yields
         ------
         ndarray
-            dtype EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
         state = np.array(kernels.START_STATE, np.int64)

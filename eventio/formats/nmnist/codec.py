@@ -52,7 +52,7 @@ class NmnistSource:
         Yields
         ------
         ndarray
-            dtype EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
         offset_us, position = 0, 0
