@@ -42,6 +42,16 @@ class AttentionReport:
     events_total: float
     events_kept: float
 
+    @property
+    def n_kept(self) -> int:
+        """Number of frames computed."""
+        return int(self.kept.sum())
+
+    @property
+    def is_all_dropped(self) -> bool:
+        """Whether no frame was computed: the outputs are those of a network at rest."""
+        return self.n_kept == 0
+
 
 @dataclass(frozen=True)
 class Counters:

@@ -86,8 +86,8 @@ def simulate(
     ------
     InputError
         If the graph is not clocked, an input has another shape or holds what the graph's Input does not
-        allow (NaN, infinity, more than ``max_count``), the number of frames is not that of the attention, `record` names
-        an unknown node or asks for what it does not have, or `state` is of another graph.
+        allow (NaN, infinity, more than ``max_count``), the number of frames is not that of the attention,
+        `record` names an unknown node or asks for what it does not have, or `state` is of another graph.
 
     Notes
     -----

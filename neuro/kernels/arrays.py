@@ -15,32 +15,36 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 
+SPARE = 8  # kernels read and write entries eight at a time
+
+
 class Frames(NamedTuple):
     """Sparse frames of a block of steps.
 
     ``start``: int32, shape (n_steps * n_pixels + 1,); the entries of (step, pixel) stand at
-    ``start[step * n_pixels + pixel]`` up to the next start. ``index``: int32, shape (>= n,), in
-    ``0 .. n_pixels * n_channels``, ascending within a step. ``value``: float32, the same shape, or
-    empty when each entry is 1.0.
+    ``start[step * n_pixels + pixel]`` up to the next start. ``index``: int32, in ``0 .. n_pixels * n_channels``,
+    ascending within a step, with at least `SPARE` unused places past the last entry. ``value``: float32, the
+    same shape, or empty when each entry is 1.0.
     """
 
     start: Int32s
-    index: Int32s
+    index: Int32s  # type: ignore[assignment]  # hides tuple.index, which no kernel needs
     value: Floats
 
 
 class Synapses(NamedTuple):
     """A Conv2d, a Linear (one pixel, one tap) or the window of a pool, as tables.
 
-    ``weight``: float32, shape (n_taps * in_channels, out_channels / groups), taps in row-major order;
-    ``bias``: float32, shape (out_channels,).
+    ``weight``: float32, `n_rows` = n_taps * in_channels rows of the output channels of a group (taps in row-major
+    order, then input channels) and one more row of zeros, flat; ``bias``: float32, shape (out_channels,);
+    ``row_first``: first output channel of a weight row, empty for one group.
 
     Gather: output row r reads the taps ``gather_row[r] .. gather_row[r + 1]``, each with its first input
     pixel ``gather_pixel`` and the ``gather_shift`` from entry to weight row; output column c reads the
     pixel runs ``gather_column[c] .. gather_column[c + 1]`` from ``run_start`` to ``run_stop`` with ``run_shift``.
 
-    Scatter: input row r feeds ``scatter_row[r] .. scatter_row[r + 1]``: first output pixel and tap
-    offset; input column c likewise.
+    Scatter: input row r feeds ``scatter_row[r] .. scatter_row[r + 1]``: first output pixel and shift; input
+    column c likewise.
     """
 
     n_in_pixels: int
@@ -51,8 +55,10 @@ class Synapses(NamedTuple):
     out_columns: int
     out_channels: int
     n_groups: int
+    n_rows: int
     weight: Floats
     bias: Floats
+    row_first: Int32s
     gather_row: Int32s
     gather_pixel: Int32s
     gather_shift: Int32s
@@ -62,10 +68,10 @@ class Synapses(NamedTuple):
     run_shift: Int32s
     scatter_row: Int32s
     scatter_pixel: Int32s
-    scatter_tap: Int32s
+    scatter_shift: Int32s
     scatter_column: Int32s
     scatter_column_pixel: Int32s
-    scatter_column_tap: Int32s
+    scatter_column_shift: Int32s
 
 
 class Neurons(NamedTuple):
@@ -108,7 +114,7 @@ class Block(NamedTuple):
     """The steps of a block, and what a layer writes for them.
 
     ``kept``: uint8, shape (n_steps,), 0 for a dropped step. ``start``, ``index``: the spikes, as in `Frames`
-    (capacity 8 more than entries). ``trace``: float32, shape (n_steps, n_neurons) for the membranes (or the
+    (``index`` with `SPARE` places more). ``trace``: float32, shape (n_steps, n_neurons) for the membranes (or the
     currents of a layer without neurons), (0, 0) where not asked for. ``tally``: int64, shape (5,): spikes,
     synaptic operations, output pixels with a contribution, steps by scatter, steps by gather.
     """
@@ -117,6 +123,6 @@ class Block(NamedTuple):
     n_channels: int
     kept: Bytes
     start: Int32s
-    index: Int32s
+    index: Int32s  # type: ignore[assignment]  # hides tuple.index, which no kernel needs
     trace: Floats
     tally: Int64s

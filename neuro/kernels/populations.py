@@ -3,40 +3,41 @@
 Every product is rounded before it is added (no contraction), in the order of the stated equations.
 """
 
+import numpy as np
 from numba import njit
 
 from neuro.kernels.arrays import Block, Bytes, Floats, Membranes, Neurons, Work
 
+U = np.uint64
 BOX, DECAY, CUBA, INTEGRATOR, PASS = 0, 1, 2, 3, 4
 
 
 @njit(cache=True)
 def update_uniform(neurons: Neurons, voltage: Floats, current: Floats, fired: Bytes, is_kept: bool) -> None:
     """BOX: u = v + gain * ((I + leak) - v); DECAY: u = gain * v + I; spike where u > fire_above, then reset."""
-    gain, leak = neurons.gain[0], neurons.leak[0]
-    fire_above, reset = neurons.fire_above[0], neurons.reset[0]
+    gain, leak, reset = neurons.gain[0], neurons.leak[0], neurons.reset[0]
+    fire_above = neurons.fire_above[0] if is_kept else np.float32(np.inf)
     n = voltage.size
-    if neurons.update == DECAY:
+    if neurons.update == DECAY and neurons.is_subtracting:
         for o in range(n):
-            voltage[o] = gain * voltage[o] + current[o]
+            u = gain * voltage[o] + current[o]
+            fired[o] = u > fire_above
+            voltage[o] = u - reset if u > fire_above else u
+    elif neurons.update == DECAY:
+        for o in range(n):
+            u = gain * voltage[o] + current[o]
+            fired[o] = u > fire_above
+            voltage[o] = reset if u > fire_above else u
+    elif neurons.is_subtracting:
+        for o in range(n):
+            u = voltage[o] + gain * ((current[o] + leak) - voltage[o])
+            fired[o] = u > fire_above
+            voltage[o] = u - reset if u > fire_above else u
     else:
         for o in range(n):
-            voltage[o] = voltage[o] + gain * ((current[o] + leak) - voltage[o])
-    if not is_kept:
-        return
-    if neurons.is_subtracting:
-        for o in range(n):
-            u = voltage[o]
-            is_over = u > fire_above
-            fired[o] = is_over
-            voltage[o] = u - reset if is_over else u
-    else:
-        for o in range(n):
-            u = voltage[o]
-            is_over = u > fire_above
-            fired[o] = is_over
-            voltage[o] = reset if is_over else u
-    return
+            u = voltage[o] + gain * ((current[o] + leak) - voltage[o])
+            fired[o] = u > fire_above
+            voltage[o] = reset if u > fire_above else u
 
 
 @njit(cache=True)
@@ -111,11 +112,12 @@ def emit(work: Work, step: int, lo: int, n: int, block: Block, is_kept: bool) ->
         if not is_kept:
             pass
         elif n_channels % 8 == 0:
-            for word in range(base // 8, (base + n_channels) // 8):
+            for word in range(U(base // 8), U((base + n_channels) // 8)):
                 if words[word] != 0:
-                    for k in range(8 * word, 8 * word + 8):
-                        index[n_spikes] = lo + k
-                        n_spikes += fired[k]
+                    first = U(8) * word
+                    for k in range(U(8)):
+                        index[U(n_spikes)] = lo + np.int64(first + k)
+                        n_spikes += fired[first + k]
         else:
             for k in range(base, base + n_channels):
                 index[n_spikes] = lo + k

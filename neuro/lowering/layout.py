@@ -23,21 +23,19 @@ class Layout:
         The shape outside the engine.
     n_pixels, n_channels : int
         Entry ``channel * n_pixels + pixel`` outside is ``pixel * n_channels + channel`` inside.
+    size : int
+        Number of entries of a frame.
     """
 
     shape: tuple[int, ...]
     n_pixels: int
     n_channels: int
+    size: int
 
     @classmethod
     def of(cls, shape: tuple[int, ...]) -> Layout:
         """Return the layout of a shape."""
-        return cls(shape, math.prod(shape[1:]), shape[0])
-
-    @property
-    def size(self) -> int:
-        """Number of entries of a frame."""
-        return self.n_pixels * self.n_channels
+        return cls(shape, math.prod(shape[1:]), shape[0], math.prod(shape))
 
     def inside(self, array: Floats) -> Floats:
         """Return arrays of shape (n, *shape) as (n, size), channel-last."""

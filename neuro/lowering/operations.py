@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from neuro.kernels.arrays import Block, Floats, Frames, Membranes, Neurons, Synapses, Work
+from neuro.kernels.arrays import SPARE, Block, Floats, Frames, Membranes, Neurons, Synapses, Work
 from neuro.kernels.layers import run_neurons, run_synapses
 from neuro.kernels.pooling import MAXIMUM, pool
 from neuro.lowering.layout import Layout
@@ -30,7 +30,6 @@ __all__ = ["Operation", "Layer", "Pool", "Flat", "Sum", "Join", "Line"]
 
 _NO_TRACE = np.zeros((0, 0), np.float32)
 _ALL_ONE = np.zeros(0, np.float32)
-_SPARE = 8  # spikes are written without a branch: one place past the last, rounded up
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ class Layer(Operation):
             self.layout.n_channels,
             run.kept,
             np.empty(n_steps * self.layout.n_pixels + 1, np.int32),
-            np.empty(0 if is_dense else n_steps * size + _SPARE, np.int32),
+            np.empty(0 if is_dense else n_steps * size + SPARE, np.int32),
             np.empty((n_steps, size), np.float32) if is_traced else _NO_TRACE,
             np.zeros(5, np.int64),
         )
@@ -116,8 +115,7 @@ class Layer(Operation):
         if self.name not in run.work:
             n_list, n_rows = 0, self.layout.size
             if self.synapses is not None:
-                group_out = self.synapses.out_channels // self.synapses.n_groups
-                n_list = self.synapses.weight.size // group_out
+                n_list = self.synapses.n_rows + 2 * SPARE
                 n_rows = self.rows_at_once * self.synapses.out_columns * self.synapses.out_channels
             words = np.zeros((n_rows + 7) // 8, np.uint64)
             run.work[self.name] = Work(

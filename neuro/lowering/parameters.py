@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neuro.graph import IF, LI, LIF, CubaLIF
@@ -22,8 +24,8 @@ def lower_neurons(node: Neuron, layout: Layout, dt_s: float) -> Neurons:
     ('exponential') or ``float32(exp(-dt_s / tau))`` ('decay'). IF is 'decay' with factor 1.
     """
     update, gain, leak, synaptic_gain = _dynamics(node, dt_s)
-    fire_above: object = np.inf
-    reset: object = 0.0
+    fire_above: Any = np.inf
+    reset: Any = 0.0
     if not isinstance(node, LI):
         fire_above = node.threshold
         if node.comparison == ">=":
@@ -48,7 +50,7 @@ def no_neurons() -> Neurons:
     return Neurons(PASS, True, False, False, nothing, nothing, nothing, nothing, nothing)
 
 
-def _dynamics(node: Neuron, dt_s: float) -> tuple[int, object, object, object]:
+def _dynamics(node: Neuron, dt_s: float) -> tuple[int, Any, Any, Any]:
     if isinstance(node, IF):
         return DECAY, _ONE, 0.0, 0.0
     gain = _step_factor(node.update, node.tau_mem_s, dt_s)
@@ -59,7 +61,7 @@ def _dynamics(node: Neuron, dt_s: float) -> tuple[int, object, object, object]:
     return (INTEGRATOR if isinstance(node, LI) else BOX), gain, node.v_leak, 0.0
 
 
-def _step_factor(update: str, tau_s: float | Floats, dt_s: float) -> object:
+def _step_factor(update: str, tau_s: float | Floats, dt_s: float) -> Any:
     tau = np.asarray(tau_s, np.float64)
     if update == "euler":
         return np.float32(dt_s) * (1 / tau).astype(np.float32)
@@ -67,7 +69,7 @@ def _step_factor(update: str, tau_s: float | Floats, dt_s: float) -> object:
     return (ratio if update == "decay" else 1 - ratio).astype(np.float32)
 
 
-def _expand(value: object, layout: Layout) -> Floats:
+def _expand(value: Any, layout: Layout) -> Floats:
     """One value per neuron, channel-last: a number, or an array of shape (C, 1, 1) or the layout's own."""
     whole = np.broadcast_to(np.asarray(value, np.float32), layout.shape)
     return layout.inside(whole[np.newaxis]).reshape(-1)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
+from neuro.kernels.arrays import SPARE, Bytes, Floats, Frames, Int32s
 from neuro.kernels.frames import join_channels, list_nonzero, sort_by_channel, sort_by_pixel, write_dense
 from neuro.lowering.layout import Layout
 
@@ -28,8 +27,8 @@ Signal = Frames | Floats  # dense: float32, shape (n_steps, layout.size), channe
 
 def new_frames(n_slots: int, capacity: int, is_graded: bool) -> Frames:
     """Return room for a block of frames."""
-    value = np.empty(capacity if is_graded else 0, np.float32)
-    return Frames(np.empty(n_slots + 1, np.int32), np.empty(capacity, np.int32), value)
+    value = np.empty(capacity + SPARE if is_graded else 0, np.float32)
+    return Frames(np.empty(n_slots + 1, np.int32), np.empty(capacity + SPARE, np.int32), value)
 
 
 def n_entries(frames: Frames) -> int:
@@ -84,27 +83,32 @@ def join(a: Frames, b: Frames, a_channels: int, b_channels: int, n_pixels: int) 
 
 def silence(n_steps: int, layout: Layout) -> Frames:
     """Return frames without entries."""
-    start = np.zeros(n_steps * layout.n_pixels + 1, np.int32)
-    return Frames(start, np.zeros(0, np.int32), np.zeros(0, np.float32))
+    frames = new_frames(n_steps * layout.n_pixels, 0, False)
+    frames.start[:] = 0
+    return frames
 
 
 def cut(frames: Frames, start: int, stop: int, n_pixels: int) -> Frames:
     """Return the steps start .. stop of a block of frames, as a copy."""
     slots = frames.start[start * n_pixels : stop * n_pixels + 1]
     first, last = int(slots[0]), int(slots[-1])
-    value = frames.value[first:last] if frames.value.size else frames.value
-    return Frames(slots - np.int32(first), frames.index[first:last].copy(), value.copy())
+    into = new_frames(slots.size - 1, last - first, frames.value.size > 0)
+    np.subtract(slots, np.int32(first), out=into.start)
+    into.index[: last - first] = frames.index[first:last]
+    if frames.value.size:
+        into.value[: last - first] = frames.value[first:last]
+    return into
 
 
 def append(a: Frames, b: Frames) -> Frames:
     """Return the steps of `a`, then those of `b`."""
     n_a, n_b = n_entries(a), n_entries(b)
-    start = np.concatenate([a.start, b.start[1:] + np.int32(n_a)])
-    index = np.concatenate([a.index[:n_a], b.index[:n_b]])
-    if a.value.size == 0 and b.value.size == 0:
-        return Frames(start, index, a.value)
-    return Frames(start, index, np.concatenate([_values(a, n_a), _values(b, n_b)]))
-
-
-def _values(frames: Frames, n: int) -> NDArray[np.float32]:
-    return frames.value[:n] if frames.value.size else np.ones(n, np.float32)
+    into = new_frames(a.start.size + b.start.size - 2, n_a + n_b, a.value.size + b.value.size > 0)
+    into.start[: a.start.size] = a.start
+    np.add(b.start[1:], np.int32(n_a), out=into.start[a.start.size :])
+    for frames, part in ((a, slice(0, n_a)), (b, slice(n_a, n_a + n_b))):
+        n = n_entries(frames)
+        into.index[part] = frames.index[:n]
+        if into.value.size:
+            into.value[part] = frames.value[:n] if frames.value.size else 1
+    return into

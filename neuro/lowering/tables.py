@@ -43,50 +43,58 @@ class _Axis:
         ]
 
 
+@dataclass(frozen=True)
+class _Channels:
+    """Channels in and out, and the groups that do not see each other."""
+
+    n_in: int
+    n_out: int
+    groups: int = 1
+
+
 def synapse_tables(node: Linear | Conv2d, source: Layout, target: Layout) -> Synapses:
     """Return the tables and channel-last weights of a Linear or Conv2d."""
+    channels = _Channels(source.n_channels, target.n_channels)
     if isinstance(node, Linear):
         point = _Axis(1, 1, 1, 1, 0, 1)
-        weight = np.array(node.weight.T, order="C").reshape(-1)
-        return _tables(point, point, source.n_channels, target.n_channels, 1, weight, node.bias)
+        return _tables(point, point, channels, np.array(node.weight.T, order="C"), node.bias)
+    channels = _Channels(source.n_channels, target.n_channels, node.groups)
     rows, columns = (
-        _Axis(n_in, n_out, *window)
-        for n_in, n_out, *window in zip(
-            source.shape[1:],
-            target.shape[1:],
-            node.kernel_size,
-            node.stride,
-            node.padding,
-            node.dilation,
-            strict=True,
+        _Axis(
+            source.shape[1 + k],
+            target.shape[1 + k],
+            node.kernel_size[k],
+            node.stride[k],
+            node.padding[k],
+            node.dilation[k],
         )
+        for k in (0, 1)
     )
-    return _tables(
-        rows, columns, source.n_channels, target.n_channels, node.groups, _channel_last(node), node.bias
-    )
+    return _tables(rows, columns, channels, _channel_last(node), node.bias)
 
 
 def window_tables(node: Pool2d, source: Layout, target: Layout) -> Synapses:
     """Return the tables of a pool's window (no weights)."""
     rows, columns = (
-        _Axis(n_in, n_out, *window, 1)
-        for n_in, n_out, *window in zip(
-            source.shape[1:], target.shape[1:], node.kernel_size, node.strides, node.padding, strict=True
+        _Axis(
+            source.shape[1 + k], target.shape[1 + k], node.kernel_size[k], node.strides[k], node.padding[k], 1
         )
+        for k in (0, 1)
     )
     nothing = np.zeros(0, np.float32)
-    return _tables(rows, columns, source.n_channels, target.n_channels, 1, nothing, nothing)
+    return _tables(rows, columns, _Channels(source.n_channels, target.n_channels), nothing, nothing)
 
 
 def _channel_last(node: Conv2d) -> Floats:
     """Weights as rows (tap row, tap column, input channel) of output channels of the input's group."""
     weight = node.weight.reshape(node.groups, -1, *node.weight.shape[1:])
-    return np.array(weight.transpose(3, 4, 0, 2, 1), order="C").reshape(-1)
+    return np.array(weight.transpose(3, 4, 0, 2, 1), order="C")
 
 
 def _tables(
-    rows: _Axis, columns: _Axis, n_in: int, n_out: int, groups: int, weight: Floats, bias: Floats | None
+    rows: _Axis, columns: _Axis, channels: _Channels, weight: Floats, bias: Floats | None
 ) -> Synapses:
+    n_in, n_out, groups = channels.n_in, channels.n_out, channels.groups
     line, tap_line = columns.n_in * n_in, columns.n_taps * n_in
 
     def row_taps(y: int) -> list[tuple[int, int]]:
@@ -107,13 +115,23 @@ def _tables(
         columns.n_out,
         n_out,
         groups,
-        weight,
+        rows.n_taps * columns.n_taps * n_in,
+        np.concatenate([weight.reshape(-1), np.zeros(n_out // groups, np.float32)]),
         np.zeros(n_out, np.float32) if bias is None else bias.copy(),
+        _row_first(rows.n_taps * columns.n_taps, n_in, n_out, groups),
         *_ragged(rows.n_out, row_taps, 2),
         *_ragged(columns.n_out, lambda x: _runs(columns, x, n_in), 3),
         *_ragged(rows.n_in, row_targets, 2),
         *_ragged(columns.n_in, column_targets, 2),
     )
+
+
+def _row_first(n_taps: int, n_in: int, n_out: int, groups: int) -> Int32s:
+    """First output channel of the group of each weight row; empty for one group."""
+    if groups == 1:
+        return np.zeros(0, np.int32)
+    group = np.arange(n_in) // (n_in // groups)
+    return np.tile(group * (n_out // groups), n_taps).astype(np.int32)
 
 
 def _runs(axis: _Axis, out: int, n_in: int) -> list[tuple[int, int, int]]:

@@ -51,26 +51,17 @@ class OracleResult:
 def simulate_densely(graph: Graph, frames: Array, kept: NDArray[np.bool_] | None = None) -> OracleResult:
     """Run a clocked graph on dense frames, shape (n_steps, *shape); `kept` marks the steps that are computed."""
     n_steps = len(frames)
-    kept = np.ones(n_steps, bool) if kept is None else kept
-    result = OracleResult()
-    state: dict[str, dict[str, Array]] = {name: _rest(graph, name) for name in graph.nodes}
-    values: dict[str, list[Array]] = {name: [] for name in graph.nodes}
-    membranes: dict[str, list[Array]] = {name: [] for name in graph.nodes}
+    engine = _Engine(graph, frames, np.ones(n_steps, bool) if kept is None else kept)
     for step in range(n_steps):
         for name in graph.order:
-            inputs = [
-                values[source][step] for source in graph.predecessors(name) if len(values[source]) > step
-            ]
-            is_kept = bool(kept[step])
-            values[name].append(
-                _node(graph, name, frames[step], inputs, is_kept, step, values, state[name], result)
-            )
-            if "v" in state[name]:
-                membranes[name].append(state[name]["v"].copy())
+            engine.values[name].append(engine.run_node(name, step))
+            if "v" in engine.state[name]:
+                engine.membranes[name].append(engine.state[name]["v"].copy())
+    result = engine.result
     for name, shape in graph.shapes.items():
-        result.values[name] = np.array(values[name], F).reshape(n_steps, *shape)
-        if "v" in state[name]:
-            result.membranes[name] = np.array(membranes[name], F).reshape(n_steps, *shape)
+        result.values[name] = np.array(engine.values[name], F).reshape(n_steps, *shape)
+        if "v" in engine.state[name]:
+            result.membranes[name] = np.array(engine.membranes[name], F).reshape(n_steps, *shape)
     return result
 
 
@@ -79,49 +70,54 @@ def _rest(graph: Graph, name: str) -> dict[str, Array]:
     if not isinstance(node, (IF, LIF, CubaLIF, LI)):
         return {}
     leak = 0.0 if isinstance(node, IF) else node.v_leak
-    return {
-        "v": np.broadcast_to(F(leak), graph.shapes[name]).copy(),
-        "i": np.zeros(graph.shapes[name], F),
-    }
+    return {"v": np.broadcast_to(F(leak), graph.shapes[name]).copy(), "i": np.zeros(graph.shapes[name], F)}
 
 
-def _node(
-    graph: Graph,
-    name: str,
-    frame: Array,
-    inputs: list[Array],
-    is_kept: bool,
-    step: int,
-    values: dict[str, list[Array]],
-    state: dict[str, Array],
-    result: OracleResult,
-) -> Array:
-    node = graph.nodes[name]
-    nothing = np.zeros(graph.shapes[name], F)
-    if isinstance(node, Input):
-        return frame.astype(F)
-    if isinstance(node, (IF, LIF, CubaLIF, LI)):
-        current = inputs[0] if is_kept else nothing
-        fired = _neuron(node, state, current, graph.dt_s, is_kept)
-        if isinstance(node, LI):
-            return state["v"].copy()
-        result.spikes[name] += int(fired.sum())
-        return fired.astype(F)
-    if isinstance(node, Delay):
-        source, n_delay = graph.predecessors(name)[0], graph.delay_steps(name)
-        arrived = values[source][step - n_delay] if step >= n_delay else nothing
+class _Engine:
+    """Values of every node so far, and the state of neurons."""
+
+    def __init__(self, graph: Graph, frames: Array, kept: NDArray[np.bool_]) -> None:
+        self.graph, self.frames, self.kept = graph, frames, kept
+        self.state = {name: _rest(graph, name) for name in graph.nodes}
+        self.values: dict[str, list[Array]] = {name: [] for name in graph.nodes}
+        self.membranes: dict[str, list[Array]] = {name: [] for name in graph.nodes}
+        self.result = OracleResult()
+
+    def run_node(self, name: str, step: int) -> Array:
+        """Compute one node in one step; only a Delay looks at other steps."""
+        graph, node, is_kept = self.graph, self.graph.nodes[name], bool(self.kept[step])
+        nothing = np.zeros(graph.shapes[name], F)
+        if isinstance(node, Input):
+            return self.frames[step].astype(F)
+        if isinstance(node, Delay):
+            return self._delay(name, step, nothing)
+        inputs = [self.values[source][step] for source in graph.predecessors(name)]
+        if isinstance(node, (IF, LIF, CubaLIF, LI)):
+            fired = _neuron(node, self.state[name], inputs[0] if is_kept else nothing, graph.dt_s, is_kept)
+            if isinstance(node, LI):
+                return self.state[name]["v"].copy()
+            self.result.spikes[name] += int(fired.sum())
+            return fired.astype(F)
         if not is_kept:
-            result.lost[name] += int(np.count_nonzero(arrived))
             return nothing
-        return arrived
-    if not is_kept:
+        if isinstance(node, Linear):
+            return _linear(name, node, inputs[0], self.result)
+        if isinstance(node, Conv2d):
+            return _conv2d(name, node, inputs[0], nothing.shape, self.result)
+        return _reshaping(node, inputs, nothing)
+
+    def _delay(self, name: str, step: int, nothing: Array) -> Array:
+        source, n_delay = self.graph.predecessors(name)[0], self.graph.delay_steps(name)
+        arrived = self.values[source][step - n_delay] if step >= n_delay else nothing
+        if self.kept[step]:
+            return arrived
+        self.result.lost[name] += int(np.count_nonzero(arrived))
         return nothing
+
+
+def _reshaping(node: Any, inputs: list[Array], nothing: Array) -> Array:
     if isinstance(node, TemporalAttention):
         return inputs[0]
-    if isinstance(node, Linear):
-        return _linear(name, node, inputs[0], result)
-    if isinstance(node, Conv2d):
-        return _conv2d(name, node, inputs[0], nothing.shape, result)
     if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
         return _pool(node, inputs[0], nothing)
     if isinstance(node, Flatten):

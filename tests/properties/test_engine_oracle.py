@@ -1,25 +1,42 @@
-"""The engine against the slow oracle, bit for bit: random graphs, inputs, chunks, paths and masks."""
+"""The engine against the slow oracle, bit for bit: random graphs, inputs, chunks, blocks, paths and masks."""
 
 from __future__ import annotations
 
+import dataclasses
+from itertools import pairwise
+
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import neuro
+from neuro import simulator
 from neuro.graph import (
+    LI,
+    LIF,
     NEURONS,
     SYNAPSES,
+    Add,
+    Conv2d,
+    CubaLIF,
     Delay,
+    Flatten,
     Graph,
+    Input,
+    Linear,
+    TemporalAttention,
+    clocked,
 )
 from neuro.lowering.plan import lower
+from neuro.lowering.run import Path
 from neuro.simulator import run_recording
 from tests.oracle.dense_engine import OracleResult, simulate_densely
-from tests.strategies import dense_inputs, graphs
+from tests.strategies import dense_inputs, graphs, readouts, spiking_neurons
 
 Frames = NDArray[np.float32]
+PATHS = st.sampled_from([None, "scatter", "gather"])
 
 
 def record_all(graph: Graph) -> dict[str, list[str]]:
@@ -69,11 +86,154 @@ def runs(draw: st.DrawFn, attention: bool | None = None) -> tuple[Graph, Frames]
     return graph, draw(dense_inputs(graph))
 
 
-@given(runs(), st.sampled_from([None, "scatter", "gather"]))
-def test_engine_equals_the_oracle(run: tuple[Graph, Frames], path: neuro.lowering.run.Path | None) -> None:
+@st.composite
+def recurrent_runs(draw: st.DrawFn) -> tuple[Graph, Frames]:
+    """A layer that hears itself through delays: its spikes, or the membranes of a readout behind it."""
+    n, dt_s = draw(st.integers(1, 9)), 0.001
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    nodes = {
+        "in": Input(3),
+        "fc": Linear(rng.normal(0.3, 0.7, (n, 3))),
+        "sum": Add(),
+        "hidden": draw(spiking_neurons((n,), dt_s)),
+        "delay": Delay(draw(st.integers(1, 4)) * dt_s),
+        "back": Linear(rng.normal(0, 0.7, (n, n)), rng.normal(0, 0.1, n)),
+        "out": Linear(rng.normal(0, 1, (2, n))),
+        "readout": draw(readouts((2,), dt_s)),
+    }
+    edges = [
+        ("in", "fc"),
+        ("fc", "sum"),
+        ("back", "sum"),
+        ("sum", "hidden"),
+        ("hidden", "delay"),
+        ("delay", "back"),
+    ]
+    edges += [("hidden", "out"), ("out", "readout")]
+    if draw(st.booleans()):
+        nodes |= {"slow": Delay(draw(st.integers(1, 4)) * dt_s), "far": Linear(rng.normal(0, 0.7, (n, 2)))}
+        nodes["end"] = Delay(draw(st.integers(0, 1)) * dt_s)
+        edges += [("readout", "slow"), ("slow", "far"), ("far", "sum"), ("readout", "end")]
+    if draw(st.booleans()):
+        n_frames = draw(st.integers(2, 9))
+        weights = (
+            rng.normal(0, 1, (2, n_frames)),
+            rng.normal(0, 1, 2),
+            rng.normal(0, 2, (n_frames, 2)),
+            np.zeros(n_frames),
+        )
+        nodes["attention"] = TemporalAttention(*weights, threshold=0.5)
+        edges = [("in", "attention"), ("attention", "fc"), *edges[1:]]
+    else:
+        n_frames = draw(st.integers(0, 9))
+    frames = np.where(rng.random((n_frames, 3)) < 0.5, rng.integers(1, 3, (n_frames, 3)), 0)
+    return Graph(nodes, edges, clocked(dt_s)), frames.astype(np.float32)
+
+
+@st.composite
+def wide_runs(draw: st.DrawFn) -> tuple[Graph, Frames]:
+    """Layers wide and dense enough for every branch of the kernels: full words, eight rows at a time, groups."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels, groups = draw(st.sampled_from([(2, 1), (8, 1), (12, 2), (16, 4), (16, 16)]))
+    hidden = (
+        draw(st.sampled_from([8, 16, 40, 13])) if groups == 1 else draw(st.sampled_from([1, 2])) * channels
+    )
+    dilation = draw(st.integers(1, 2))
+    nodes = {
+        "in": Input((channels, 6, 7)),
+        "conv": Conv2d(
+            rng.normal(0.05, 0.5, (hidden, channels // groups, 3, 2)),
+            rng.normal(0, 0.1, hidden) if draw(st.booleans()) else None,
+            stride=draw(st.integers(1, 2)),
+            padding=1,
+            dilation=dilation,
+            groups=groups,
+        ),
+    }
+    update, reset = draw(st.sampled_from(["euler", "decay"])), draw(st.sampled_from(["value", "subtract"]))
+    nodes["lif"] = LIF(0.003, 0.5, update=update, reset=reset)
+    nodes["flat"] = Flatten()
+    chain = list(pairwise(["in", "conv", "lif", "flat", "fc", "cuba", "li"]))
+    shape = Graph({k: nodes[k] for k in ("in", "conv")}, chain[:1], clocked(0.001)).shapes["conv"]
+    nodes["fc"] = Linear(rng.normal(0, 0.3, (16, int(np.prod(shape)))))
+    nodes["cuba"] = CubaLIF(0.004, 0.003, 0.3)
+    nodes["li"] = LI(0.01)
+    density = draw(st.sampled_from([0.02, 0.2, 0.7, 1.0]))
+    frames = np.where(rng.random((4, channels, 6, 7)) < density, 1.0, 0.0)
+    if draw(st.booleans()):
+        frames *= rng.integers(1, 4, frames.shape)
+    return Graph(nodes, chain, clocked(0.001)), frames.astype(np.float32)
+
+
+@given(runs(), PATHS)
+def test_engine_equals_the_oracle(run: tuple[Graph, Frames], path: Path | None) -> None:
     graph, frames = run
     result = run_recording(graph, frames, record=record_all(graph), path=path)
     kept = np.ones(len(frames), bool) if result.attention is None else result.attention.kept
     assert_equal_to_oracle(graph, result, simulate_densely(graph, frames, kept), kept)
     if path is not None:
         assert all(steps[path] == kept.sum() for steps in result.counters.path_steps.values())
+
+
+@settings(max_examples=30)
+@given(recurrent_runs())
+def test_recurrent_networks_equal_the_oracle(run: tuple[Graph, Frames]) -> None:
+    graph, frames = run
+    result = run_recording(graph, frames, record=record_all(graph))
+    kept = np.ones(len(frames), bool) if result.attention is None else result.attention.kept
+    assert_equal_to_oracle(graph, result, simulate_densely(graph, frames, kept), kept)
+
+
+@settings(max_examples=25)
+@given(wide_runs(), PATHS)
+def test_wide_layers_equal_the_oracle(run: tuple[Graph, Frames], path: Path | None) -> None:
+    graph, frames = run
+    result = run_recording(graph, frames, record=record_all(graph), path=path)
+    kept = np.ones(len(frames), bool)
+    assert_equal_to_oracle(graph, result, simulate_densely(graph, frames, kept), kept)
+
+
+@settings(max_examples=30)
+@given(runs(attention=False) | recurrent_runs(), st.lists(st.integers(0, 9), max_size=3), st.integers(1, 3))
+def test_chunks_and_blocks_equal_one_run(
+    run: tuple[Graph, Frames], cuts: list[int], block_steps: int
+) -> None:
+    graph, frames = run
+    record = record_all(graph)
+    whole = run_recording(graph, frames, record=record, use_attention=False)
+    bounds = [0, *sorted(min(cut, len(frames)) for cut in cuts), len(frames)]
+    plan = dataclasses.replace(lower(graph), block_steps=min(block_steps, lower(graph).block_steps))
+    state, chunks = None, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulator, "lower", lambda _: plan)
+        for start, stop in pairwise(bounds):
+            chunk = run_recording(graph, frames[start:stop], record=record, state=state, use_attention=False)
+            state = chunk.state
+            chunks.append(chunk)
+    assert state is not None
+    assert state.n_steps == whole.state.n_steps == len(frames)
+    for name, output in whole.outputs.items():
+        np.testing.assert_array_equal(np.concatenate([chunk.outputs[name] for chunk in chunks]), output)
+    for name, membranes in whole.membranes.items():
+        np.testing.assert_array_equal(np.concatenate([chunk.membranes[name] for chunk in chunks]), membranes)
+    for name, spikes in whole.spikes.items():
+        np.testing.assert_array_equal(
+            np.concatenate([c.spikes[name].to_dense() for c in chunks]), spikes.to_dense()
+        )
+    for count in ("n_steps", "events_in", "counts_in", "total_synaptic_operations"):
+        assert sum(getattr(c.counters, count) for c in chunks) == getattr(whole.counters, count)
+
+
+@settings(max_examples=25)
+@given(runs())
+def test_scatter_equals_gather_and_spikes_equal_dense_input(run: tuple[Graph, Frames]) -> None:
+    graph, frames = run
+    record = record_all(graph)
+    a = run_recording(graph, frames, record=record, path="scatter")
+    b = run_recording(graph, neuro.Spikes.from_dense(frames), record=record, path="gather")
+    for name, output in a.outputs.items():
+        assert output.tobytes() == b.outputs[name].tobytes()
+    for name, membranes in a.membranes.items():
+        assert membranes.tobytes() == b.membranes[name].tobytes()
+    assert a.counters.synaptic_operations == b.counters.synaptic_operations
+    assert a.counters.active_output_fraction == b.counters.active_output_fraction
