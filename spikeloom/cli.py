@@ -37,6 +37,9 @@ class _Commands(click.Group):
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             try:
                 return super().invoke(ctx)
+            except click.UsageError as err:
+                _say(_usage(err), ctx)
+                ctx.exit(EXIT_USER)
             except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
                 raise
             except (KeyboardInterrupt, click.Abort):
@@ -53,6 +56,11 @@ def _report(err: Exception, ctx: click.Context) -> int:
     remedy = "" if is_debug(ctx) else "; run again with --debug for the details and report them"
     _say(f"error: internal fault ({type(err).__name__}: {_sentence(err)}){remedy}", ctx)
     return EXIT_FAULT
+
+
+def _usage(err: click.UsageError) -> str:
+    command = err.ctx.command_path if err.ctx is not None else "spikeloom"
+    return f"error: {err.format_message().rstrip('.')}; see `{command} --help`"
 
 
 def _is_user_error(err: Exception) -> bool:

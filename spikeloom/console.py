@@ -53,12 +53,14 @@ def print_table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     rows : sequence of (str, str)
         Names and values.
     """
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+    console = Console(highlight=False, markup=False)
+    console.print(title, style="bold", soft_wrap=True)
+    console.print(table)
 
 
 def percent(fraction: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 )
 @click.option("--device", default="cpu", show_default=True, help="Device of torch, such as cuda.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads of torch.")
+@click.option(
+    "--filter-us",
+    type=click.IntRange(min=0),
+    default=None,
+    help="Support time of the background-activity filter in microseconds; 0 for none.  [default: 10000]",
+)
 @click.option("--resume", is_flag=True, help="Continue an interrupted training of the same kind.")
 @damage_options
 @debug_option
@@ -42,6 +49,7 @@ def train(
     epochs: int | None,
     device: str,
     threads: int | None,
+    filter_us: int | None,
     resume: bool,
     allow_damaged: bool,
     sort: bool,
@@ -62,26 +70,22 @@ def train(
     from spikeloom.console import progress
     from spikeloom.datasets import training_parts
     from spikeloom.recordings import DamagePolicy
-    from spikeloom.training import DEFAULT_EPOCHS, Progress, train_recognizer
+    from spikeloom.training import DEFAULT_EPOCHS, DEFAULT_FILTER_WINDOW_US, Progress, train_recognizer
 
     training, validation = training_parts(dataset, data=data, seed=seed)
-    try:
-        with progress("reading recordings") as advance:
-            result = train_recognizer(
-                training,
-                validation,
-                seed=seed,
-                epochs=epochs or DEFAULT_EPOCHS,
-                device=device,
-                threads=threads,
-                checkpoint=checkpoint,
-                damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
-                progress=Progress(loaded=advance, epoch=followed(advance)),
-            )
-    except KeyboardInterrupt:
-        if checkpoint.exists():
-            click.echo(f"the training so far is in {checkpoint}; continue it with --resume", err=True)
-        raise
+    with _resumable(checkpoint), progress("reading recordings") as advance:
+        result = train_recognizer(
+            training,
+            validation,
+            seed=seed,
+            epochs=epochs or DEFAULT_EPOCHS,
+            device=device,
+            threads=threads,
+            filter_window_us=DEFAULT_FILTER_WINDOW_US if filter_us is None else filter_us,
+            checkpoint=checkpoint,
+            damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
+            progress=Progress(loaded=advance, epoch=followed(advance)),
+        )
     result.recognizer.save(out)
     checkpoint.unlink(missing_ok=True)
     _say_result(result, out)
@@ -99,6 +103,16 @@ def _checkpoint(out: Path, resume: bool) -> Path:
             "continue it with --resume or delete the file"
         )
     return checkpoint
+
+
+@contextmanager
+def _resumable(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            click.echo(f"the training so far is in {checkpoint}; continue it with --resume", err=True)
+        raise
 
 
 def followed(advance: Advance) -> Callable[[EpochReport], None]:

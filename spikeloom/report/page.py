@@ -141,36 +141,13 @@ def _rasters(one: Trace, recognizer: Recognizer) -> list[dict[str, Any]]:
 def _tiles(recognizer: Recognizer, evaluation: Evaluation) -> list[Tile]:
     n_recordings = len(evaluation.decisions)
     n_right = round(evaluation.accuracy * n_recordings)
-    low, high = wilson_interval(n_right, n_recordings)
-    operations = evaluation.synaptic_operations / n_recordings
-    tiles = [
-        Tile(
-            percent(evaluation.accuracy),
-            "accuracy",
-            f"{n_right} of {n_recordings} recordings; 95 % interval {100 * low:.1f} to {100 * high:.1f} %",
-        )
-    ]
-    if recognizer.attention is not None:
-        without = evaluation.synaptic_operations_without_attention / n_recordings
-        saved = 1 - operations / without if without else 0.0
-        tiles += [
-            Tile(
-                percent(1 - evaluation.frames_kept),
-                "frames never computed",
-                f"accuracy with every frame: {percent(evaluation.accuracy_without_attention)}",
-            ),
-            Tile(
-                compact_number(operations),
-                "synaptic operations per recording",
-                f"{percent(saved)} fewer than with every frame",
-            ),
-            Tile(percent(evaluation.events_kept), "events kept", "those that lie in computed frames"),
-        ]
-    else:
-        tiles.append(
-            Tile(compact_number(operations), "synaptic operations per recording", "executed, counted")
-        )
-    tiles += [
+    low, high = (100 * bound for bound in wilson_interval(n_right, n_recordings))
+    accuracy = Tile(
+        percent(evaluation.accuracy),
+        "accuracy",
+        f"{n_right} of {n_recordings} recordings; 95 % interval {low:.1f} to {high:.1f} %",
+    )
+    speed = [
         Tile(
             short_time(evaluation.seconds_per_recording),
             "per recording",
@@ -178,7 +155,29 @@ def _tiles(recognizer: Recognizer, evaluation: Evaluation) -> list[Tile]:
         ),
         Tile(compact_number(evaluation.events_per_second), "events per second", "from file to decision"),
     ]
-    return tiles
+    if recognizer.attention is None:
+        operations = compact_number(evaluation.synaptic_operations / n_recordings)
+        return [accuracy, Tile(operations, "synaptic operations per recording", "counted"), *speed]
+    return [accuracy, *_attention_tiles(evaluation), *speed]
+
+
+def _attention_tiles(evaluation: Evaluation) -> list[Tile]:
+    operations = evaluation.synaptic_operations
+    without = evaluation.synaptic_operations_without_attention
+    saved = 1 - operations / without if without else 0.0
+    return [
+        Tile(
+            percent(1 - evaluation.frames_kept),
+            "frames never computed",
+            f"accuracy with every frame: {percent(evaluation.accuracy_without_attention)}",
+        ),
+        Tile(
+            compact_number(operations / len(evaluation.decisions)),
+            "synaptic operations per recording",
+            f"{percent(saved)} fewer than with every frame",
+        ),
+        Tile(percent(evaluation.events_kept), "events kept", "those that lie in computed frames"),
+    ]
 
 
 def _mistakes(collection: Collection, evaluation: Evaluation) -> list[dict[str, str]]:

@@ -150,11 +150,11 @@ def test_an_empty_folder_and_an_unknown_class(tmp_path: Path, model: Path) -> No
     assert "class 'cat' is unknown to the model" in refused("evaluate", model, folder)
 
 
-def test_wrong_options_are_user_errors(model: Path) -> None:
-    for arguments in (["recognize", "a.bin"], ["info"], ["train", "digits", "--out", "m.h5", "--seed", "-1"]):
-        result = run(*arguments)
-        assert result.exit_code == 2
-        assert "Traceback" not in result.stderr
+def test_wrong_options_are_user_errors() -> None:
+    assert "Missing option '--model'; see `cli recognize --help`" in refused("recognize", "a.bin")
+    assert "Missing argument 'FILE'" in refused("info")
+    assert "'--seed': -1" in refused("train", "digits", "--out", "m.h5", "--seed", "-1")
+    assert "No such command 'recognise'" in refused("recognise")
 
 
 @pytest.mark.parametrize("out", ["/proc/spikeloom", "FILE/inside"])

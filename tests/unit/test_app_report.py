@@ -92,7 +92,7 @@ def test_figures_take_the_colours_of_the_page(with_attention: tuple[str, Evaluat
 
 
 def test_the_page_tells_what_it_must(with_attention: tuple[str, Evaluation]) -> None:
-    text, evaluation = with_attention
+    text, evaluation = with_attention[0].replace("\N{NO-BREAK SPACE}", " "), with_attention[1]
     for words in (
         "A few recordings",
         "ON: brightness rose",
