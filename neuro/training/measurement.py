@@ -124,6 +124,7 @@ def to_frames(batch: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        float32, shape (T, B, channels, rows, columns).
+        float32, shape (T, B, channels, rows, columns), channels last in memory.
     """
-    return batch.transpose(0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+    pixels_first = batch.permute(1, 0, 3, 4, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return pixels_first.permute(0, 1, 4, 2, 3)

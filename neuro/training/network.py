@@ -93,10 +93,8 @@ class SpikingLayer(nn.Module):
         torch.Tensor
             float32, shape (rows, ...): spikes.
         """
-        current = self.synapse(inputs)
-        if gain is not None:
-            current = current * gain.reshape(-1, *(1,) * (current.dim() - 1))
-        return fused_lif(self.norm(current), slot, self.neuron)
+        norm = self.norm if isinstance(self.norm, (nn.BatchNorm1d, nn.BatchNorm2d)) else None
+        return fused_lif(self.synapse(inputs), slot, self.neuron, gain=gain, norm=norm)
 
 
 class SpikingNetwork(nn.Module):

@@ -121,3 +121,46 @@ def test_gradient_flows_past_a_dropped_frame() -> None:
     expected = [0.5 * (through - through * 0.5 / 1.5**2), 0.5 * slope]
     assert current.grad is not None
     assert current.grad.flatten().tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def _by_torch(
+    norm: nn.Module, layer: SpikingLayer, gain: torch.Tensor, current: torch.Tensor
+) -> torch.Tensor:
+    drive = norm(current * gain.reshape(-1, *(1,) * (current.dim() - 1)))
+    return _stepped(layer, drive.unflatten(0, (T, B)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(3, 4, 5), (6,)])
+def test_fused_batch_norm_equals_torch(shape: tuple[int, ...], training: bool) -> None:
+    torch.manual_seed(8)
+    kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+    layer = _layer()
+    norms = [kind(shape[0]).double(), kind(shape[0])]
+    leaves = []
+    for norm in norms:
+        norm.train(training)
+        generator = torch.Generator().manual_seed(9)
+        with torch.no_grad():
+            for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                assert tensor is not None
+                tensor.copy_(0.5 + torch.rand(shape[0], generator=generator))
+        current = 2 * torch.randn(T * B, *shape, generator=generator)
+        gain = 0.5 + torch.rand(T * B, generator=generator)
+        leaves.append([x.to(norm.weight.dtype).requires_grad_() for x in (current, gain)])
+    weight = torch.randn(T * B, *shape)
+    # double precision as the reference; a spike may differ where its membrane is within rounding of the threshold
+    expected = _by_torch(norms[0], layer, leaves[0][1], leaves[0][0]).flatten(0, 1)
+    found = fused_lif(leaves[1][0], _full_slot(), layer.neuron, gain=leaves[1][1], norm=norms[1])
+    assert torch.equal(expected, found.double())
+    expected.backward(weight.double())
+    found.backward(weight)
+    pairs = [(a.grad, b.grad) for a, b in zip(leaves[0], leaves[1], strict=True)]
+    pairs += [(norms[0].weight.grad, norms[1].weight.grad), (norms[0].bias.grad, norms[1].bias.grad)]
+    pairs += [(norms[0].running_mean, norms[1].running_mean), (norms[0].running_var, norms[1].running_var)]
+    for reference, value in pairs:
+        assert reference is not None
+        assert value is not None
+        # sums of at most T*B*20 float32 terms, each good to a few times 2**-24 of the largest
+        bound = T * B * 20 * 4 * 2.0**-24 * float(reference.abs().max())
+        assert float((reference - value.double()).abs().max()) <= bound
