@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from eventio import _kernels
 from eventio.errors import (
     ArgumentError,
@@ -207,22 +205,3 @@ def finish(metadata: Metadata, inspection: Inspection) -> None:
         raise FormatError(f"{metadata.path}: holds no event{why}; nothing can be done with it")
     for text in metadata.warnings:
         warnings.warn(text, DamagedRecordingWarning, stacklevel=3)
-
-
-def seal(events: EventArray) -> EventArray:
-    """
-    Make an array read-only.
-
-    Parameters
-    ----------
-    events : ndarray
-        An array of eventio's own.
-
-    Returns
-    -------
-    ndarray
-        The same array, or its only copy when it is no contiguous one.
-    """
-    events = np.ascontiguousarray(events)
-    events.flags.writeable = False
-    return events

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from eventio.buffer import EventBuffer
 from eventio.errors import ArgumentError, FileAccessError, FormatError, MissingFileError
 from eventio.format_table import HEAD_BYTES, Format, find_by_content, find_by_name
 from eventio.inspection import (
@@ -17,10 +18,12 @@ from eventio.inspection import (
     guarded_blocks,
     known_size,
     make_metadata,
-    seal,
 )
-from eventio.recording import EventArray, Metadata, Recording, check_inside, join_events
+from eventio.recording import EventArray, Metadata, Recording, check_inside, join_events, seal
 from eventio.source import Source
+
+BYTES_PER_EVENT = 4
+"""What an event takes in a file, roughly; how much memory is set aside at first."""
 
 
 class Reader:
@@ -110,7 +113,7 @@ class Reader:
         pending: list[EventArray] = []
         n_pending = 0
         for block in self._blocks:
-            pending.append(block)
+            pending.append(join_events([block]))
             n_pending += len(block)
             if n_pending < n_events:
                 continue
@@ -191,15 +194,15 @@ def read(
     row, source = open_source(Path(path), format)
     size = known_size(source, width, height)
     inspection = Inspection()
-    blocks = []
+    buffer = EventBuffer(source.path.stat().st_size // BYTES_PER_EVENT)
     for block in guarded_blocks(source):
         inspection.add(block)
-        blocks.append(block)
+        buffer.append(block)
     metadata = make_metadata(source, row.name, inspection, is_size_derived=size is None)
     finish(metadata, inspection)
     if size is None:
         size = choose_size(inspection, source)
-    events = blocks[0] if len(blocks) == 1 else join_events(blocks)
+    events = buffer.finish()
     if inspection.max_x >= size[0] or inspection.max_y >= size[1]:
         check_inside(events, width=size[0], height=size[1], source=str(path))
     return Recording(seal(events), width=size[0], height=size[1], metadata=metadata)

@@ -242,3 +242,22 @@ def check_inside(events: EventArray, *, width: int, height: int, source: str, fi
         f"x = {event['x']}, y = {event['y']}, outside the {width}x{height} sensor; "
         "give the true width and height, or remove the event"
     )
+
+
+def seal(events: EventArray) -> EventArray:
+    """
+    Make an array read-only.
+
+    Parameters
+    ----------
+    events : ndarray
+        An array of eventio's own.
+
+    Returns
+    -------
+    ndarray
+        The same array, or its only copy when it is no contiguous one.
+    """
+    events = np.ascontiguousarray(events)
+    events.flags.writeable = False
+    return events

@@ -58,5 +58,5 @@ class Source(Protocol):
     findings: Findings
 
     def blocks(self) -> Iterator[EventArray]:
-        """Yield the events in file order, in arrays of bounded size; starts anew at each call."""
+        """Yield the events in file order, in arrays that are good until the next; starts anew at each call."""
         ...

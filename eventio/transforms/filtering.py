@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from eventio.errors import ArgumentError
-from eventio.recording import Recording
+from eventio.recording import EVENT_DTYPE, Recording, seal
 from eventio.transforms import _kernels
 
 LONGEST_WINDOW_US = 1 << 62
@@ -54,11 +54,10 @@ def filter_background_activity(recording: Recording, *, window_us: int) -> Recor
     """
     if not isinstance(window_us, int | np.integer) or not 1 <= window_us <= LONGEST_WINDOW_US:
         raise ArgumentError(f"window_us must be a whole number of at least 1 us, got {window_us!r}")
-    latest = np.empty((recording.height + 2, recording.width + 2), np.int64)
-    has_fired = np.zeros(latest.shape, np.bool_)
-    is_kept = np.empty(len(recording), np.bool_)
-    _kernels.support(recording.events, window_us, latest, has_fired, is_kept)
-    return replace(recording, events=recording.events[is_kept])
+    latest = np.full((recording.height + 2, recording.width + 2), _kernels.NEVER_US)
+    kept = np.empty(len(recording), EVENT_DTYPE)
+    n_kept = _kernels.keep_supported(recording.events, window_us, latest, kept)
+    return replace(recording, events=seal(kept[:n_kept]))
 
 
 def sort_by_time(recording: Recording) -> Recording:

@@ -60,6 +60,7 @@ class Evt2Source:
             Of EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
+        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
         state, counts = np.array([-1, 0], np.int64), np.zeros(17, np.int64)
         position = self._header.n_bytes
         with self.path.open("rb") as file:
@@ -73,10 +74,9 @@ class Evt2Source:
                         f"at byte {position - n_left}"
                     )
                 words = np.frombuffer(data, "<u4", n_words)
-                events = np.empty(n_words, EVENT_DTYPE)
-                n_events = kernels.decode(words, state, counts, events)
+                n_events = kernels.decode(words, state, counts, room)
                 if n_events:
-                    yield events[:n_events]
+                    yield room[:n_events]
         for kind in range(16):
             self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
         self.findings.add_skipped("events before the first time", int(counts[kernels.WAITING]))

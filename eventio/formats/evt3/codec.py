@@ -18,7 +18,7 @@ import numpy as np
 from eventio.errors import FormatError
 from eventio.formats.evt3 import _kernels as kernels
 from eventio.prophesee_header import find_size, make_header, parse_header, read_header
-from eventio.recording import EVENT_DTYPE, EventArray, Recording, join_events
+from eventio.recording import EVENT_DTYPE, EventArray, Recording
 from eventio.source import BLOCK_EVENTS, Findings
 
 NAME = "evt3"
@@ -93,7 +93,7 @@ class Evt3Source:
                     n_used, n_events = kernels.decode(words, state, counts, room)
                     words = words[n_used:]
                     if n_events:
-                        yield join_events([room[:n_events]])
+                        yield room[:n_events]
         for kind in range(16):
             self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
         for place, name in LACKS.items():

@@ -55,13 +55,13 @@ class NmnistSource:
             Of EVENT_DTYPE, shape (n_events,).
         """
         self.findings = Findings()
+        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
         offset_us, position = 0, 0
         with self.path.open("rb") as file:
             while data := file.read(WORD_BYTES * BLOCK_EVENTS):
                 n_words, n_left = divmod(len(data), WORD_BYTES)
                 words = np.frombuffer(data, np.uint8, n_words * WORD_BYTES).reshape(n_words, WORD_BYTES)
-                events = np.empty(n_words, EVENT_DTYPE)
-                n_events, offset_us = kernels.decode(words, offset_us, events)
+                n_events, offset_us = kernels.decode(words, offset_us, room)
                 self.findings.add_skipped("time overflow words", n_words - n_events)
                 position += len(data)
                 if n_left:
@@ -70,7 +70,7 @@ class NmnistSource:
                         f"at byte {position - n_left}"
                     )
                 if n_events:
-                    yield events[:n_events]
+                    yield room[:n_events]
 
 
 def matches(head: bytes) -> bool:
