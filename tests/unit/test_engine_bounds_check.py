@@ -1,0 +1,58 @@
+"""The kernels once more with bounds checks, in an interpreter and a kernel cache of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+import numpy as np
+from numba.core import config
+assert config.BOUNDSCHECK == 1
+from neuro.graph import *
+from neuro.simulator import run_recording
+
+rng = np.random.default_rng(0)
+nodes = {
+    "in": Input((2, 7, 6)),
+    "conv": Conv2d(rng.normal(0.1, 0.5, (8, 2, 3, 3)), stride=2, padding=1),
+    "lif": LIF(0.003, 0.5),
+    "depthwise": Conv2d(rng.normal(0.2, 0.5, (16, 1, 2, 2)), dilation=(2, 1), padding=1, groups=8),
+    "cuba": CubaLIF(0.004, 0.003, 0.2),
+    "max": MaxPool2d(2),
+    "sum": SumPool2d(2, 1, 1),
+    "flat_max": Flatten(),
+    "flat_sum": Flatten(),
+    "both": Concat(),
+}
+edges = [("in", "conv"), ("conv", "lif"), ("lif", "depthwise"), ("depthwise", "cuba"), ("cuba", "max"), ("max", "sum")]
+edges += [("max", "flat_max"), ("sum", "flat_sum"), ("flat_max", "both"), ("flat_sum", "both")]
+n_in = Graph(nodes, edges, clocked(0.001)).shapes["both"][0]
+nodes |= {
+    "fc": Linear(rng.normal(0, 0.3, (11, n_in))),
+    "join": Add(),
+    "if": IF(0.5),
+    "delay": Delay(0.002),
+    "back": Linear(np.eye(11)),
+    "li": LI(0.01),
+}
+edges += [("both", "fc"), ("fc", "join"), ("back", "join"), ("join", "if"), ("if", "delay"), ("delay", "back"), ("if", "li")]
+graph = Graph(nodes, edges, clocked(0.001))
+for density in (0.0, 0.1, 1.0):
+    for graded in (1, 3):
+        frames = np.where(rng.random((5, 2, 7, 6)) < density, rng.integers(1, graded + 1, (5, 2, 7, 6)), 0)
+        for path in ("scatter", "gather"):
+            result = run_recording(graph, frames, record={"lif": ["spikes", "membrane"], "max": "spikes"}, path=path)
+print(result.counters.total_synaptic_operations)
+"""
+
+
+def test_no_kernel_reads_or_writes_outside_its_arrays(tmp_path: Path) -> None:
+    environment = dict(os.environ, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
