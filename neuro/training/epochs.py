@@ -13,7 +13,7 @@ from torch import nn
 
 from neuro.training.augmentation import augment
 from neuro.training.configuration import NetworkConfig, Recipe
-from neuro.training.measurement import measure, membrane, to_frames
+from neuro.training.measurement import measure, to_frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.scores import straight_through, threshold_for
 from neuro.training.trained import EpochReport, TrainedNetwork, fold_and_snap
@@ -171,7 +171,7 @@ class Training:
                 kept = scores.detach() >= self._drawn_threshold(scores.detach())
                 kept |= kept.sum() < 2  # batch norm needs two frames
                 gain = straight_through(scores)
-        logits = membrane(self.network, frames, gain=gain, kept=kept).sum(0)
+        logits = self.network.forward_fast(frames, gain=gain, kept=kept).sum(0)
         loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         total = loss
         if scores is not None:

@@ -13,6 +13,7 @@ from neuro.training.checkpoints import check_folder, fingerprint, read_checkpoin
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.determinism import controlled
 from neuro.training.epochs import Task, Training
+from neuro.training.measurement import tensor_of
 from neuro.training.trained import EpochReport, TrainedNetwork, check_frames
 
 Progress = Callable[[EpochReport], None]
@@ -58,7 +59,7 @@ def train(
     recipe : Recipe, optional
         Optimiser, phases, augmentation; the default recipe if None.
     device : str
-        'cpu' (fused neurons), or a torch device such as 'cuda' (norse's cells).
+        'cpu' (fused neurons), or a torch device such as 'cuda' (the same step in torch operations).
     threads : int, optional
         Threads to use; torch's setting if None.
     resume : str or Path, optional
@@ -85,10 +86,10 @@ def train(
     if epochs < 1:
         raise InputError(f"epochs must be >= 1, got {epochs}")
     task = Task(
-        torch.from_numpy(frames),
-        torch.from_numpy(labels).long(),
-        torch.from_numpy(validation_frames),
-        torch.from_numpy(validation_labels).long(),
+        tensor_of(frames),
+        tensor_of(labels).long(),
+        tensor_of(validation_frames),
+        tensor_of(validation_labels).long(),
         config=config,
         recipe=recipe,
         epochs=epochs,

@@ -12,38 +12,6 @@ from neuro.training.scores import threshold_for
 _BATCH = 100
 
 
-def membrane(
-    network: SpikingNetwork,
-    frames: torch.Tensor,
-    *,
-    gain: torch.Tensor | None = None,
-    kept: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Run a network the fast way that its device has.
-
-    Parameters
-    ----------
-    network : SpikingNetwork
-        The network, on the device of the frames.
-    frames : torch.Tensor
-        float32, shape (T, B, channels, rows, columns).
-    gain : torch.Tensor, optional
-        float32, shape (T, B): factor of each frame.
-    kept : torch.Tensor, optional
-        bool, shape (T, B): frames that are computed.
-
-    Returns
-    -------
-    torch.Tensor
-        float32, shape (T, B, n_classes): membrane of the readout.
-    """
-    if frames.device.type == "cpu":
-        return network.forward_fast(frames, gain=gain, kept=kept)
-    scaled = frames if gain is None else frames * gain[..., None, None, None]
-    result: torch.Tensor = network(scaled, kept=kept)
-    return result
-
-
 def measure(
     network: SpikingNetwork,
     frames: torch.Tensor,
@@ -102,8 +70,7 @@ def _logits(
     kept: list[torch.Tensor] | None,
 ) -> torch.Tensor:
     logits = [
-        membrane(
-            network,
+        network.forward_fast(
             part,
             gain=None if gains is None else gains[k],
             kept=None if kept is None else kept[k],
@@ -111,6 +78,22 @@ def _logits(
         for k, part in enumerate(parts)
     ]
     return torch.cat(logits).cpu()
+
+
+def tensor_of(array: np.ndarray) -> torch.Tensor:
+    """Make a tensor of an array; read-only and strided arrays are copied.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Any array of numbers.
+
+    Returns
+    -------
+    torch.Tensor
+        Shares the memory of a writable contiguous array.
+    """
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def to_frames(batch: torch.Tensor) -> torch.Tensor:

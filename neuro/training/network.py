@@ -14,6 +14,7 @@ from neuro.training._kernels import Neuron
 from neuro.training.configuration import NetworkConfig
 from neuro.training.fused import fused_lif
 from neuro.training.scores import FrameScores
+from neuro.training.surrogate import stepped_lif
 
 
 class SpikingLayer(nn.Module):
@@ -76,8 +77,10 @@ class SpikingLayer(nn.Module):
             spikes.append(fired * kept)
         return torch.stack(spikes)
 
-    def forward_rows(self, inputs: torch.Tensor, slot: np.ndarray, gain: torch.Tensor | None) -> torch.Tensor:
-        """Do the same for kept frames only, in one call, for training on the CPU.
+    def forward_rows(
+        self, inputs: torch.Tensor, slot: np.ndarray, gain: torch.Tensor | None, *, fused: bool
+    ) -> torch.Tensor:
+        """Do the same for kept frames only, fast and with the configured surrogate, for training.
 
         Parameters
         ----------
@@ -87,14 +90,28 @@ class SpikingLayer(nn.Module):
             int32, shape (T, B): row of each frame, -1 where it is dropped.
         gain : torch.Tensor or None
             float32, shape (rows,): factor of the synaptic current of each row (the frame's soft score).
+        fused : bool
+            One call of the kernels (CPU only) instead of torch operations frame by frame.
 
         Returns
         -------
         torch.Tensor
             float32, shape (rows, ...): spikes.
         """
-        norm = self.norm if isinstance(self.norm, (nn.BatchNorm1d, nn.BatchNorm2d)) else None
-        return fused_lif(self.synapse(inputs), slot, self.neuron, gain=gain, norm=norm)
+        current = self.synapse(inputs)
+        if fused:
+            norm = self.norm if isinstance(self.norm, (nn.BatchNorm1d, nn.BatchNorm2d)) else None
+            return fused_lif(current, slot, self.neuron, gain=gain, norm=norm)
+        if gain is not None:
+            current = current * gain.reshape(-1, *(1,) * (current.dim() - 1))
+        drive = self.norm(current)
+        kept = torch.from_numpy(slot.ravel() >= 0).to(drive.device)
+        rows = kept.nonzero().squeeze(1)
+        every = drive.new_zeros(slot.size, *drive.shape[1:]).index_copy(0, rows, drive)
+        mask = kept.to(drive.dtype).reshape(slot.shape)
+        return (
+            stepped_lif(every.unflatten(0, slot.shape), mask, self.neuron).flatten(0, 1).index_select(0, rows)
+        )
 
 
 class SpikingNetwork(nn.Module):
@@ -112,6 +129,7 @@ class SpikingNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.fused = True
         self.scores = FrameScores(config.n_frames, config.n_score_units) if config.attention else None
         self.layers = nn.ModuleList()
         channels, rows, columns = config.input_shape
@@ -185,7 +203,10 @@ class SpikingNetwork(nn.Module):
         gain: torch.Tensor | None = None,
         kept: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Run the fused neurons over kept frames only (training on the CPU); values as `forward`.
+        """Run kept frames only, for training; values as `forward`.
+
+        On the CPU the neurons are fused kernels (unless the attribute `fused` is False), elsewhere torch
+        operations.
 
         Parameters
         ----------
@@ -207,18 +228,19 @@ class SpikingNetwork(nn.Module):
         chosen = None
         slot: np.ndarray = np.arange(n_frames * n_samples, dtype=np.int32)
         if kept is not None and not bool(kept.all()):
-            flat = kept.flatten()
-            chosen = flat.nonzero().squeeze(1)
-            slot = np.where(flat.numpy(), np.cumsum(flat.numpy()) - 1, -1).astype(np.int32)
+            chosen = kept.flatten().nonzero().squeeze(1)
+            flat = kept.flatten().cpu().numpy()
+            slot = np.where(flat, np.cumsum(flat) - 1, -1).astype(np.int32)
             rows = rows.index_select(0, chosen)
             gains = None if gains is None else gains.index_select(0, chosen)
         slot = slot.reshape(n_frames, n_samples)
-        samples = torch.arange(n_samples).repeat(n_frames)
+        fused = self.fused and frames.device.type == "cpu"
+        samples = torch.arange(n_samples, device=frames.device).repeat(n_frames)
         samples = samples if chosen is None else samples.index_select(0, chosen)
         for number, layer in enumerate(self.spiking_layers):
             if number >= self.n_conv:
                 rows = self._drop(rows.flatten(1), samples)
-            rows = layer.forward_rows(rows, slot, gains if number == 0 else None)
+            rows = layer.forward_rows(rows, slot, gains if number == 0 else None, fused=fused)
         current = self.output(self._drop(rows.flatten(1), samples))
         if chosen is not None:
             current = current.new_zeros(n_frames * n_samples, current.shape[1]).index_copy(0, chosen, current)
@@ -230,7 +252,7 @@ class SpikingNetwork(nn.Module):
             return rows
         lasting = 1.0 - self.config.dropout
         shape = (int(samples.max()) + 1, rows.shape[1])
-        mask = torch.bernoulli(torch.full(shape, lasting)) / lasting
+        mask = torch.bernoulli(torch.full(shape, lasting, device=rows.device)) / lasting
         return rows * mask.index_select(0, samples)
 
     def _read_out(self, current: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from neuro.errors import InputError
 from neuro.graph import Graph
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.exporting import graph_of
-from neuro.training.measurement import to_frames
+from neuro.training.measurement import tensor_of, to_frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.snapping import Synapse, fold_batch_norm, snap
 
@@ -211,7 +211,7 @@ def evaluate_torch(
     parts = []
     with torch.inference_mode():
         for start in range(0, len(frames), batch_size):
-            batch = to_frames(torch.from_numpy(frames[start : start + batch_size]))
+            batch = to_frames(tensor_of(frames[start : start + batch_size]))
             parts.append(_evaluate_batch(network, batch, threshold, record_spikes))
     network.train(was_training)
     scores = [part.scores for part in parts if part.scores is not None]

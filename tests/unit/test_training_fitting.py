@@ -255,3 +255,13 @@ def test_wrong_data_are_named(frames: np.ndarray, labels: np.ndarray, text: str)
 def test_no_epochs_are_refused() -> None:
     with pytest.raises(InputError, match=r"epochs must be >= 1, got 0"):
         _train(epochs=0)
+
+
+def test_read_only_and_strided_frames_are_taken() -> None:
+    frames = TRAIN[0].copy()
+    frames.setflags(write=False)
+    trained = train(
+        frames, TRAIN[1], VALIDATION[0][::-1], VALIDATION[1][::-1], config=CONFIG, epochs=1, seed=0
+    )
+    reversed_run = trained.run(frames[::-1])
+    assert np.array_equal(reversed_run.readout[::-1], trained.run(TRAIN[0]).readout)

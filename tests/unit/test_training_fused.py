@@ -10,6 +10,7 @@ from torch import nn
 from neuro.training import ConvLayer, NetworkConfig, SpikingNetwork
 from neuro.training.fused import fused_lif
 from neuro.training.network import SpikingLayer
+from neuro.training.surrogate import stepped_lif
 
 T, B = 9, 5
 
@@ -164,3 +165,45 @@ def test_fused_batch_norm_equals_torch(shape: tuple[int, ...], training: bool) -
         # sums of at most T*B*20 float32 terms, each good to a few times 2**-24 of the largest
         bound = T * B * 20 * 4 * 2.0**-24 * float(reference.abs().max())
         assert float((reference - value.double()).abs().max()) <= bound
+
+
+@pytest.mark.parametrize("alpha", [1.0, 4.0])
+def test_torch_operations_equal_fused_neurons_in_a_whole_network(alpha: float) -> None:
+    config = NetworkConfig(
+        input_shape=(2, 9, 8), n_frames=T, conv=(ConvLayer(4),), hidden=(6,), n_classes=3, surrogate_alpha=alpha,
+        attention_reduction=3,
+    )  # fmt: skip
+    torch.manual_seed(10)
+    frames = torch.randint(0, 3, (T, B, 2, 9, 8)).float()
+    kept = torch.rand(T, B) > 0.3
+    results = []
+    for fused in (True, False):
+        torch.manual_seed(11)
+        network = SpikingNetwork(config).train()
+        network.fused = fused
+        assert network.scores is not None
+        scores = network.scores(frames)
+        for mask, gain in ((None, scores), (kept, None)):
+            network.forward_fast(frames, gain=gain, kept=mask).square().sum().backward()
+        results.append({name: parameter.grad for name, parameter in network.named_parameters()})
+    for name, expected in results[1].items():
+        found = results[0][name]
+        assert expected is not None, name
+        assert found is not None
+        # at most 2**13 float32 terms per sum, three layers deep
+        bound = 3 * 2.0**13 * 2.0**-24 * float(expected.abs().max()) + 1e-12
+        assert float((expected - found).abs().max()) <= bound, name
+
+
+def test_torch_operations_have_norses_gradient() -> None:
+    torch.manual_seed(12)
+    layer = _layer(alpha=1.0)
+    stepped = (3 * torch.randn(T, B, 6)).requires_grad_()
+    ours = stepped.detach().clone().requires_grad_()
+    weight = torch.randn(T, B, 6)
+    _stepped(layer, stepped).backward(weight)
+    spikes = stepped_lif(ours, torch.ones(T, B), layer.neuron)
+    spikes.backward(weight)
+    assert stepped.grad is not None
+    assert ours.grad is not None
+    assert torch.equal(stepped.grad, ours.grad)
