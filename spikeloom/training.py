@@ -29,7 +29,7 @@ DEFAULT_BIN_US = 15_000
 DEFAULT_FILTER_WINDOW_US = 10_000
 #: Longest window chosen by itself; longer recordings give several windows.
 MOST_FRAMES = 32
-#: Accuracy on validation data that dropping frames may cost.
+#: Accuracy on validation data that dropping frames may cost; at least one recording, whatever their number.
 ACCURACY_BUDGET = 0.005
 
 _SHARES_KEPT = tuple(n / 20 for n in range(20, 0, -1))
@@ -132,7 +132,7 @@ def train_recognizer(
     """Train a recogniser on labelled recordings.
 
     The model is the one with the best validation accuracy. The attention threshold drops as many
-    frames as cost at most half a point of it, and the temperature minimises the negative
+    frames as cost at most half a point of it (or one recording), and the temperature minimises the negative
     log-likelihood of the validation labels.
 
     Parameters
@@ -232,7 +232,7 @@ def finish(
     dataset : str
         Name of the collection.
     accuracy_budget : float
-        Accuracy that dropping frames may cost, as a fraction.
+        Accuracy that dropping frames may cost, as a fraction; one recording where that is more.
 
     Returns
     -------
@@ -254,7 +254,7 @@ def finish(
         logits[threshold] = validation.sum_by_recording(run.logits)
         accuracy = float(np.mean(logits[threshold].argmax(axis=1) == labels))
         points.append(ThresholdPoint(threshold, frames_kept=float(run.kept.mean()), accuracy=accuracy))
-    chosen = choose_threshold(points, accuracy_budget=accuracy_budget)
+    chosen = choose_threshold(points, accuracy_budget=max(accuracy_budget, 1 / len(labels)))
     recognizer = Recognizer(
         graph=trained.export(attention_threshold=None if scores is None else chosen.threshold),
         encoding=encoding,

@@ -132,7 +132,7 @@ def attention_scores(trace: Trace, encoding: Encoding, *, name: str) -> str:
 
 
 def confidence_over_time(trace: Trace, encoding: Encoding, class_names: tuple[str, ...], *, name: str) -> str:
-    """Draw the running probability of the classes that led or nearly led.
+    """Draw the running probability of the recognised class, the true one and those that nearly led.
 
     Parameters
     ----------
@@ -155,7 +155,8 @@ def confidence_over_time(trace: Trace, encoding: Encoding, class_names: tuple[st
     times = np.arange(1, n_frames + 1) * bin_ms
     strongest = np.argsort(-trace.probabilities.max(axis=0), kind="stable")[: len(LINES) - 1]
     winner = class_names.index(trace.decision.label)
-    shown = [winner, *(int(n) for n in strongest if n != winner)][: len(LINES) - 1]
+    truth = class_names.index(trace.truth)
+    shown = list(dict.fromkeys((winner, truth, *strongest.tolist())))[: len(LINES) - 1]
     figure = new_figure(4.4, 1.9)
     axes = figure.subplots()
     for position, number in reversed(list(enumerate(shown))):

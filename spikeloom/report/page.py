@@ -94,6 +94,7 @@ def write_report(
         mistakes=_mistakes(collection, evaluation),
         costs=_cost_rows(recognizer, evaluation),
         has_attention=recognizer.attention is not None,
+        is_filtered=recognizer.encoding.filter_window_us > 0,
         facts=_facts(recognizer),
         reproduce=list(reproduce),
         colours={"on": ON, "off": OFF, "accent": ACCENT},
