@@ -101,13 +101,17 @@ def train(
         checkpoint = None if resume is None else _Checkpoint(Path(resume), task)
         if checkpoint is not None:
             checkpoint.restore(training)
-        while len(training.history) < epochs:
-            report = training.epoch()
-            if checkpoint is not None:
-                checkpoint.store(training)
-            if on_progress is not None:
-                on_progress(report)
+        _run(training, checkpoint, on_progress)
         return training.finish()
+
+
+def _run(training: Training, checkpoint: _Checkpoint | None, on_progress: Progress | None) -> None:
+    while len(training.history) < training.task.epochs:
+        report = training.epoch()
+        if checkpoint is not None:
+            checkpoint.store(training)
+        if on_progress is not None:
+            on_progress(report)
 
 
 class _Checkpoint:
