@@ -13,7 +13,6 @@ import neuro.graph
 from spikeloom.encoding import Encoding
 from spikeloom.errors import UserError
 from spikeloom.release import release
-from spikeloom.storage import replaced_file
 
 if TYPE_CHECKING:
     from spikeloom.recognizer import Recognizer
@@ -51,11 +50,11 @@ def save_recognizer(recognizer: Recognizer, path: str | Path) -> None:
 
     Raises
     ------
-    UserError
+    neuro.ModelFileError
         When the file cannot be written.
     """
     encoding, attention = recognizer.encoding, recognizer.attention
-    with replaced_file(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with neuro.graph.replaced_file(path) as file:
         neuro.graph.write_graph(file.create_group("graph"), recognizer.graph)
         group = file.create_group("recognizer")
         group.attrs["version"] = FORMAT_VERSION
@@ -91,18 +90,7 @@ def load_recognizer(path: str | Path) -> Recognizer:
     path = Path(path)
     if not path.exists():
         raise neuro.ModelFileError(f"{path}: no such model file; make one with `spikeloom train`")
-    if not path.is_file():
-        raise neuro.ModelFileError(f"{path}: is not a file; give a model file made by `spikeloom train`")
-    try:
-        file = h5py.File(path, "r")
-    except PermissionError:
-        raise
-    except OSError as err:
-        raise neuro.ModelFileError(
-            f"{path}: not a model file or damaged (HDF5 says: {_first_words(err)}); "
-            "make one with `spikeloom train`"
-        ) from err
-    with file:
+    with neuro.graph.opened_file(path) as file:
         return _read(file, path)
 
 
@@ -158,7 +146,3 @@ def _require_same_threshold(recognizer: Recognizer, attributes: dict[str, Any]) 
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _first_words(err: OSError) -> str:
-    return str(err).split("(")[-1].rstrip(")")

@@ -10,6 +10,8 @@ import contextlib
 import hashlib
 import math
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,18 @@ _MAX_BYTES = 2**31
 _BLOCK_BYTES = 512
 _MAGIC = b"spikeloom model file 1\nsha256 "
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_CHANGED = "is damaged (its content differs from its checksum); get or save it again"
 _FOREIGN = "is no readable HDF5 file, expected a model file; it is damaged or of another kind"
+_PROBE = """
+import sys, h5py
+def read(name, item):
+    list(item.attrs.values())
+    if isinstance(item, h5py.Dataset):
+        item[()]
+with h5py.File(sys.argv[1], "r") as file:
+    read("", file)
+    file.visititems(read)
+"""
 # what h5py raises on content that is not as expected
 _DAMAGE = (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 
@@ -123,8 +136,10 @@ def naming(place: str) -> Iterator[None]:
 def opened_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; what goes wrong becomes a ModelFileError that names the file.
 
-    A file of :func:`replaced_file` is compared with its checksum before it is parsed; a plain HDF5 file is
-    opened as it is.
+    A file of :func:`replaced_file` is compared with its checksum before it is parsed. If they differ, a child
+    process reads the whole file first, because the HDF5 library may crash on it; if that goes well, the file
+    is opened so that the reader can name what is wrong, and refused afterwards in any case. A plain HDF5 file
+    is opened as it is.
 
     Parameters
     ----------
@@ -147,13 +162,17 @@ def opened_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         found = "is a folder" if path.is_dir() else "does not exist"
         raise ModelFileError(f"{path}: {found}, expected a model file (HDF5); check the name")
     with naming(str(path)):
-        _check_seal(path)
+        is_intact = _matches_seal(path)
+        if not (is_intact or _can_be_parsed(path)):
+            raise ModelFileError(f"{path}: {_CHANGED}")
         try:
             file = h5py.File(path, "r")
         except OSError as err:
             raise ModelFileError(f"{path}: {_FOREIGN}") from err
         with file:
             yield file
+        if not is_intact:  # and the reader found nothing wrong that it could name better
+            raise ModelFileError(f"{path}: {_CHANGED}")
 
 
 @contextlib.contextmanager
@@ -219,17 +238,26 @@ def _seal(path: Path) -> None:
         file.write(block.ljust(_BLOCK_BYTES, b"\0"))
 
 
-def _check_seal(path: Path) -> None:
+def _matches_seal(path: Path) -> bool:
+    """Say whether a file has the content of its checksum (a plain HDF5 file has none and passes)."""
     try:
         with open(path, "rb") as file:
             block = file.read(_BLOCK_BYTES)
     except OSError as err:
         raise ModelFileError(f"{path}: cannot be read ({err.strerror or err})") from err
     if block.startswith(_HDF5_SIGNATURE):
-        return
+        return True
     if not block.startswith(_MAGIC) or len(block) < _BLOCK_BYTES:
         raise ModelFileError(f"{path}: {_FOREIGN}")
-    if block != (_MAGIC + _content_hash(path) + b"\n").ljust(_BLOCK_BYTES, b"\0"):
-        raise ModelFileError(
-            f"{path}: is damaged (its content differs from its checksum); get or save it again"
+    return block == (_MAGIC + _content_hash(path) + b"\n").ljust(_BLOCK_BYTES, b"\0")
+
+
+def _can_be_parsed(path: Path) -> bool:
+    """Read everything in a file in a child process, which may crash or hang without harm."""
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-P", "-c", _PROBE, str(path)], capture_output=True, timeout=60, check=False
         )
+    except subprocess.TimeoutExpired:
+        return False
+    return probe.returncode == 0

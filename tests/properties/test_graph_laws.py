@@ -161,7 +161,7 @@ def sealed_bytes(graph: Graph, path: Path) -> bytes:
     return path.read_bytes()
 
 
-@settings(SETTINGS, max_examples=60)
+@settings(SETTINGS, max_examples=25)
 @given(graph=graphs(max_growth=2), data=st.data())
 def test_mutated_files_raise_only_our_errors(graph: Graph, data, tmp_path_factory) -> None:
     path = Path(tmp_path_factory.getbasetemp()) / "fuzz.h5"

@@ -100,7 +100,7 @@ def test_models_that_are_none(tmp_path: Path, model: Path) -> None:
     missing, foreign = tmp_path / "no.h5", tmp_path / "foreign.h5"
     foreign.write_text("not a model")
     assert f"{missing}: no such model file" in refused("recognize", path, "--model", missing)
-    assert f"{foreign}: not a model file or damaged" in refused("evaluate", foreign, tmp_path)
+    assert f"{foreign}: is no readable HDF5 file" in refused("evaluate", foreign, tmp_path)
     with h5py.File(model, "r+") as file:
         file["recognizer"].attrs["version"] = 99
     assert "has version 99, this program reads version 1" in refused("recognize", path, "--model", model)

@@ -141,7 +141,7 @@ def test_the_group_graph_is_a_plain_graph_file(tmp_path: Path, recognizer: Recog
 def test_missing_and_foreign_models(tmp_path: Path) -> None:
     with pytest.raises(neuro.ModelFileError, match=r"nothing\.h5: no such model file; make one with"):
         Recognizer.load(tmp_path / "nothing.h5")
-    with pytest.raises(neuro.ModelFileError, match="is not a file"):
+    with pytest.raises(neuro.ModelFileError, match="is a folder"):
         Recognizer.load(tmp_path)
     (tmp_path / "text.h5").write_text("hello")
     with pytest.raises(neuro.ModelFileError, match=r"text\.h5: not a model file or damaged"):
