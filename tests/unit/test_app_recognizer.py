@@ -144,10 +144,10 @@ def test_missing_and_foreign_models(tmp_path: Path) -> None:
     with pytest.raises(neuro.ModelFileError, match="is a folder"):
         Recognizer.load(tmp_path)
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(neuro.ModelFileError, match=r"text\.h5: not a model file or damaged"):
+    with pytest.raises(neuro.ModelFileError, match=r"text\.h5: is no readable HDF5 file"):
         Recognizer.load(tmp_path / "text.h5")
     (tmp_path / "empty.h5").write_bytes(b"")
-    with pytest.raises(neuro.ModelFileError, match=r"empty\.h5: not a model file or damaged"):
+    with pytest.raises(neuro.ModelFileError, match=r"empty\.h5: is no readable HDF5 file"):
         Recognizer.load(tmp_path / "empty.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
