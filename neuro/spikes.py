@@ -109,7 +109,7 @@ class Spikes:
 
         Returns
         -------
-        float32, shape (n_steps, *shape)
+        float32, shape ``(n_steps, *shape)``
             The dense frames.
         """
         dense = np.zeros((self.n_steps, math.prod(self.shape)), dtype=np.float32)
