@@ -242,12 +242,11 @@ def _check_counts(name: str, max_count: int, spikes: Spikes) -> None:
     if value.size == 0 or (value.min() > 0 and value.max() <= max_count and (value == np.floor(value)).all()):
         return
     wrong = (value < 0) | (value > max_count) | (value != np.floor(value))
-    if wrong.any():
-        j = int(np.argmax(wrong))
-        raise InputError(
-            f"Input {name!r}: entries must be whole numbers from 0 to max_count = {max_count}, got {value[j]:g} "
-            f"in step {spikes.step[j]} at index {spikes.index[j]}"
-        )
+    j = int(np.argmax(wrong))
+    raise InputError(
+        f"Input {name!r}: entries must be whole numbers from 0 to max_count = {max_count}, got {value[j]:g} "
+        f"in step {spikes.step[j]} at index {spikes.index[j]}"
+    )
 
 
 def _check_state(graph: Graph, state: State | None) -> None:

@@ -1,7 +1,7 @@
 """Sums of weight rows, one term at a time in the order given: gather and scatter give the same bits.
 
 Rows are addressed by unsigned offsets into flat arrays: a signed index costs a wrap-around test that
-keeps LLVM from vectorising, a slice costs a reference count. Lists of inputs are copied eight at a time and
+keeps LLVM from vectorising. Lists of inputs are copied eight at a time and
 filled up to four with a row of zeros (which changes no sum: none is ever -0), because branches that
 cannot be predicted cost more than the additions.
 """
@@ -14,7 +14,7 @@ from neuro.kernels.arrays import Block, Floats, Frames, Int32s, Synapses, Work
 U = np.uint64
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def add_rows(current: Floats, base: U, weight: Floats, row: Int32s, n_rows: int, n: U) -> None:
     """Add `n_rows` (a multiple of 4) rows of n weights to the n currents from `base`; each sum is rounded."""
     k = 0
@@ -33,7 +33,7 @@ def add_rows(current: Floats, base: U, weight: Floats, row: Int32s, n_rows: int,
             current[base + o] = u + weight[d + o]
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def add_scaled_rows(
     current: Floats, base: U, weight: Floats, row: Int32s, scale: Floats, n_rows: int, n: U
 ) -> None:
@@ -46,7 +46,7 @@ def add_scaled_rows(
             current[base + o] = (u + weight[c + o] * r) + weight[d + o] * s
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def add_grouped_rows(
     current: Floats,
     base: U,
@@ -65,7 +65,7 @@ def add_grouped_rows(
             current[first + o] = current[first + o] + weight[a + o] * p
 
 
-@njit(cache=True, forceinline=True)
+@njit(cache=True, _nrt=False, forceinline=True)
 def fill_bias(current: Floats, bias: Floats, n_pixels: int) -> None:
     """Start the currents of some pixels at the bias."""
     n = U(bias.size)
@@ -75,7 +75,7 @@ def fill_bias(current: Floats, bias: Floats, n_pixels: int) -> None:
             current[base + o] = bias[o]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def gather_rows(
     frames: Frames, first: int, synapses: Synapses, row_start: int, row_stop: int, work: Work, block: Block
 ) -> None:
@@ -122,7 +122,7 @@ def gather_rows(
     block.tally[2] += n_active
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def scatter_frame(frames: Frames, first: int, synapses: Synapses, work: Work, block: Block) -> None:
     """Currents of a whole step into ``work.current``: each input, in raster order, adds to all it reaches."""
     start, index, value = frames.start, frames.index, frames.value
@@ -137,24 +137,27 @@ def scatter_frame(frames: Frames, first: int, synapses: Synapses, work: Work, bl
     is_graded, is_grouped = value.size > 0, synapses.n_groups > 1
     n_channels, group_out = U(synapses.out_channels), U(synapses.out_channels // synapses.n_groups)
     n_pixels = synapses.out_rows * synapses.out_columns
-    n_rows = 0
+    n_rows, y, row_entries = 0, -1, synapses.in_columns * synapses.in_channels
     fill_bias(current, synapses.bias, n_pixels)
     touched[:n_pixels] = 0
     for k in range(U(start[first]), U(start[first + synapses.n_in_pixels])):
-        pixel = index[k] // synapses.in_channels
-        y, x = pixel // synapses.in_columns, pixel % synapses.in_columns
+        while index[k] >= (y + 1) * row_entries:
+            y += 1
+        x = (index[k] - y * row_entries) // synapses.in_channels
         scale[0] = value[k] if is_graded else np.float32(1)
         for r in range(U(targets_of_row[y]), U(targets_of_row[y + 1])):
+            shift = index[k] + row_shift[r]
             for c in range(U(targets_of_column[x]), U(targets_of_column[x + 1])):
                 target = U(row_pixel[r] + column_pixel[c])
-                row[0] = index[k] + (row_shift[r] + column_shift[c])
-                base = target * n_channels
+                row[0] = shift + column_shift[c]
                 touched[target] = 1
                 n_rows += 1
                 if is_grouped:
-                    add_grouped_rows(current, base, weight, row, scale, 1, group_out, row_first)
+                    add_grouped_rows(
+                        current, target * n_channels, weight, row, scale, 1, group_out, row_first
+                    )
                 else:
-                    a, p = U(row[0]) * n_channels, scale[0]
+                    base, a, p = target * n_channels, U(row[0]) * n_channels, scale[0]
                     for o in range(n_channels):
                         current[base + o] = current[base + o] + weight[a + o] * p
     block.tally[1] += n_rows * (synapses.out_channels // synapses.n_groups)

@@ -9,39 +9,43 @@ from numba import njit
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
 
 
-@njit(cache=True)
-def close_starts(start: Int32s) -> None:
-    """Turn ends (left by a counting sort) back into starts."""
-    for slot in range(start.size - 1, 0, -1):
-        start[slot] = start[slot - 1]
-    start[0] = 0
-
-
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def sort_by_pixel(
     step: Int32s, index: Int32s, value: Floats, kept: Bytes, n_pixels: int, n_channels: int, into: Frames
 ) -> None:
     """Bring entries listed in (step, channel, pixel) order into per-pixel lists, leaving out dropped steps."""
     start = into.start
     start[:] = 0
+    previous, channel = -1, 0
     for j in range(step.size):
-        if kept[step[j]] != 0:
-            start[step[j] * n_pixels + index[j] % n_pixels + 1] += 1
+        if step[j] != previous:
+            previous, channel = step[j], 0
+        while index[j] >= (channel + 1) * n_pixels:
+            channel += 1
+        if kept[previous] != 0:
+            start[previous * n_pixels + index[j] - channel * n_pixels + 1] += 1
     for slot in range(start.size - 1):
         start[slot + 1] += start[slot]
+    previous, channel = -1, 0
     for j in range(step.size):
-        if kept[step[j]] != 0:
-            pixel = index[j] % n_pixels
-            slot = step[j] * n_pixels + pixel
+        if step[j] != previous:
+            previous, channel = step[j], 0
+        while index[j] >= (channel + 1) * n_pixels:
+            channel += 1
+        if kept[previous] != 0:
+            pixel = index[j] - channel * n_pixels
+            slot = previous * n_pixels + pixel
             at = start[slot]
-            into.index[at] = pixel * n_channels + index[j] // n_pixels
+            into.index[at] = pixel * n_channels + channel
             if value.size > 0:
                 into.value[at] = value[j]
             start[slot] = at + 1
-    close_starts(start)
+    for slot in range(start.size - 1, 0, -1):
+        start[slot] = start[slot - 1]
+    start[0] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def sort_by_channel(
     frames: Frames, n_steps: int, n_pixels: int, n_channels: int, count: Int32s, into: Frames
 ) -> None:
@@ -54,12 +58,18 @@ def sort_by_channel(
         into.start[step] = first
         into.start[step + 1] = last
         count[:] = 0
+        base = 0
         for k in range(first, last):
-            count[frames.index[k] % n_channels + 1] += 1
+            while frames.index[k] >= base + n_channels:
+                base += n_channels
+            count[frames.index[k] - base + 1] += 1
         for channel in range(n_channels):
             count[channel + 1] += count[channel]
+        pixel = 0
         for k in range(first, last):
-            pixel, channel = frames.index[k] // n_channels, frames.index[k] % n_channels
+            while frames.index[k] >= (pixel + 1) * n_channels:
+                pixel += 1
+            channel = frames.index[k] - pixel * n_channels
             at = first + count[channel]
             into.index[at] = channel * n_pixels + pixel
             if frames.value.size > 0:
@@ -67,7 +77,7 @@ def sort_by_channel(
             count[channel] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def list_nonzero(dense: Floats, kept: Bytes, n_channels: int, into: Frames) -> None:
     """List the non-zero entries of dense frames, shape (n_steps, n_pixels * n_channels), on kept steps."""
     n, slot = 0, 0
@@ -84,7 +94,7 @@ def list_nonzero(dense: Floats, kept: Bytes, n_channels: int, into: Frames) -> N
             into.start[slot] = n
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def write_dense(frames: Frames, n_pixels: int, dense: Floats) -> None:
     """Write listed entries into dense frames of zeros."""
     for step in range(dense.shape[0]):
@@ -92,7 +102,7 @@ def write_dense(frames: Frames, n_pixels: int, dense: Floats) -> None:
             dense[step, frames.index[k]] = frames.value[k] if frames.value.size > 0 else np.float32(1)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def join_channels(
     a: Frames, b: Frames, a_channels: int, b_channels: int, n_pixels: int, into: Frames
 ) -> None:

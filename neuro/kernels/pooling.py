@@ -8,7 +8,7 @@ from neuro.kernels.arrays import Floats, Frames, Synapses
 MAXIMUM, SUM = 0, 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def pool_pixel(
     frames: Frames, first: int, window: Synapses, row: int, column: int, maximum: bool, total: Floats
 ) -> int:
@@ -29,7 +29,7 @@ def pool_pixel(
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def pool(
     frames: Frames, n_steps: int, window: Synapses, kind: int, area: np.float32, total: Floats, into: Frames
 ) -> None:

@@ -61,8 +61,8 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
 
 def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     """Return the counts of a finished run."""
-    is_computed = kept[spikes.step] != 0
-    n_kept = int(kept.sum())
+    n_kept = int(np.count_nonzero(kept))
+    value = spikes.value if n_kept == kept.size else spikes.value[kept[spikes.step] != 0]
     emitted: dict[str, int] = {}
     operations: dict[str, int] = {}
     updates: dict[str, int] = {}
@@ -85,8 +85,8 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     return Counters(
         n_steps=kept.size,
         frames_skipped=kept.size - n_kept,
-        events_in=int(is_computed.sum()),
-        counts_in=float(spikes.value[is_computed].sum(dtype=np.float64)),
+        events_in=value.size,
+        counts_in=float(value.sum(dtype=np.float64)),
         spikes=emitted,
         synaptic_operations=operations,
         neuron_updates=updates,

@@ -29,6 +29,7 @@ from neuro.lowering.signals import (
 __all__ = ["Operation", "Layer", "Pool", "Flat", "Sum", "Join", "Line"]
 
 _NO_TRACE = np.zeros((0, 0), np.float32)
+_ALWAYS = int(np.iinfo(np.int32).max)
 _ALL_ONE = np.zeros(0, np.float32)
 
 
@@ -94,7 +95,7 @@ class Layer(Operation):
             run_neurons(currents, self.neurons, membranes, work, block)
         else:
             frames = as_frames(inputs[0], run.kept, self.layouts[0])
-            under = {"scatter": np.iinfo(np.int32).max, "gather": 0}.get(run.path or "", self.scatter_under)
+            under = self.scatter_under if run.path is None else _ALWAYS if run.path == "scatter" else 0
             run_synapses(
                 frames, self.synapses, self.neurons, membranes, work, block, self.rows_at_once, under
             )

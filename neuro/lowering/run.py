@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,5 +64,7 @@ class Run:
         known = self.tallies.get(name)
         self.tallies[name] = tally if known is None else known + tally
 
-
-Signals = Mapping[str, Signal]
+    def tally(self, name: str) -> list[int]:
+        """Return the counts of a layer, zeros before its first block."""
+        known = self.tallies.get(name)
+        return [0] * 5 if known is None else known.tolist()

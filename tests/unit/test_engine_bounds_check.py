@@ -38,7 +38,8 @@ nodes |= {
     "back": Linear(np.eye(11)),
     "li": LI(0.01),
 }
-edges += [("both", "fc"), ("fc", "join"), ("back", "join"), ("join", "if"), ("if", "delay"), ("delay", "back"), ("if", "li")]
+edges += [("both", "fc"), ("fc", "join"), ("back", "join"), ("join", "if")]
+edges += [("if", "delay"), ("delay", "back"), ("if", "li")]
 graph = Graph(nodes, edges, clocked(0.001))
 for density in (0.0, 0.1, 1.0):
     for graded in (1, 3):
