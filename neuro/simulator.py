@@ -1,4 +1,4 @@
-"""simulate: run a clocked graph on spikes or frames."""
+"""Running a clocked graph on spikes or frames."""
 
 from __future__ import annotations
 

@@ -10,11 +10,12 @@ import numpy as np
 from numba import njit
 
 from neuro.kernels.arrays import Block, Floats, Frames, Int32s, Synapses, Work
+from neuro.kernels.options import UNCOUNTED
 
 U = np.uint64
 
 
-@njit(cache=True, _nrt=False, forceinline=True)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def add_rows(current: Floats, base: U, weight: Floats, row: Int32s, n_rows: int, n: U) -> None:
     """Add `n_rows` (a multiple of 4) rows of n weights to the n currents from `base`; each sum is rounded."""
     k = 0
@@ -33,7 +34,7 @@ def add_rows(current: Floats, base: U, weight: Floats, row: Int32s, n_rows: int,
             current[base + o] = u + weight[d + o]
 
 
-@njit(cache=True, _nrt=False, forceinline=True)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def add_scaled_rows(
     current: Floats, base: U, weight: Floats, row: Int32s, scale: Floats, n_rows: int, n: U
 ) -> None:
@@ -46,7 +47,7 @@ def add_scaled_rows(
             current[base + o] = (u + weight[c + o] * r) + weight[d + o] * s
 
 
-@njit(cache=True, _nrt=False, forceinline=True)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def add_grouped_rows(
     current: Floats,
     base: U,
@@ -65,7 +66,7 @@ def add_grouped_rows(
             current[first + o] = current[first + o] + weight[a + o] * p
 
 
-@njit(cache=True, _nrt=False, forceinline=True)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def fill_bias(current: Floats, bias: Floats, n_pixels: int) -> None:
     """Start the currents of some pixels at the bias."""
     n = U(bias.size)
@@ -75,7 +76,7 @@ def fill_bias(current: Floats, bias: Floats, n_pixels: int) -> None:
             current[base + o] = bias[o]
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def gather_rows(
     frames: Frames, first: int, synapses: Synapses, row_start: int, row_stop: int, work: Work, block: Block
 ) -> None:
@@ -122,7 +123,7 @@ def gather_rows(
     block.tally[2] += n_active
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def scatter_frame(frames: Frames, first: int, synapses: Synapses, work: Work, block: Block) -> None:
     """Currents of a whole step into ``work.current``: each input, in raster order, adds to all it reaches."""
     start, index, value = frames.start, frames.index, frames.value

@@ -7,9 +7,10 @@ import numpy as np
 from numba import njit
 
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
+from neuro.kernels.options import UNCOUNTED
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def sort_by_pixel(
     step: Int32s, index: Int32s, value: Floats, kept: Bytes, n_pixels: int, n_channels: int, into: Frames
 ) -> None:
@@ -45,7 +46,7 @@ def sort_by_pixel(
     start[0] = 0
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def sort_by_channel(
     frames: Frames, n_steps: int, n_pixels: int, n_channels: int, count: Int32s, into: Frames
 ) -> None:
@@ -77,7 +78,7 @@ def sort_by_channel(
             count[channel] += 1
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def list_nonzero(dense: Floats, kept: Bytes, n_channels: int, into: Frames) -> None:
     """List the non-zero entries of dense frames, shape (n_steps, n_pixels * n_channels), on kept steps."""
     n, slot = 0, 0
@@ -94,7 +95,7 @@ def list_nonzero(dense: Floats, kept: Bytes, n_channels: int, into: Frames) -> N
             into.start[slot] = n
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def write_dense(frames: Frames, n_pixels: int, dense: Floats) -> None:
     """Write listed entries into dense frames of zeros."""
     for step in range(dense.shape[0]):
@@ -102,7 +103,7 @@ def write_dense(frames: Frames, n_pixels: int, dense: Floats) -> None:
             dense[step, frames.index[k]] = frames.value[k] if frames.value.size > 0 else np.float32(1)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def join_channels(
     a: Frames, b: Frames, a_channels: int, b_channels: int, n_pixels: int, into: Frames
 ) -> None:

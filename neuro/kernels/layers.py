@@ -4,10 +4,11 @@ from numba import njit
 
 from neuro.kernels.accumulation import gather_rows, scatter_frame
 from neuro.kernels.arrays import Block, Floats, Frames, Membranes, Neurons, Synapses, Work
+from neuro.kernels.options import UNCOUNTED
 from neuro.kernels.populations import PASS, emit, step_neurons
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def finish(
     neurons: Neurons, membranes: Membranes, work: Work, offset: int, lo: int, n: int, step: int, block: Block
 ) -> None:
@@ -27,7 +28,7 @@ def finish(
         emit(work, step, lo, n, block, is_kept)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def run_synapses(
     frames: Frames,
     synapses: Synapses,
@@ -62,7 +63,7 @@ def run_synapses(
             finish(neurons, membranes, work, offset, row * width, (stop - row) * width, step, block)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def run_neurons(currents: Floats, neurons: Neurons, membranes: Membranes, work: Work, block: Block) -> None:
     """Run a block of steps of a population on its dense input currents, shape (n_steps, n_neurons)."""
     n = currents.shape[1]

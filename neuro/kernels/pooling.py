@@ -4,11 +4,12 @@ import numpy as np
 from numba import njit
 
 from neuro.kernels.arrays import Floats, Frames, Synapses
+from neuro.kernels.options import UNCOUNTED
 
 MAXIMUM, SUM = 0, 1
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def pool_pixel(
     frames: Frames, first: int, window: Synapses, row: int, column: int, maximum: bool, total: Floats
 ) -> int:
@@ -29,7 +30,7 @@ def pool_pixel(
     return n
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def pool(
     frames: Frames, n_steps: int, window: Synapses, kind: int, area: np.float32, total: Floats, into: Frames
 ) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 from numba import njit
 
 from neuro.kernels.arrays import Block, Bytes, Floats, Membranes, Neurons, Work
+from neuro.kernels.options import UNCOUNTED
 
 U = np.uint64
 BOX, DECAY, CUBA, INTEGRATOR, PASS = 0, 1, 2, 3, 4
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def update_uniform(neurons: Neurons, voltage: Floats, current: Floats, fired: Bytes, is_kept: bool) -> None:
     """BOX: u = v + gain * ((I + leak) - v); DECAY: u = gain * v + I; spike where u > fire_above, then reset."""
     gain, leak, reset = neurons.gain[0], neurons.leak[0], neurons.reset[0]
@@ -40,7 +41,7 @@ def update_uniform(neurons: Neurons, voltage: Floats, current: Floats, fired: By
             voltage[o] = reset if u > fire_above else u
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def drive(neurons: Neurons, lo: int, membranes: Membranes, current: Floats) -> None:
     """Update the neurons lo, lo + 1, ... with a parameter each; short loops so that each is vectorised."""
     n = current.size
@@ -72,7 +73,7 @@ def drive(neurons: Neurons, lo: int, membranes: Membranes, current: Floats) -> N
         voltage[o] = voltage[o] + gain[o] * current[o]
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def fire(neurons: Neurons, lo: int, voltage: Floats, fired: Bytes) -> None:
     """Compare and reset the neurons lo, lo + 1, ... with a parameter each."""
     n = voltage.size
@@ -87,7 +88,7 @@ def fire(neurons: Neurons, lo: int, voltage: Floats, fired: Bytes) -> None:
             voltage[o] = reset[o] if fired[o] else voltage[o]
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def step_neurons(
     neurons: Neurons, lo: int, membranes: Membranes, current: Floats, fired: Bytes, is_kept: bool
 ) -> None:
@@ -101,7 +102,7 @@ def step_neurons(
         fire(neurons, lo, voltage, fired)
 
 
-@njit(cache=True, _nrt=False)
+@njit(cache=True, **UNCOUNTED)
 def emit(work: Work, step: int, lo: int, n: int, block: Block, is_kept: bool) -> None:
     """Append the fired neurons among lo .. lo + n (whole pixels); ``tally[0]`` counts all spikes of the block."""
     start, index, fired, words = block.start, block.index, work.fired, work.fired_words
