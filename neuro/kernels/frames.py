@@ -54,28 +54,29 @@ def sort_by_channel(
 
     ``count``: int32, shape (n_channels + 1,), scratch. ``into.start``: shape (n_steps + 1,).
     """
+    start, index, value = frames.start, frames.index, frames.value
+    into.start[0] = 0
     for step in range(n_steps):
-        first, last = frames.start[step * n_pixels], frames.start[(step + 1) * n_pixels]
-        into.start[step] = first
+        first, last = start[step * n_pixels], start[(step + 1) * n_pixels]
         into.start[step + 1] = last
         count[:] = 0
         base = 0
         for k in range(first, last):
-            while frames.index[k] >= base + n_channels:
+            while index[k] >= base + n_channels:
                 base += n_channels
-            count[frames.index[k] - base + 1] += 1
+            count[index[k] - base + 1] += 1
         for channel in range(n_channels):
             count[channel + 1] += count[channel]
         pixel = 0
         for k in range(first, last):
-            while frames.index[k] >= (pixel + 1) * n_channels:
+            while index[k] >= (pixel + 1) * n_channels:
                 pixel += 1
-            channel = frames.index[k] - pixel * n_channels
+            channel = index[k] - pixel * n_channels
             at = first + count[channel]
-            into.index[at] = channel * n_pixels + pixel
-            if frames.value.size > 0:
-                into.value[at] = frames.value[k]
             count[channel] += 1
+            into.index[at] = channel * n_pixels + pixel
+            if value.size > 0:
+                into.value[at] = value[k]
 
 
 @njit(cache=True, **UNCOUNTED)

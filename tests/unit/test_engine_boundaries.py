@@ -13,6 +13,8 @@ from neuro.graph import (
     IF,
     LI,
     LIF,
+    Add,
+    Concat,
     Conv2d,
     CubaLIF,
     Delay,
@@ -148,6 +150,24 @@ def test_a_dropped_frame_does_not_fire_a_neuron_above_its_threshold() -> None:
     result = neuro.simulate(graph, np.array([[1.0], [0.0]]), record={"n2": "membrane"})
     assert result.membranes["n2"][1, 0] > 0.4  # driven above by the current, but not compared
     assert result.output[:, 0].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("behind", [Flatten(), Add(), Delay(0.0), SumPool2d(1), LIF(0.004, 0.01), Concat()])
+def test_behind_a_readout_a_dropped_frame_is_silence(behind: Any) -> None:
+    nodes = {
+        "in": Input((1, 1, 1)),
+        "a": attention(3, [5.0, -5.0, 5.0]),
+        "li": LI(0.002),
+        "two": LI(0.004),
+        "end": behind,
+    }
+    edges = [("in", "a"), ("a", "li"), ("a", "two"), ("li", "end")]
+    if isinstance(behind, (Add, Concat)):
+        edges.append(("two", "end"))
+    graph = Graph(nodes, edges, clocked(0.001))
+    result = neuro.simulate(graph, np.ones((3, 1, 1, 1)), record={"li": "membrane"})
+    assert result.membranes["li"].reshape(-1).tolist() == [0.5, 0.25, 0.625]
+    assert (result.outputs["end"].reshape(3, -1) != 0).all(axis=1).tolist() == [True, False, True]
 
 
 def test_what_a_delay_would_hand_on_in_a_dropped_frame_is_lost_and_counted() -> None:
