@@ -16,34 +16,35 @@ def sort_by_pixel(
 ) -> None:
     """Bring entries listed in (step, channel, pixel) order into per-pixel lists, leaving out dropped steps."""
     start = into.start
+    n_slots = start.size - 1
     start[:] = 0
     previous, channel = -1, 0
-    for j in range(step.size):
+    for j in range(step.size):  # count the entries of slot s in start[s + 2]
         if step[j] != previous:
             previous, channel = step[j], 0
         while index[j] >= (channel + 1) * n_pixels:
             channel += 1
-        if kept[previous] != 0:
-            start[previous * n_pixels + index[j] - channel * n_pixels + 1] += 1
-    for slot in range(start.size - 1):
-        start[slot + 1] += start[slot]
+        slot = previous * n_pixels + index[j] - channel * n_pixels + 2
+        if kept[previous] != 0 and slot <= n_slots:
+            start[slot] += 1
+    total = 0
+    for slot in range(start.size):
+        total += start[slot]
+        start[slot] = total
     previous, channel = -1, 0
-    for j in range(step.size):
+    for j in range(step.size):  # start[s + 1] is the place of the next entry of slot s, and its end at last
         if step[j] != previous:
             previous, channel = step[j], 0
         while index[j] >= (channel + 1) * n_pixels:
             channel += 1
         if kept[previous] != 0:
             pixel = index[j] - channel * n_pixels
-            slot = previous * n_pixels + pixel
+            slot = previous * n_pixels + pixel + 1
             at = start[slot]
             into.index[at] = pixel * n_channels + channel
             if value.size > 0:
                 into.value[at] = value[j]
             start[slot] = at + 1
-    for slot in range(start.size - 1, 0, -1):
-        start[slot] = start[slot - 1]
-    start[0] = 0
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -8,7 +8,6 @@ from types import MappingProxyType
 import numpy as np
 
 from neuro.kernels.arrays import Bytes, Floats, Membranes
-from neuro.lowering.operations import Layer, Line
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries
@@ -37,15 +36,14 @@ def run_block(plan: Plan, run: Run, spikes: Spikes, start: int, kept: Bytes) -> 
     signals: dict[str, Signal] = {
         plan.source: frames_of_entries(step, index, value, kept, plan.layouts[plan.source])
     }
-    closing: list[Line] = []
     for operation in plan.operations:
-        if isinstance(operation, Line) and operation.is_feedback:
-            signals[operation.name] = operation.run([], run)
-            closing.append(operation)
-        else:
-            signals[operation.name] = operation.run([signals[name] for name in operation.sources], run)
-    for line in closing:
-        line.take(signals[line.sources[0]], run)
+        inputs = [
+            signals[name] for name in operation.sources if name in signals
+        ]  # a closing delay has none yet
+        signals[operation.name] = operation.run(inputs, run)
+    for line in plan.lines:
+        if line.is_feedback:
+            line.take(signals[line.sources[0]], run)
     return signals
 
 
@@ -68,9 +66,7 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     updates: dict[str, int] = {}
     fractions: dict[str, float] = {}
     paths: dict[str, Mapping[str, int]] = {}
-    for layer in plan.operations:
-        if not isinstance(layer, Layer):
-            continue
+    for layer in plan.layers:
         n_spikes, n_synaptic, n_active, n_scatter, n_gather = map(
             int, run.tallies.get(layer.name, np.zeros(5))
         )
@@ -92,7 +88,5 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
         neuron_updates=updates,
         active_output_fraction=fractions,
         path_steps=paths,
-        delayed_entries_lost={
-            line.name: run.lost.get(line.name, 0) for line in plan.operations if isinstance(line, Line)
-        },
+        delayed_entries_lost={line.name: run.lost.get(line.name, 0) for line in plan.lines},
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import reduce
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -30,6 +32,7 @@ __all__ = ["Operation", "Layer", "Pool", "Flat", "Sum", "Join", "Line"]
 
 _NO_TRACE = np.zeros((0, 0), np.float32)
 _ALWAYS = int(np.iinfo(np.int32).max)
+_scratch = threading.local()
 _ALL_ONE = np.zeros(0, np.float32)
 
 
@@ -89,7 +92,7 @@ class Layer(Operation):
             np.empty((n_steps, size), np.float32) if is_traced else _NO_TRACE,
             np.zeros(5, np.int64),
         )
-        membranes, work = self._membranes(run), self._work(run)
+        membranes, work = self._membranes(run), self._work()
         if self.synapses is None:
             currents = as_dense(inputs[0], self.layout, n_steps)
             run_neurons(currents, self.neurons, membranes, work, block)
@@ -112,14 +115,18 @@ class Layer(Operation):
             run.membranes[self.name] = Membranes(self.rest.copy(), current)
         return run.membranes[self.name]
 
-    def _work(self, run: Run) -> Work:
-        if self.name not in run.work:
+    def _work(self) -> Work:
+        """Scratch, kept per thread: nothing in it outlives a call of a kernel."""
+        kept: WeakKeyDictionary[Layer, Work] | None = getattr(_scratch, "work", None)
+        if kept is None:
+            kept = _scratch.work = WeakKeyDictionary()
+        if self not in kept:
             n_list, n_rows = 0, self.layout.size
             if self.synapses is not None:
                 n_list = self.synapses.n_rows + 2 * SPARE
                 n_rows = self.rows_at_once * self.synapses.out_columns * self.synapses.out_channels
             words = np.zeros((n_rows + 7) // 8, np.uint64)
-            run.work[self.name] = Work(
+            kept[self] = Work(
                 np.empty(self.layout.size, np.float32),
                 np.empty(n_list, np.int32),
                 np.empty(n_list, np.float32),
@@ -127,7 +134,7 @@ class Layer(Operation):
                 words.view(np.uint8),
                 words,
             )
-        return run.work[self.name]
+        return kept[self]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.kernels.arrays import Bytes, Floats, Membranes, Work
+from neuro.kernels.arrays import Bytes, Floats, Membranes
 from neuro.lowering.signals import Signal
 
 __all__ = ["Path", "Run"]
@@ -27,8 +27,8 @@ class Run:
         0 for a dropped step.
     traced : collection of str
         Neurons whose membranes are asked for.
-    membranes, lines, work : dict
-        State and scratch by node name.
+    membranes, lines : dict
+        State by node name.
     traces : dict
         Membranes of the present block by node name.
     tallies : dict
@@ -44,7 +44,6 @@ class Run:
     path: Path | None = None
     membranes: dict[str, Membranes] = field(default_factory=dict)
     lines: dict[str, Signal] = field(default_factory=dict)
-    work: dict[str, Work] = field(default_factory=dict)
     traces: dict[str, Floats] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
