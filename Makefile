@@ -56,7 +56,7 @@ benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks u
 	$(BIN)/python benchmarks/train_models.py
 
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
-	$(BIN)/spikeloom train digits --seed 0 --threads 2 --out spikeloom/models/digits.h5
+	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5
 
 peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison, in an environment of their own
 .venv-peers/stamp: constraints.txt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ class ThresholdPoint:
 def choose_threshold(points: Sequence[ThresholdPoint], *, accuracy_budget: float) -> ThresholdPoint:
     """Choose the threshold that drops most frames within an accuracy budget.
 
+    Every milder threshold must stay within the budget too: with few validation recordings a point far out
+    on the curve may look good by luck.
+
     Parameters
     ----------
     points : sequence of ThresholdPoint
@@ -41,7 +45,7 @@ def choose_threshold(points: Sequence[ThresholdPoint], *, accuracy_budget: float
     Returns
     -------
     ThresholdPoint
-        The one with fewest frames among those within the budget.
+        The one with fewest frames among those before the first that exceeds the budget.
 
     Examples
     --------
@@ -50,10 +54,10 @@ def choose_threshold(points: Sequence[ThresholdPoint], *, accuracy_budget: float
     >>> choose_threshold(curve, accuracy_budget=0.005).threshold
     0.4
     """
-    whole = max(points, key=lambda point: point.frames_kept)
-    least = whole.accuracy - accuracy_budget - 1e-12
-    within = [point for point in points if point.accuracy >= least]
-    return min(within, key=lambda point: (point.frames_kept, -point.accuracy))
+    ordered = sorted(points, key=lambda point: (-point.frames_kept, point.accuracy))
+    least = ordered[0].accuracy - accuracy_budget - 1e-12
+    within = takewhile(lambda point: point.accuracy >= least, ordered)
+    return list(within)[-1]
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

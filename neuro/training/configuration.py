@@ -199,9 +199,9 @@ class Recipe:
     weight_decay: float = 1e-2
     warm_up: float = 0.1
     label_smoothing: float = 0.05
-    hard_fraction: float = 0.4
-    least_kept: float = 0.3
-    keep_all: float = 0.25
+    hard_fraction: float = 0.8
+    least_kept: float = 0.5
+    keep_all: float = 0.5
     mean_score: float = 0.5
     score_weight: float = 1.0
     validation_kept: tuple[float, ...] = (1.0, 0.6)

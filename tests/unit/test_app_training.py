@@ -165,6 +165,8 @@ def test_the_threshold_drops_most_within_the_budget() -> None:
     assert choose_threshold(curve, accuracy_budget=0.005).threshold == 0.5
     assert choose_threshold(curve, accuracy_budget=0.0).threshold == 0.2
     assert choose_threshold(curve, accuracy_budget=1.0).threshold == 0.9
+    lucky = [*curve, ThresholdPoint(0.95, 0.05, 0.99)]
+    assert choose_threshold(lucky, accuracy_budget=0.005).threshold == 0.5
     equal = [ThresholdPoint(0.0, 1.0, 0.9), ThresholdPoint(0.3, 0.6, 0.9), ThresholdPoint(0.2, 0.6, 0.91)]
     assert choose_threshold(equal, accuracy_budget=0.005).threshold == 0.2
 

@@ -32,7 +32,14 @@ CONFIG = NetworkConfig(
     dropout=0.1,
     max_count=9,
 )
-RECIPE = Recipe(batch_size=16, learning_rate=0.02, augmentation=Augmentation(shift_px=1, rotation_deg=5))
+RECIPE = Recipe(
+    batch_size=16,
+    learning_rate=0.02,
+    hard_fraction=0.4,
+    least_kept=0.3,
+    keep_all=0.25,
+    augmentation=Augmentation(shift_px=1, rotation_deg=5),
+)
 
 
 def _bars(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
