@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from neuro.graph.neurons import Update
 from neuro.graph.nir_package import import_nir
 from neuro.graph.nir_reading import from_nir
 from neuro.graph.nir_writing import to_nir
+from neuro.graph.storage import replace_bytes
 
 __all__ = ["read_nir", "write_nir", "to_nir"]
 
@@ -116,13 +117,6 @@ def write_nir(graph: Graph, path: str | os.PathLike[str]) -> None:
         If the package `nir` is missing.
     """
     nir, path = import_nir(), Path(path)
-    nir_graph = to_nir(graph)
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            temporary = Path(folder) / "graph.nir"
-            nir.write(temporary, nir_graph)
-            os.replace(temporary, path)
-    except OSError as err:
-        raise ModelFileError(
-            f"{path}: cannot be written ({err.strerror or err}); choose another place"
-        ) from err
+    content = io.BytesIO()
+    nir.write(content, to_nir(graph))
+    replace_bytes(path, content.getbuffer())

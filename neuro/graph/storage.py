@@ -177,7 +177,7 @@ def opened_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def replaced_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Write an HDF5 file all or nothing: into a temporary file beside it, which then takes its name.
+    """Write an HDF5 file all or nothing: it is built in memory, because the HDF5 library can crash on a full disk.
 
     The file begins with a user block of 512 bytes that holds a SHA-256 of the rest.
 
@@ -189,7 +189,7 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     Yields
     ------
     h5py.File
-        The temporary file, open for writing.
+        The file in memory, open for writing.
 
     Raises
     ------
@@ -197,17 +197,33 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         If the folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
+    with h5py.File(path, "w", driver="core", backing_store=False, userblock_size=_BLOCK_BYTES) as file:
+        yield file
+        file.flush()
+        content = file.id.get_file_image()
+    replace_bytes(path, _seal(hashlib.sha256(content).hexdigest()) + content)
+
+
+def replace_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file all or nothing: into a temporary file beside it, which then takes its name.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; an existing one stays as it is until the new one is complete.
+    content : bytes or memoryview
+        All of the file.
+
+    Raises
+    ------
+    ModelFileError
+        If the folder is missing or not writable, or the disk is full.
+    """
+    temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as err:
-        raise ModelFileError(
-            f"{path}: cannot be written ({err.strerror or err}); choose another folder"
-        ) from err
-    os.close(handle)
-    try:
-        with h5py.File(temporary, "w", userblock_size=_BLOCK_BYTES) as file:
-            yield file
-        _seal(Path(temporary))
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as err:
@@ -215,8 +231,9 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             f"{path}: cannot be written ({err.strerror or err}); choose another place"
         ) from err
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
 
 
 def _umask() -> int:
@@ -225,17 +242,9 @@ def _umask() -> int:
     return mask
 
 
-def _content_hash(path: Path) -> bytes:
-    """Return the SHA-256 of what stands behind the user block, as hexadecimal digits."""
-    with open(path, "rb") as file:
-        file.seek(_BLOCK_BYTES)
-        return hashlib.file_digest(file, "sha256").hexdigest().encode("ascii")
-
-
-def _seal(path: Path) -> None:
-    block = _MAGIC + _content_hash(path) + b"\n"
-    with open(path, "r+b") as file:
-        file.write(block.ljust(_BLOCK_BYTES, b"\0"))
+def _seal(digest: str) -> bytes:
+    """Return the user block that goes with content of this SHA-256."""
+    return (_MAGIC + digest.encode("ascii") + b"\n").ljust(_BLOCK_BYTES, b"\0")
 
 
 def _matches_seal(path: Path) -> bool:
@@ -243,13 +252,14 @@ def _matches_seal(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             block = file.read(_BLOCK_BYTES)
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if block.startswith(_MAGIC) else ""
     except OSError as err:
         raise ModelFileError(f"{path}: cannot be read ({err.strerror or err})") from err
     if block.startswith(_HDF5_SIGNATURE):
         return True
     if not block.startswith(_MAGIC) or len(block) < _BLOCK_BYTES:
         raise ModelFileError(f"{path}: {_FOREIGN}")
-    return block == (_MAGIC + _content_hash(path) + b"\n").ljust(_BLOCK_BYTES, b"\0")
+    return block == _seal(digest)
 
 
 def _can_be_parsed(path: Path) -> bool:

@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -272,3 +274,23 @@ def test_content_is_not_trusted(tmp_path: Path, change, message: str) -> None:
         Graph.load(path)
     assert str(path) in str(caught.value)
     assert isinstance(caught.value, NeuroError)
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource\nimport numpy as np\nfrom neuro import ModelFileError\n"
+        "from neuro.graph import Graph, Input, Linear, clocked, write_nir\n"
+        "weight = np.random.default_rng(0).random((300, 300))\n"
+        "graph = Graph({'in': Input(300), 'fc': Linear(weight)}, [('in', 'fc')], clocked(0.001))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "for write in (graph.save, lambda path: write_nir(graph, path)):\n"
+        "    try: write('model')\n"
+        "    except ModelFileError as err: print(err)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.getcwd()},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    sentence = "model: cannot be written (File too large); choose another place\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, 2 * sentence, "")
+    assert list(tmp_path.iterdir()) == []
