@@ -177,7 +177,9 @@ def train_recognizer(
         When the recordings do not belong together or are damaged.
     """
     from neuro import training as learning
+    from neuro.training.determinism import usable_device
 
+    usable_device(device)  # before the recordings are read
     progress = progress or Progress()
     if validation.class_names != training.class_names:
         raise UserError(f"{validation.name}: its classes differ from those of {training.name}")

@@ -8,6 +8,40 @@ from contextlib import contextmanager
 import torch
 import torch.utils.deterministic as memory
 
+from neuro.errors import InputError
+
+
+def usable_device(name: str) -> torch.device:
+    """Give a device of torch after trying it.
+
+    Parameters
+    ----------
+    name : str
+        Such as 'cpu', 'cuda' or 'cuda:1'.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    InputError
+        There is no such device, or this torch or machine cannot use it.
+
+    Examples
+    --------
+    >>> usable_device("cpu").type
+    'cpu'
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as err:
+        why = str(err).partition("\n")[0].rstrip(".")
+        raise InputError(f"device {name!r} cannot be used here ({why}); use 'cpu'") from err
+    return device
+
 
 @contextmanager
 def controlled(seed: int, *, device: str, threads: int | None) -> Iterator[None]:

@@ -75,15 +75,23 @@ def export(
     nodes: dict[str, Node] = {"input": Input(input_shape, max_count)}
     synapses: dict[str, tuple[Place, nn.Module | None]] = {}
     for place, norm in _merged(places):
-        name = place.name
         if is_synapse(place.module):
-            synapses[name] = (place, norm)
-            nodes[name] = synapse_node(place, fold_batch_norm(place.module, norm, max_input=0.0))
-        else:
-            nodes[name] = node_of(place)
+            synapses[place.name] = (place, norm)
+        nodes[place.name] = _node(place, norm)
     edges = list(zip(list(nodes)[:-1], list(nodes)[1:], strict=True))
     graph = Graph(nodes, edges, clocked(_time_step(places, dt_s)))
     return _snapped(graph, synapses) if snap_weights else graph
+
+
+def _node(place: Place, norm: nn.Module | None) -> Node:
+    try:
+        if is_synapse(place.module):
+            return synapse_node(place, fold_batch_norm(place.module, norm, max_input=0.0))
+        return node_of(place)
+    except GraphError as err:
+        if str(err).startswith(place.label):
+            raise
+        raise GraphError(f"{place.label}: {err}") from err
 
 
 def graph_of(

@@ -11,12 +11,14 @@ import torch
 from neuro.errors import InputError
 from neuro.training.checkpoints import check_folder, fingerprint, read_checkpoint, write_checkpoint
 from neuro.training.configuration import NetworkConfig, Recipe
-from neuro.training.determinism import controlled
+from neuro.training.determinism import controlled, usable_device
 from neuro.training.epochs import Task, Training
 from neuro.training.measurement import tensor_of
 from neuro.training.trained import EpochReport, TrainedNetwork, check_frames
 
 Progress = Callable[[EpochReport], None]
+
+MAX_SEED = 2**63 - 1
 
 
 def train(
@@ -55,7 +57,7 @@ def train(
     epochs : int
         Passes over the training recordings.
     seed : int
-        Source of the initial weights, the order, the augmentation and dropout.
+        Source of the initial weights, the order, the augmentation and dropout; 0 to 2^63 - 1.
     recipe : Recipe, optional
         Optimiser, phases, augmentation; the default recipe if None.
     device : str
@@ -75,16 +77,18 @@ def train(
     Raises
     ------
     InputError
-        Shapes, labels or counts do not fit the config, or `resume` belongs to another training or cannot be
-        written.
+        Shapes, labels or counts do not fit the config, the seed is out of range, the device cannot be used,
+        or `resume` belongs to another training or lies where nothing can be written.
     ModelFileError
-        `resume` is not a checkpoint or is damaged.
+        `resume` is not a checkpoint, is damaged, or cannot be written any more.
     """
     recipe = Recipe() if recipe is None else recipe
     _check_data("training", frames, labels, config)
     _check_data("validation", validation_frames, validation_labels, config)
     if epochs < 1:
         raise InputError(f"epochs must be >= 1, got {epochs}")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"seed must be from 0 to {MAX_SEED}, got {seed}")
     task = Task(
         tensor_of(frames),
         tensor_of(labels).long(),
@@ -94,7 +98,7 @@ def train(
         recipe=recipe,
         epochs=epochs,
         seed=seed,
-        device=torch.device(device),
+        device=usable_device(device),
     )
     with controlled(seed, device=device, threads=threads):
         training = Training(task)

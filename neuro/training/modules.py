@@ -188,8 +188,8 @@ def node_of(place: Place) -> Node:
     if isinstance(module, nn.MaxPool2d):
         return _max_pool(place, module)
     raise GraphError(
-        f"{place.label}: has no counterpart in a graph; put a norse LIFBoxCell, LIFCell or IAFCell in its "
-        f"place, or remove it"
+        f"{place.label}: has no counterpart in a graph; put a norse LIFBoxCell, LIFCell, IAFCell or LIBoxCell "
+        f"in its place, or remove it"
     )
 
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 )
 @data_option
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every random choice."
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of every random choice.",
 )
 @click.option(
     "--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training recordings."

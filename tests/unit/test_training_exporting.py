@@ -209,3 +209,11 @@ def test_recognisers_have_their_own_way_out() -> None:
         export(SpikingNetwork(config), input_shape=(2, 6, 6))
     with pytest.raises(GraphError, match=r"fold batch norm first"):
         graph_of(SpikingNetwork(config), attention_threshold=None, weight_grid=None)
+
+
+def test_weights_that_are_not_finite_name_the_module() -> None:
+    network = norse.SequentialState(nn.Linear(4, 3), norse.LIFBoxCell())
+    with torch.no_grad():
+        network[0].weight[1, 2] = float("nan")
+    with pytest.raises(GraphError, match=r"module '0' \(Linear\): .*got weight\[1, 2\] = nan"):
+        export(network, input_shape=(4,))

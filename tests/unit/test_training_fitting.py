@@ -70,12 +70,13 @@ def _train(
     *,
     epochs: int = 3,
     seed: int = 0,
+    device: str = "cpu",
     resume: Path | None = None,
     on_progress: Callable[[EpochReport], None] | None = None,
 ) -> TrainedNetwork:
     return train(
         *TRAIN, *VALIDATION, config=config, epochs=epochs, seed=seed, recipe=RECIPE, threads=1,
-        resume=resume, on_progress=on_progress,
+        device=device, resume=resume, on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -174,6 +175,9 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(tmp_path: Path, content: byt
     path.write_bytes(whole.read_bytes()[:-200])
     with pytest.raises(ModelFileError, match=r"not a training checkpoint or is damaged; delete it"):
         _train(epochs=1, resume=path)
+    path.write_text("hello")
+    with pytest.raises(ModelFileError, match=r"not a training checkpoint or is damaged; delete it"):
+        _train(epochs=1, resume=path)
     torch.save({"format": "something else"}, path)
     with pytest.raises(ModelFileError, match=r"not a training checkpoint of this version"):
         _train(epochs=1, resume=path)
@@ -184,6 +188,18 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path
         _train(resume=tmp_path / "missing" / "checkpoint.pt")
     with pytest.raises(InputError, match=r"cannot be written there"):
         _train(resume=tmp_path)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:77", "meta"])
+def test_a_device_that_cannot_be_used_is_named(device: str) -> None:
+    with pytest.raises(InputError, match=rf"device '{device}' cannot be used here \(.*\); use 'cpu'"):
+        _train(epochs=1, device=device)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range_is_named(seed: int) -> None:
+    with pytest.raises(InputError, match=rf"seed must be from 0 to 9223372036854775807, got {seed}"):
+        _train(epochs=1, seed=seed)
 
 
 def test_torch_is_left_as_it_was() -> None:
