@@ -23,7 +23,7 @@ from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, ordered_chunks, wi
 if TYPE_CHECKING:
     from neuro.training import EpochReport, NetworkConfig, Recipe, TrainedNetwork
 
-DEFAULT_EPOCHS = 60
+DEFAULT_EPOCHS = 40
 DEFAULT_BIN_US = 15_000
 #: Chosen on the validation digits (8 epochs, seed 0): 99.4 % with this filter, 98.6 % without.
 DEFAULT_FILTER_WINDOW_US = 10_000

@@ -184,6 +184,9 @@ class Recipe:
         Share of the target spread over all classes.
     hard_fraction : float
         Share of the epochs trained with hard masks.
+    frozen_fraction : float
+        Share of the epochs, the last ones, in which batch norm uses its running statistics as at inference.
+        Batches of different kept shares have different statistics of their own, which inference has not.
     least_kept, keep_all : float
         Range and exception of the drawn share of kept frames.
     mean_score, score_weight : float
@@ -200,6 +203,7 @@ class Recipe:
     warm_up: float = 0.1
     label_smoothing: float = 0.05
     hard_fraction: float = 0.8
+    frozen_fraction: float = 0.6
     least_kept: float = 0.5
     keep_all: float = 0.5
     mean_score: float = 0.5
@@ -210,7 +214,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _check_count("batch_size", self.batch_size)
-        for name in ("warm_up", "label_smoothing", "hard_fraction", "least_kept", "keep_all", "mean_score"):
+        for name in ("warm_up", "label_smoothing", "hard_fraction", "frozen_fraction", "least_kept", "keep_all", "mean_score"):
             _check_fraction("Recipe", name, getattr(self, name))
         for name in ("learning_rate", "weight_decay", "score_weight"):
             value = getattr(self, name)

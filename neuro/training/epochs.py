@@ -55,6 +55,11 @@ class Task:
         hard = self.recipe.hard_fraction if self.config.attention else 0.0
         return self.epochs - math.ceil(hard * self.epochs)
 
+    @property
+    def n_with_batch_statistics(self) -> int:
+        """Number of epochs before batch norm keeps its running statistics."""
+        return self.epochs - math.ceil(self.recipe.frozen_fraction * self.epochs)
+
     def phase(self, epoch: int) -> str:
         """Name the phase of an epoch, counted from 0.
 
@@ -127,6 +132,9 @@ class Training:
         batches = torch.randperm(len(task.frames), generator=self.generator).split(task.recipe.batch_size)
         totals = np.zeros(3)
         self.network.train()
+        if number >= task.n_with_batch_statistics:
+            for layer in self.network.layers:
+                layer.norm.eval()
         for k, batch in enumerate(batches):
             rate = _rate(task.recipe, (number * len(batches) + k + 1) / (task.epochs * len(batches)))
             for group in self.optimizer.param_groups:
