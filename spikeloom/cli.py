@@ -6,9 +6,11 @@ Heavy packages are imported inside the commands, so that `--help` and mistakes a
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -20,6 +22,7 @@ from spikeloom.commands.options import debug_option, is_debug
 from spikeloom.commands.recognize import recognize
 from spikeloom.commands.train import train
 from spikeloom.errors import UserError
+from spikeloom.interruption import keep_exit_code, remembered_interrupts, was_interrupted
 from spikeloom.release import release
 
 EXIT_FAULT = 1
@@ -31,10 +34,10 @@ class _Commands(click.Group):
     """Turn every exception of a command into one sentence on standard error and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), remembered_interrupts(ctx):
             warnings.simplefilter("ignore")
-            warnings.simplefilter("default", UserWarning)
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _shower_of_warnings()
             try:
                 return super().invoke(ctx)
             except click.UsageError as err:
@@ -43,10 +46,14 @@ class _Commands(click.Group):
             except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
                 raise
             except (KeyboardInterrupt, click.Abort):
-                _say("interrupted; nothing half-written was left behind", ctx)
-                ctx.exit(EXIT_INTERRUPTED)
+                ctx.exit(_interrupted(ctx))
             except Exception as err:
-                ctx.exit(_report(err, ctx))
+                ctx.exit(_interrupted(ctx) if was_interrupted() else _report(err, ctx))
+
+
+def _interrupted(ctx: click.Context) -> int:
+    _say("interrupted; nothing half-written was left behind", ctx)
+    return EXIT_INTERRUPTED
 
 
 def _report(err: Exception, ctx: click.Context) -> int:
@@ -87,8 +94,15 @@ def _say(text: str, ctx: click.Context) -> None:
         traceback.print_exc(file=sys.stderr)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
-    click.echo(f"warning: {message}", err=True)
+def _shower_of_warnings() -> Callable[..., None]:
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *place: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            click.echo(f"warning: {message}", err=True)
+
+    return show
 
 
 @click.group(
@@ -110,8 +124,16 @@ for _command in (demo, info, train, evaluate, recognize):
 
 def main() -> None:
     """Run the command line; the entry point of the command `spikeloom`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names that the terminal cannot show
     try:
         cli(prog_name="spikeloom")
     except KeyboardInterrupt:
         click.echo("interrupted; nothing half-written was left behind", err=True)
+        keep_exit_code()
         sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as done:
+        if done.code == EXIT_INTERRUPTED:
+            keep_exit_code()
+        raise

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from spikeloom.interruption import was_interrupted
+
 
 class Advance(Protocol):
     """Moves a progress bar."""
@@ -38,6 +40,8 @@ def progress(what: str) -> Iterator[Advance]:
         task = bar.add_task(what, total=None)
 
         def advance(n_done: int, n_all: int, now: str | None = None, /) -> None:
+            if was_interrupted():
+                raise KeyboardInterrupt  # once more: the first was swallowed
             bar.update(task, completed=n_done, total=n_all, description=now)
 
         yield advance

@@ -55,5 +55,5 @@ def damage_options(command: Command) -> Command:
 
 
 def write_json(answer: Mapping[str, Any]) -> None:
-    """Write one JSON object to standard output."""
-    click.echo(json.dumps(answer, indent=2, allow_nan=False, ensure_ascii=False))
+    """Write one JSON object to standard output, in ASCII so that every terminal and pipe can take it."""
+    click.echo(json.dumps(answer, indent=2, allow_nan=False))

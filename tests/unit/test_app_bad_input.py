@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -285,3 +287,69 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot create the folder"):
         prepared_folder(tmp_path / "file" / "out")
+
+
+def run_program(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code and then the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", f"{code}\nfrom spikeloom.cli import main\nmain()\n", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+        timeout=120,
+    )
+
+
+SWALLOWED = (
+    "import os, signal\nimport spikeloom.recognizer as r\nload = r.Recognizer.load\n"
+    "def interrupted(path):\n"
+    "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+    "    except KeyboardInterrupt: {after}\n"
+    "    return load(path)\n"
+    "r.Recognizer.load = interrupted\n"
+)
+
+
+@pytest.mark.parametrize("after", ["pass", "raise AttributeError('half imported') from None"])
+def test_an_interrupt_that_a_package_swallows(tmp_path: Path, model: Path, after: str) -> None:
+    folder = write_folder(tmp_path / "set", labels=("0", "1"))
+    done = run_program(SWALLOWED.format(after=after), "evaluate", model, folder, "--json")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; nothing half-written was left behind\n"
+
+
+def test_an_interrupt_that_passes_through_c_code(tmp_path: Path, model: Path) -> None:
+    code = (
+        "import ctypes\nimport spikeloom.recognizer as r\n"
+        "def interrupted(path):\n"
+        "    run = ctypes.pythonapi.PyRun_String\n"
+        "    run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int, *[ctypes.py_object] * 2]\n"
+        "    run(b'raise KeyboardInterrupt', 257, {}, {})\n"
+        "r.Recognizer.load = interrupted\n"
+    )
+    done = run_program(code, "recognize", write_recording(tmp_path / "a.bin"), "--model", model)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; nothing half-written was left behind\n"
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "été 日本.bin")
+    done = run_program("", "info", path, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\xe9t\xe9 \u65e5\u672c.bin" in done.stdout
+
+
+def test_json_is_ascii(tmp_path: Path, model: Path) -> None:
+    path = write_truncated(tmp_path / "été.bin")
+    done = run_program("", "info", path, "--json", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["warnings"][0].startswith(str(path))
+
+
+def test_a_warning_is_said_once(tmp_path: Path, model: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("0", "1"))
+    write_truncated(folder / "1" / "x.bin")
+    result = run("evaluate", model, folder, "--allow-damaged", "--json")
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 1
