@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from neuro import graph
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
+from neuro.events import Events
 from neuro.graph import Graph
-from neuro.results import AttentionReport, Counters, Result, State
+from neuro.results import AttentionReport, Counters, EventCounters, EventResult, Result, State
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
+from neuro.streaming import Stream, stream
 
 __all__ = [
     "simulate",
+    "stream",
+    "Stream",
     "Spikes",
+    "Events",
     "Graph",
     "graph",
     "Result",
     "Counters",
+    "EventResult",
+    "EventCounters",
     "AttentionReport",
     "State",
     "NeuroError",

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
+from neuro.events import Events
 from neuro.spikes import Spikes
 
-__all__ = ["AttentionReport", "Counters", "Result", "State"]
+__all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "Result", "State"]
 
 Floats = NDArray[np.float32]
 
@@ -165,4 +166,68 @@ class Result:
         return (
             f"Result({shapes}; {counters.n_steps} steps, {sum(counters.spikes.values())} spikes, "
             f"{counters.total_synaptic_operations} synaptic operations)"
+        )
+
+
+@dataclass(frozen=True)
+class EventCounters:
+    """What was really computed in continuous time: counted in the kernels, never estimated.
+
+    Attributes
+    ----------
+    events_in : int
+        Events that entered.
+    spikes : mapping of str to int
+        Spikes emitted by each IF and LIF.
+    synaptic_operations : mapping of str to int
+        Accumulations executed by each Linear and Conv2d: one per (event, tap inside the frame, output channel of
+        its group).
+    neuron_updates : mapping of str to int
+        Membranes brought to the time of an event, by neuron node.
+    """
+
+    events_in: int
+    spikes: Mapping[str, int]
+    synaptic_operations: Mapping[str, int]
+    neuron_updates: Mapping[str, int]
+
+    @property
+    def total_synaptic_operations(self) -> int:
+        """Synaptic operations of all nodes."""
+        return sum(self.synaptic_operations.values())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EventResult:
+    """The outcome of one run in continuous time.
+
+    Attributes
+    ----------
+    outputs : mapping of str to Events
+        What left each sink, with its times.
+    spikes : mapping of str to Events
+        Recorded events, by node.
+    counters : EventCounters
+        Exact counts.
+    """
+
+    outputs: Mapping[str, Events]
+    spikes: Mapping[str, Events]
+    counters: EventCounters
+
+    @property
+    def output(self) -> Events:
+        """The output of the only sink; an InputError where there are several."""
+        if len(self.outputs) != 1:
+            raise InputError(
+                f"EventResult: the graph has {len(self.outputs)} sinks ({', '.join(self.outputs)}); "
+                "take one of result.outputs"
+            )
+        return next(iter(self.outputs.values()))
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{name}: {len(events)}" for name, events in self.outputs.items())
+        return (
+            f"EventResult(events out: {found}; {self.counters.events_in} events in, "
+            f"{self.counters.total_synaptic_operations} synaptic operations)"
         )

@@ -1,4 +1,4 @@
-"""Running a clocked graph on spikes or frames."""
+"""Running a graph: clocked on spikes or frames, continuous on events."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from neuro.attention import report
 from neuro.errors import InputError
-from neuro.graph import NEURONS, Graph, Input
+from neuro.events import Events
+from neuro.graph import NEURONS, Clocked, Graph, Input
 from neuro.kernels.arrays import Floats
+from neuro.kernels.events import Deltas
+from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
+from neuro.lowering.flow import EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
-from neuro.results import AttentionReport, Result, State
+from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
 
 __all__ = ["simulate"]
@@ -40,6 +44,28 @@ def simulate(
 @overload
 def simulate(
     graph: Graph,
+    inputs: Events,
+    *,
+    record: Record | None = None,
+    state: None = None,
+    use_attention: bool = True,
+) -> EventResult: ...
+
+
+@overload
+def simulate(
+    graph: Graph,
+    inputs: list[Events],
+    *,
+    record: Record | None = None,
+    state: None = None,
+    use_attention: bool = True,
+) -> list[EventResult]: ...
+
+
+@overload
+def simulate(
+    graph: Graph,
     inputs: list[Spikes | NDArray[Any]] | list[Spikes] | list[NDArray[Any]],
     *,
     record: Record | None = None,
@@ -55,39 +81,48 @@ def simulate(
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
-) -> Result | list[Result]:
-    """Run a clocked graph, layer by layer, on what is active.
+) -> Result | list[Result] | EventResult | list[EventResult]:
+    """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
 
-    Each step runs all nodes once in the graph's order; spikes cross a layer within the step. All values are
+    Clocked: each step runs all nodes once in the graph's order; spikes cross a layer within the step. All values are
     float32, sums are taken one term at a time in a fixed order (bias, then the non-zero inputs in ascending
     tap and channel order), so results do not depend on how a run is cut into chunks, and a dense
     evaluation in the same order gives the same bits.
 
+    Continuous: every event acts at its own microsecond. A synapse makes the membrane jump by its weight; between
+    events a LIF follows ``v(t) = rest + (v(t0) - rest) * exp(-(t - t0) / tau_mem_s)``, which cannot reach the
+    threshold, so comparing at events is exact. `neuro.stream` takes the same events in pieces.
+
     Parameters
     ----------
     graph : Graph
-        A graph with ``execution=clocked(dt_s)``.
-    inputs : Spikes, array of shape ``(n_steps, *shape)``, or a list of these
-        The frames of the graph's Input; each one a recording of its own. A list gives a list of results.
+        A graph with ``execution=clocked(dt_s)`` or ``continuous()``.
+    inputs : Spikes, array of shape ``(n_steps, *shape)``, Events, or a list of these
+        The frames of a clocked graph's Input, or the events of a continuous one; each a recording of its own.
+        A list gives a list of results.
     record : mapping of str to 'spikes', 'membrane' or both, optional
         What to keep, by node: spikes (or counts) of any node that hands on spikes, membranes (after the
         reset) of neurons.
     state : State, optional
-        ``Result.state`` of the chunk before this one; None starts at rest.
+        ``Result.state`` of the chunk before this one; None starts at rest. Clocked graphs only.
     use_attention : bool
         Whether a TemporalAttention drops frames; with False all frames are computed.
 
     Returns
     -------
     Result or list of Result
-        Outputs of the sinks, recordings, exact counters, attention report and state.
+        Outputs of the sinks, recordings, exact counters, attention report and state; EventResult (outputs,
+        recordings, counters) for Events.
 
     Raises
     ------
+    GraphError
+        If a node has no meaning in continuous time or is not supported there.
     InputError
-        If the graph is not clocked, an input has another shape or holds what the graph's Input does not
-        allow (NaN, infinity, more than ``max_count``), the number of frames is not that of the attention,
-        `record` names an unknown node or asks for what it does not have, or `state` is of another graph.
+        If an input is not of the kind that the graph's execution takes, has another shape or holds what the
+        graph's Input does not allow (NaN, infinity, more than ``max_count``), the number of frames is not that
+        of the attention, `record` names an unknown node or asks for what it does not have, or `state` is of
+        another graph.
 
     Notes
     -----
@@ -107,6 +142,14 @@ def simulate(
     >>> result.output[:, 0].tolist(), result.counters.synaptic_operations
     ([0.0, 1.0, 0.0, 1.0], {'fc': 8})
     """
+    if not isinstance(graph.execution, Clocked):
+        if state is not None:
+            raise InputError(
+                "simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)"
+            )
+        if isinstance(inputs, list):
+            return [_run_events(graph, one, record) for one in inputs]
+        return _run_events(graph, inputs, record)
     if isinstance(inputs, list):
         if state is not None:
             raise InputError(
@@ -149,6 +192,37 @@ def run_recording(
         attention=attention,
         state=end_run(graph.digest, n_before + spikes.n_steps, run),
     )
+
+
+def _run_events(graph: Graph, inputs: object, record: Record | None) -> EventResult:
+    events = check_events(graph, inputs)
+    plan = lower_events(graph)
+    recorded = _checked_event_record(graph, plan.nodes, record)
+    found: dict[str, list[Deltas]] = {name: [] for name in (*graph.output_names, *recorded)}
+    run = EventRun()
+    run_events(plan, run, events, found)
+    run_events(plan, run, None, found)
+    left = {name: as_events(gathered(parts), plan.layouts[name]) for name, parts in found.items()}
+    return EventResult(
+        outputs={name: left[name] for name in graph.output_names},
+        spikes={name: left[name] for name in recorded},
+        counters=count_events(plan, run),
+    )
+
+
+def _checked_event_record(graph: Graph, nodes: Sequence[str], record: Record | None) -> tuple[str, ...]:
+    wanted: list[str] = []
+    for name, kinds in (record or {}).items():
+        if name not in graph.nodes:
+            raise InputError(f"record: there is no node {name!r}; the nodes are {', '.join(graph.order)}")
+        owner = f"{type(graph.nodes[name]).__name__} {name!r}"
+        for kind in (kinds,) if isinstance(kinds, str) else kinds:
+            if kind != "spikes":
+                raise InputError(f"record: {owner} can record 'spikes' in continuous time, got {kind!r}")
+            if name not in nodes:
+                raise InputError(f"record: {owner} hands on currents, not spikes")
+            wanted.append(name)
+    return tuple(dict.fromkeys(wanted))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,245 @@
+"""The operations of a continuous plan: each turns sequences of events into the sequence that leaves it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.kernels.arrays import Floats, Synapses
+from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, route
+from neuro.lowering.layout import Layout
+
+__all__ = ["Batch", "EventRun", "Flow", "Population", "Router", "Shift", "Merge", "FOREVER", "gathered"]
+
+FOREVER = int(np.iinfo(np.int64).max)
+_ROOM = 2**15  # spikes listed by one call of the kernel, besides those of one event
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events that are certain, channel-last, and the earliest time that a later one may have."""
+
+    events: Deltas
+    mark: int
+
+
+@dataclass
+class EventRun:
+    """What changes while events pass: membranes, events held back by joins, counts. Owned by one call or stream.
+
+    Attributes
+    ----------
+    pixels : dict
+        Membranes by the name of a population.
+    rooms : dict
+        Where a population lists its spikes during one call.
+    held : dict
+        For each join, its events that are not certain yet, and the number of the input of each.
+    tallies : dict
+        int64, shape (4,), by the name of a population: see `neuro.kernels.events.integrate`.
+    n_events : int
+        Events fed so far.
+    """
+
+    pixels: dict[str, Pixels] = field(default_factory=dict)
+    rooms: dict[str, Deltas] = field(default_factory=dict)
+    held: dict[str, tuple[Deltas, NDArray[np.int64]]] = field(default_factory=dict)
+    tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    n_events: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(ABC):
+    """One node of a continuous plan, or a synapse and its neurons.
+
+    Attributes
+    ----------
+    name : str
+        The node whose output it computes.
+    sources : tuple of str
+        The nodes whose outputs it takes.
+    layouts : tuple of Layout
+        Their layouts.
+    layout : Layout
+        The layout of the output.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    layouts: tuple[Layout, ...]
+    layout: Layout
+
+    @abstractmethod
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Take the new events of the inputs and return what leaves the node."""
+
+
+def gathered(parts: Sequence[Deltas]) -> Deltas:
+    """Return lists of events as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Deltas(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    return Deltas(
+        np.concatenate([part.t for part in parts]),
+        np.concatenate([part.index for part in parts]),
+        np.concatenate([part.value for part in parts]),
+    )
+
+
+def _selected(events: Deltas, which: Any) -> Deltas:
+    """Return some of the events: a slice, a mask or positions."""
+    return Deltas(events.t[which], events.index[which], events.value[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Population(Flow):
+    """A synapse and the neurons behind it, or neurons that events reach by themselves.
+
+    Attributes
+    ----------
+    synapse_name : str or None
+        The Linear or Conv2d.
+    synapses : Synapses
+        Its tables; weights of 1 from each entry to its neuron where there is none.
+    dynamics : Dynamics
+        The neurons' parameters.
+    rest : float32, shape (layout.size,)
+        Membranes at the beginning.
+    most : int
+        Most neurons that one event reaches.
+    """
+
+    synapse_name: str | None
+    synapses: Synapses
+    dynamics: Dynamics
+    rest: Floats
+    most: int
+
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Take the events one by one; what fires is listed at the event's time."""
+        events = inputs[0].events
+        if self.name not in run.pixels:
+            self._start(run)
+        tally, room = run.tallies[self.name], run.rooms[self.name]
+        parts: list[Deltas] = []
+        done = 0
+        while done < events.t.size:
+            done = integrate(events, done, self.synapses, self.dynamics, run.pixels[self.name], room, tally)
+            n = int(tally[0])
+            parts.append(Deltas(room.t[:n].copy(), room.index[:n].copy(), np.ones(n, np.float32)))
+        return Batch(gathered(parts), inputs[0].mark)
+
+    def _start(self, run: EventRun) -> None:
+        last = np.zeros(self.layout.n_pixels, np.int64)  # at rest nothing changes, so any time will do
+        run.pixels[self.name] = Pixels(self.rest.copy(), last)
+        n = self.most + _ROOM
+        run.rooms[self.name] = Deltas(np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(0, np.float32))
+        run.tallies[self.name] = np.array([0, 0, self.most, 0], np.int64)
+
+    def spikes(self, run: EventRun) -> int:
+        """Return the number of spikes so far."""
+        return int(run.tallies[self.name][3]) if self.name in run.tallies else 0
+
+    def pixels_reached(self, run: EventRun) -> int:
+        """Return the number of (event, output pixel) so far."""
+        return int(run.tallies[self.name][1]) if self.name in run.tallies else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Router(Flow):
+    """A sum or average pool: events go to the windows that hold them.
+
+    Attributes
+    ----------
+    windows : Synapses
+        Tables of the windows.
+    area : float32
+        What values are divided by: 1 for a sum.
+    most : int
+        Most windows that hold one entry.
+    """
+
+    windows: Synapses
+    area: np.float32
+    most: int
+
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Hand the events on to their windows."""
+        events = inputs[0].events
+        if self.area != 1:
+            events = events._replace(value=events.value / self.area)
+        n = events.t.size * self.most
+        out = Deltas(np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.float32))
+        n = route(events, self.windows, out)
+        kept = _selected(out, slice(n))
+        if self.area != 1:  # a value divided by the area may be rounded to nothing
+            listed = kept.value != 0
+            kept = kept if listed.all() else _selected(kept, listed)
+        return Batch(kept, inputs[0].mark)
+
+
+@dataclass(frozen=True, eq=False)
+class Shift(Flow):
+    """A delay (0 ticks for none), or a flattening: other times, other numbers of the entries.
+
+    Attributes
+    ----------
+    ticks : int
+        What is added to the times.
+    """
+
+    ticks: int
+
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Move the events in time, or renumber them."""
+        events, mark = inputs[0].events, inputs[0].mark
+        before = self.layouts[0]
+        if before != self.layout and before.n_pixels > 1:
+            pixel, channel = np.divmod(events.index, np.int32(before.n_channels))
+            events = events._replace(index=channel * np.int32(before.n_pixels) + pixel)
+        if self.ticks:
+            events = events._replace(t=events.t + self.ticks)
+        return Batch(events, mark if mark == FOREVER else mark + self.ticks)
+
+
+@dataclass(frozen=True, eq=False)
+class Merge(Flow):
+    """Add or Concat: the events of all inputs, by time, then by the input's number, then as they came.
+
+    Attributes
+    ----------
+    is_concat : bool
+        Whether the channels stand behind each other.
+    """
+
+    is_concat: bool
+
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Sort the events in, and let go those that no later event can stand before."""
+        nothing = (gathered([]), np.zeros(0, np.int64))
+        held, source = run.held.get(self.name, nothing)
+        parts, sources, offset = [held], [source], 0
+        for k, (batch, layout) in enumerate(zip(inputs, self.layouts, strict=True)):
+            parts.append(self._renumbered(batch.events, layout, offset))
+            sources.append(np.full(batch.events.t.size, k, np.int64))
+            offset += layout.n_channels
+        events, source = gathered(parts), np.concatenate(sources)
+        order = np.lexsort((source, events.t))
+        events, source = _selected(events, order), source[order]
+        mark, first = min((batch.mark, k) for k, batch in enumerate(inputs))
+        n = int(np.count_nonzero((events.t < mark) | ((events.t == mark) & (source <= first))))
+        run.held[self.name] = (_selected(events, slice(n, None)), source[n:])
+        return Batch(_selected(events, slice(n)), mark)
+
+    def _renumbered(self, events: Deltas, layout: Layout, offset: int) -> Deltas:
+        if not self.is_concat:
+            return events
+        pixel, channel = np.divmod(events.index, np.int32(layout.n_channels))
+        index = pixel * np.int32(self.layout.n_channels) + np.int32(offset) + channel
+        return events._replace(index=index)

@@ -1,0 +1,129 @@
+"""Hypothesis strategies: random small continuous networks and events that fit them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import strategies as st
+
+from neuro import Events
+from neuro.graph import (
+    IF,
+    LIF,
+    Add,
+    Concat,
+    Conv2d,
+    Delay,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    Node,
+    continuous,
+)
+from tests.strategies import COMPARISONS, RESETS, SEEDS, _parameter, _Stream, _weights, convolutions, pools
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class _Build:
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+    streams: list[tuple[str, Shape]] = field(default_factory=list)
+
+    def add(self, node: Node, *sources: str, is_stream: bool = True) -> tuple[str, Shape]:
+        name = f"n{len(self.nodes)}_{type(node).__name__.lower()}"
+        self.nodes[name] = node
+        self.edges += [(source, name) for source in sources]
+        shape = Graph(self.nodes, self.edges, continuous()).shapes[name]
+        if is_stream:
+            self.streams.append((name, shape))
+        return name, shape
+
+
+@st.composite
+def event_neurons(draw: st.DrawFn, shape: Shape, *, is_silent: bool = True) -> Node:
+    """Draw an IF or LIF that rests under its threshold, with any reset, comparison and parameter shapes."""
+    reset, comparison = draw(RESETS), draw(COMPARISONS)
+    threshold = _parameter(draw, shape, 0.5, 2.5)
+    v_reset = _parameter(draw, shape, -0.5, 0.25) if reset == "value" and draw(st.booleans()) else 0.0
+    if is_silent and draw(st.booleans()):
+        return IF(threshold, v_reset, reset=reset, comparison=comparison)
+    tau_mem_s = _parameter(draw, shape, 20e-6, 2020e-6)
+    v_leak = _parameter(draw, shape, -0.5, 0.25) if draw(st.booleans()) else 0.0
+    return LIF(tau_mem_s, threshold, v_leak=v_leak, v_reset=v_reset, reset=reset, comparison=comparison)
+
+
+def _grow_population(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> None:
+    has_bias = draw(st.booleans())
+    rng = np.random.default_rng(draw(SEEDS))
+    if draw(st.integers(0, 4)) == 0:
+        build.add(draw(event_neurons(shape)), source)
+        return
+    if len(shape) == 3:
+        drawn = draw(convolutions(shape))
+        words = {key: getattr(drawn, key) for key in ("stride", "padding", "dilation", "groups")}
+        bias = rng.uniform(-0.3, 0.2, drawn.out_channels) if has_bias else None
+        node: Node = Conv2d(np.abs(drawn.weight) * draw(st.sampled_from([0.5, 1.5])), bias, **words)
+    else:
+        n_out = draw(st.integers(1, 6))
+        bias = rng.uniform(-0.3, 0.2, n_out) if has_bias else None
+        node = Linear(_weights(draw, (n_out, shape[0]), on_grid=False) + 0.3, bias)
+    name, shape = build.add(node, source, is_stream=False)
+    build.add(draw(event_neurons(shape, is_silent=not has_bias)), name)
+
+
+def _grow(draw: st.DrawFn, build: _Build) -> None:
+    source, shape = build.streams[-1] if draw(st.integers(0, 3)) else draw(st.sampled_from(build.streams))
+    partners = [s for s in build.streams if s[0] != source and s[1][1:] == shape[1:]]
+    same = [s for s in partners if s[1] == shape]
+    kinds = ["population"] * 5 + ["delay", "residual"] + ["pool", "pool", "flatten"] * (len(shape) == 3)
+    kinds += ["concat", "concat"] * bool(partners) + ["add"] * bool(same)
+    kind = draw(st.sampled_from(kinds))
+    if kind == "population":
+        _grow_population(draw, build, source, shape)
+    elif kind == "delay":
+        build.add(Delay(draw(st.sampled_from([0, 1, 2, 7, 40, 5000])) * 1e-6), source)
+    elif kind == "residual":
+        side, _ = build.add(Delay(draw(st.integers(0, 3)) * 1e-6), source)
+        build.add(Add(), *draw(st.permutations([source, side])))
+    elif kind == "pool":
+        build.add(draw(pools(_Stream(source, shape, False))), source)
+    elif kind == "flatten":
+        build.add(Flatten(), source)
+    else:
+        partner = draw(st.sampled_from(partners if kind == "concat" else same))
+        build.add(Concat() if kind == "concat" else Add(), *draw(st.permutations([source, partner[0]])))
+
+
+@st.composite
+def event_graphs(draw: st.DrawFn, *, max_growth: int = 5, one_sink: bool = False) -> Graph:
+    """Draw a small feed-forward continuous graph; every supported node type can occur."""
+    build = _Build()
+    side = st.integers(1, 7)
+    shape = draw(st.tuples(st.integers(1, 3), side, side) | st.tuples(st.integers(1, 8)))
+    build.nodes["input"] = Input(shape)
+    build.streams.append(("input", shape))
+    for _ in range(draw(st.integers(1, max_growth))):
+        _grow(draw, build)
+    sources = {source for source, _ in build.edges}
+    sinks = [stream for stream in build.streams if stream[0] not in sources]
+    if one_sink and len(sinks) > 1:
+        flat = [build.add(Flatten(), name)[0] if len(shape) == 3 else name for name, shape in sinks]
+        build.add(Concat(), *flat)
+    return Graph(build.nodes, build.edges, continuous())
+
+
+@st.composite
+def event_lists(draw: st.DrawFn, shape: Shape, *, max_events: int = 40) -> Events:
+    """Draw events: bursts of simultaneous ones, short gaps and far-apart ones; some repeat an entry."""
+    n = draw(st.integers(0, max_events))
+    rng = np.random.default_rng(draw(SEEDS))
+    gaps = rng.choice([0, 0, 1, 2, 5, 100, 1023, 1024, 3000, 10**7, 2**40], n, p=np.full(11, 1 / 11))
+    t_us = np.cumsum(gaps) + draw(st.sampled_from([0, 1, 10**15]))
+    size = int(np.prod(shape))
+    index = rng.integers(0, min(size, draw(st.sampled_from([1, 4, 10**6]))), n)
+    value = np.ones(n) if draw(st.booleans()) else rng.choice([-0.7, 0.3, 1.0, 2.0], n)
+    return Events(t_us, index, value, shape)

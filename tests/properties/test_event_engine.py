@@ -1,0 +1,136 @@
+"""Continuous execution against the slow oracle, bit for bit, and the laws it obeys (R52 to R62)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuro
+from neuro import Events
+from neuro.graph import LIF, SYNAPSES, Conv2d, Delay, Flatten, Graph, Input, Linear, continuous
+from neuro.lowering import continuous as lowering
+from neuro.lowering import flow
+from tests.event_strategies import event_graphs, event_lists, event_neurons
+from tests.oracle.event_engine import EventOracle, simulate_events
+
+
+def listed(events: Events) -> list[tuple[int, int, float]]:
+    """Events as plain tuples."""
+    return list(zip(events.t_us.tolist(), events.index.tolist(), events.value.tolist(), strict=True))
+
+
+def sliced(events: Events, start: int, stop: int) -> Events:
+    """A part of a recording."""
+    part = slice(start, stop)
+    return Events(events.t_us[part], events.index[part], events.value[part], events.shape)
+
+
+def assert_equal_to_oracle(graph: Graph, result: neuro.EventResult, oracle: EventOracle) -> None:
+    """Everything that left every node, and the counts."""
+    for name, events in (*result.outputs.items(), *result.spikes.items()):
+        assert listed(events) == oracle.left[name], name
+        assert events.shape == graph.shapes[name]
+    counters = result.counters
+    assert counters.spikes == {name: oracle.spikes[name] for name in counters.spikes}
+    assert counters.synaptic_operations == {
+        name: oracle.synaptic_operations[name] for name, n in graph.nodes.items() if isinstance(n, SYNAPSES)
+    }
+    assert counters.neuron_updates == {name: oracle.neuron_updates[name] for name in counters.neuron_updates}
+
+
+def recordable(graph: Graph) -> dict[str, str]:
+    """All nodes that events leave."""
+    return {name: "spikes" for name, node in graph.nodes.items() if not isinstance(node, SYNAPSES)}
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_random_graphs_equal_the_oracle(data: st.DataObject) -> None:
+    graph = data.draw(event_graphs())
+    events = data.draw(event_lists(graph.shapes[graph.input_name]))
+    result = neuro.simulate(graph, events, record=recordable(graph))
+    assert_equal_to_oracle(graph, result, simulate_events(graph, listed(events)))
+    assert result.counters.events_in == len(events)
+
+
+@given(data=st.data())
+@settings(max_examples=40)
+def test_every_chunking_gives_the_events_of_one_call(data: st.DataObject) -> None:
+    graph = data.draw(event_graphs(one_sink=True))
+    events = data.draw(event_lists(graph.shapes[graph.input_name]))
+    whole = neuro.simulate(graph, events)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=6)))
+    network = neuro.stream(graph)
+    parts = [network.feed(sliced(events, a, b)) for a, b in pairwise([0, *cuts, len(events)])]
+    parts.append(network.finish())
+    assert [event for part in parts for event in listed(part)] == listed(whole.output)
+    assert network.counters == whole.counters
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_the_size_of_blocks_and_of_rooms_does_not_matter(data: st.DataObject) -> None:
+    graph = data.draw(event_graphs())
+    events = data.draw(event_lists(graph.shapes[graph.input_name]))
+    whole = neuro.simulate(graph, events)
+    kept = lowering._BLOCK_EVENTS, flow._ROOM
+    try:
+        lowering._BLOCK_EVENTS, flow._ROOM = data.draw(st.integers(1, 9)), 0
+        small = neuro.simulate(graph, events)
+    finally:
+        lowering._BLOCK_EVENTS, flow._ROOM = kept
+    assert {n: listed(e) for n, e in small.outputs.items()} == {
+        n: listed(e) for n, e in whole.outputs.items()
+    }
+    assert small.counters == whole.counters
+
+
+@given(data=st.data(), shift=st.sampled_from([1, 1023, 10**9, 2**50]))
+@settings(max_examples=20)
+def test_a_shift_in_time_shifts_the_output(data: st.DataObject, shift: int) -> None:
+    graph = data.draw(event_graphs())
+    events = data.draw(event_lists(graph.shapes[graph.input_name]))
+    later = Events(events.t_us + shift, events.index, events.value, events.shape)
+    first, second = neuro.simulate(graph, events), neuro.simulate(graph, later)
+    for name, output in first.outputs.items():
+        assert listed(second.outputs[name]) == [(t + shift, i, v) for t, i, v in listed(output)]
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_permuted_neurons_give_permuted_spikes(data: st.DataObject) -> None:
+    n_in, n_out = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 8))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    events = data.draw(event_lists((n_in,)))
+    weight = rng.normal(0.3, 0.4, (n_out, n_in))
+    threshold, tau_s = rng.uniform(0.3, 1, n_out), rng.uniform(1e-4, 1e-2, n_out)
+    order = rng.permutation(n_out)
+
+    def run(at: np.ndarray) -> list[tuple[int, int, float]]:
+        nodes = {"in": Input(n_in), "fc": Linear(weight[at]), "lif": LIF(tau_s[at], threshold[at])}
+        graph = Graph(nodes, [("in", "fc"), ("fc", "lif")], continuous())
+        return listed(neuro.simulate(graph, events).output)
+
+    permuted = [(t, int(order[i]), v) for t, i, v in run(order)]
+    assert sorted(permuted) == sorted(run(np.arange(n_out)))
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_two_networks_behind_each_other_are_one(data: st.DataObject) -> None:
+    events = data.draw(event_lists((2, 5, 5)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    conv, fc = Conv2d(rng.normal(0.3, 0.4, (4, 2, 3, 3)), padding=1), Linear(rng.normal(0.2, 0.3, (3, 100)))
+    a, b = data.draw(event_neurons((4, 5, 5))), data.draw(event_neurons((3,)))
+    first = {"in": Input((2, 5, 5)), "conv": conv, "a": a, "delay": Delay(3e-6)}
+    second = {"flat": Flatten(), "fc": fc, "b": b}
+
+    def chain(nodes: dict) -> Graph:  # type: ignore[type-arg]
+        return Graph(nodes, list(pairwise(nodes)), continuous())
+
+    middle = neuro.simulate(chain(first), events).output
+    apart = neuro.simulate(chain({"in": Input((4, 5, 5)), **second}), middle).output
+    assert listed(apart) == listed(neuro.simulate(chain(first | second), events).output)
