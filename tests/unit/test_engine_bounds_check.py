@@ -47,6 +47,30 @@ for density in (0.0, 0.1, 1.0):
         for path in ("scatter", "gather"):
             result = run_recording(graph, frames, record={"lif": ["spikes", "membrane"], "max": "spikes"}, path=path)
 print(result.counters.total_synaptic_operations)
+
+import neuro
+
+nodes = {
+    "in": Input((2, 7, 6)),
+    "conv": Conv2d(rng.normal(0.3, 0.5, (8, 2, 3, 3)), stride=2, padding=1),
+    "lif": LIF(0.003, 0.5, reset="subtract"),
+    "depthwise": Conv2d(rng.normal(0.3, 0.5, (16, 1, 2, 2)), dilation=(2, 1), padding=1, groups=8),
+    "each": LIF(rng.uniform(1e-3, 1e-2, (16, 1, 1)), 0.2),
+    "sum": SumPool2d(2, 1, 1),
+    "avg": AvgPool2d(2, 1, 1),
+    "both": Concat(),
+    "delay": Delay(0.002),
+    "flat": Flatten(),
+}
+edges = [("in", "conv"), ("conv", "lif"), ("lif", "depthwise"), ("depthwise", "each"), ("each", "sum"), ("each", "avg")]
+edges += [("sum", "both"), ("avg", "both"), ("both", "delay"), ("delay", "flat")]
+n_in = Graph(nodes, edges, continuous()).shapes["flat"][0]
+nodes |= {"fc": Linear(rng.normal(0.1, 0.3, (11, n_in))), "if": IF(0.5)}
+edges += [("flat", "fc"), ("fc", "if")]
+t_us = np.cumsum(rng.choice([0, 3, 900, 10**8], 60))
+events = neuro.Events(t_us, rng.integers(0, 84, 60), np.ones(60), (2, 7, 6))
+counters = neuro.simulate(Graph(nodes, edges, continuous()), events).counters
+assert min(counters.spikes.values()) > 0, counters
 """
 
 
