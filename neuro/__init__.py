@@ -8,9 +8,11 @@ from neuro.graph import Graph
 from neuro.results import AttentionReport, Counters, Result, State
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
+from neuro.verification import Divergence, Verification, verify
 
 __all__ = [
     "simulate",
+    "verify",
     "Spikes",
     "Graph",
     "graph",
@@ -18,6 +20,8 @@ __all__ = [
     "Counters",
     "AttentionReport",
     "State",
+    "Verification",
+    "Divergence",
     "NeuroError",
     "GraphError",
     "InputError",

@@ -128,9 +128,9 @@ def run_recording(
     """Run one recording; `path` forces 'scatter' or 'gather' in all layers (the result is the same)."""
     plan = lower(graph)
     wanted = _checked_record(graph, plan, record)
-    spikes = _checked_input(graph, plan, inputs)
+    spikes = checked_input(graph, plan, inputs)
     _check_state(graph, state)
-    attention = _attend(plan, spikes, state) if use_attention else None
+    attention = attend(plan, spikes, state) if use_attention else None
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
     run = start_run(state, wanted.membranes, path)
     collected = _Collected(graph, plan, wanted, spikes)
@@ -203,7 +203,8 @@ class _Collected:
         return Spikes(step, index, value, self._spikes.n_steps, shape)
 
 
-def _checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+    """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
     name = graph.input_name
     node = graph.nodes[name]
     assert isinstance(node, Input)
@@ -261,7 +262,8 @@ def _check_state(graph: Graph, state: State | None) -> None:
         )
 
 
-def _attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport | None:
+def attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport | None:
+    """Return which frames the attention keeps; None without attention, an InputError if it cannot score them."""
     node = plan.attention
     if node is None:
         return None
