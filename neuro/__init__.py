@@ -5,6 +5,7 @@ from __future__ import annotations
 from neuro import graph
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.graph import Graph
+from neuro.monitors import Monitor
 from neuro.results import AttentionReport, Counters, Result, State
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
@@ -16,6 +17,7 @@ __all__ = [
     "Spikes",
     "Graph",
     "graph",
+    "Monitor",
     "Result",
     "Counters",
     "AttentionReport",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -131,15 +131,19 @@ class Result:
     outputs : mapping of str to float32 array, shape (n_steps, ...)
         The output of every sink: membranes of a leaky integrator, zeros and ones of spiking neurons.
     spikes : mapping of str to Spikes
-        Recorded spikes (or counts).
+        Recorded spikes (or counts): all, or as many as a Monitor's limit allows.
     membranes : mapping of str to float32 array, shape (n_steps, ...)
-        Recorded membranes, after the reset.
+        Recorded membranes, after the reset; fewer steps where a Monitor has a limit.
     counters : Counters
         Exact counts.
     attention : AttentionReport or None
         None without attention.
     state : State
         Pass it as `state` with the next chunk.
+    spike_counts : mapping of str to int64 array, shape (...)
+        Number of spikes of each neuron, where 'rate' was recorded; over ``n_steps * dt_s`` it is the rate in Hz.
+    left_out : mapping of str to mapping of str to int
+        What the monitors with ``overflow='count'`` had no room for: spikes by 'spikes', steps by 'membrane'.
     """
 
     outputs: Mapping[str, Floats]
@@ -148,6 +152,8 @@ class Result:
     counters: Counters
     attention: AttentionReport | None
     state: State
+    spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def output(self) -> Floats:
@@ -164,5 +170,14 @@ class Result:
         counters = self.counters
         return (
             f"Result({shapes}; {counters.n_steps} steps, {sum(counters.spikes.values())} spikes, "
-            f"{counters.total_synaptic_operations} synaptic operations)"
+            f"{counters.total_synaptic_operations} synaptic operations{self._left_out_text()})"
         )
+
+    def _left_out_text(self) -> str:
+        parts = [
+            f"{n} {'spikes' if kind == 'spikes' else 'membrane steps'} of {name!r}"
+            for name, kinds in self.left_out.items()
+            for kind, n in kinds.items()
+            if n
+        ]
+        return f"; not recorded: {', '.join(parts)}" if parts else ""

@@ -250,7 +250,7 @@ def test_a_maximum_of_negative_entries_is_refused() -> None:
         ({"n1": "membrane"}, "Linear 'n1' has no membrane"),
         ({"n1": "spikes"}, "Linear 'n1' hands on currents or membranes, not spikes"),
         ({"n3": "spikes"}, "LI 'n3' hands on currents"),
-        ({"n2": "voltage"}, "can record 'spikes' or 'membrane', got 'voltage'"),
+        ({"n2": "voltage"}, "can record 'spikes', 'membrane' or 'rate', got 'voltage'"),
     ],
 )
 def test_wrong_recordings_are_refused(record: Any, text: str) -> None:
