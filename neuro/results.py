@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
+from neuro.figures import Scores, draw_run
 from neuro.spikes import Spikes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["AttentionReport", "Counters", "Result", "State"]
 
@@ -164,6 +168,51 @@ class Result:
                 "take one of result.outputs"
             )
         return next(iter(self.outputs.values()))
+
+    def plot(self, *, n_neurons: int = 4, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
+        """Draw what was recorded: scores of the attention, a raster for each layer, membranes of a few neurons.
+
+        Parameters
+        ----------
+        n_neurons : int
+            Membranes drawn for each node, at least 1: those of the neurons that vary most.
+        figure : matplotlib Figure or SubFigure, optional
+            What to draw into, for example ``matplotlib.pyplot.figure(layout="constrained")`` for a window; None
+            makes a new figure that no window system knows: show it in a notebook, or call its ``savefig``.
+
+        Returns
+        -------
+        Figure or SubFigure
+            `figure`, or the new one. Panels share the axis of steps; frames that attention dropped are shaded.
+
+        Raises
+        ------
+        InputError
+            If nothing was recorded and there is no attention, or `n_neurons` is not a whole number >= 1.
+        MissingPackageError
+            If matplotlib is missing.
+
+        Examples
+        --------
+        >>> import neuro
+        >>> from neuro.graph import IF, Graph, Input, clocked
+        >>> graph = Graph({"in": Input(2), "out": IF(1.0)}, [("in", "out")], clocked(dt_s=0.001))
+        >>> result = neuro.simulate(graph, [[0.6, 2.0]] * np.ones((9, 1)), record={"out": ("spikes", "membrane")})
+        >>> len(result.plot().axes)
+        2
+        """
+        if isinstance(n_neurons, bool) or not isinstance(n_neurons, (int, np.integer)) or n_neurons < 1:
+            raise InputError(f"Result.plot: n_neurons must be a whole number >= 1, got {n_neurons!r}")
+        attention = self.attention
+        return draw_run(
+            self.spikes,
+            self.membranes,
+            None if attention is None else Scores(attention.scores, attention.kept, attention.threshold),
+            left_out=self.left_out,
+            n_steps=self.counters.n_steps,
+            n_neurons=n_neurons,
+            figure=figure,
+        )
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.outputs.items())
