@@ -289,14 +289,13 @@ def choose_encoding(
     -------
     Encoding
         With a window as long as the longest recording, at most 32 frames.
-    """
-    import eventio
 
-    width, height = collection.width or 0, collection.height or 0
-    if not (collection.width and collection.height):
-        for sample in collection.samples:
-            with eventio.open(sample.path) as reader:
-                width, height = max(width, reader.width), max(height, reader.height)
+    Raises
+    ------
+    UserError
+        When the recordings come from sensors of different sizes, or are damaged.
+    """
+    width, height = _sensor_size(collection)
     longest_us = 0
     for sample in collection.samples:
         first_us = last_us = None
@@ -307,6 +306,28 @@ def choose_encoding(
             longest_us = max(longest_us, last_us - first_us + 1)
     n_frames = min(MOST_FRAMES, max(1, -(-longest_us // bin_us)))
     return Encoding(width, height, n_frames, bin_us, filter_window_us)
+
+
+def _sensor_size(collection: Collection) -> tuple[int, int]:
+    """Give the size that the collection states, else the one that its files state, else the largest derived."""
+    import eventio
+
+    if collection.width and collection.height:
+        return collection.width, collection.height
+    found: dict[tuple[int, int, bool], Path] = {}
+    for sample in collection.samples:
+        with eventio.open(sample.path) as reader:
+            found.setdefault((reader.width, reader.height, reader.is_size_derived), sample.path)
+    largest = max(width for width, _, _ in found), max(height for _, height, _ in found)
+    size = next(((width, height) for width, height, is_derived in found if not is_derived), largest)
+    for (width, height, is_derived), path in found.items():
+        fits = is_derived and width <= size[0] and height <= size[1]
+        if (width, height) != size and not fits:
+            raise UserError(
+                f"{path}: recorded by a {width}x{height} sensor, other recordings of {collection.name} by a "
+                f"{size[0]}x{size[1]} one; train on recordings of one sensor"
+            )
+    return size
 
 
 def load_frames(

@@ -282,7 +282,7 @@ def test_written_files_have_usual_permissions(tmp_path: Path) -> None:
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="create the folder or choose a place you may write to"):
+    with pytest.raises(UserError, match="create the folder or choose another place"):
         require_writable(tmp_path / "missing" / "m.h5")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot create the folder"):
@@ -357,3 +357,17 @@ def test_a_warning_is_said_once(tmp_path: Path, model: Path) -> None:
     result = run("evaluate", model, folder, "--allow-damaged", "--json")
     assert result.exit_code == 0
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    code = (
+        "import resource\nfrom spikeloom.storage import replaced_file\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "with replaced_file('page.html') as path: path.write_text('x' * 5000)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.getcwd()},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "UserError: cannot write page.html: file too large (.); create the folder or" in done.stderr
+    assert list(tmp_path.iterdir()) == []

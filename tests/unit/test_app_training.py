@@ -243,3 +243,37 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, folder: Pat
 def test_frame_sets_sum_single_entries_as_they_are() -> None:
     one = FrameSet(np.zeros((2, 1), np.uint8), np.array([1, 0]), np.array([0, 1]))
     assert one.sum_by_recording(np.array([[1.5], [2.5]])).tolist() == [[1.5], [2.5]]
+
+
+def test_recordings_of_different_sensors_are_refused(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("a", "b"))
+    for name, side in (("1.raw", SIDE), ("2.raw", 64)):
+        eventio.write(folder / "a" / name, eventio.Recording(random_events(), width=side, height=side))
+    collection = eventio.datasets.folder(folder)
+    with pytest.raises(
+        UserError,
+        match=r"2\.raw: recorded by a 64x64 sensor, other recordings of set by a 34x34 one; train on",
+    ):
+        choose_encoding(collection, bin_us=10_000, filter_window_us=0)
+    (folder / "a" / "2.raw").unlink()
+    encoding = choose_encoding(eventio.datasets.folder(folder), bin_us=10_000, filter_window_us=0)
+    assert (encoding.width, encoding.height) == (SIDE, SIDE)
+    write = random_events(side=50)
+    eventio.write(folder / "b" / "wide.bin", eventio.Recording(write, width=50, height=50))
+    with pytest.raises(UserError, match=r"wide\.bin: recorded by a 240x180 sensor, other recordings"):
+        choose_encoding(eventio.datasets.folder(folder), bin_us=10_000, filter_window_us=0)
+
+
+def test_a_single_class_cannot_be_learned(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("cup",))
+    with pytest.raises(UserError, match=r"set: 'cup' is the only class, but training needs at least 2"):
+        training_parts(str(folder), data=None, seed=0)
+
+
+def test_a_device_is_tried_before_recordings_are_read(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("a", "b"))
+    write_unordered(folder / "a" / "0.bin")
+    arguments = ["train", str(folder), "--out", str(tmp_path / "m.h5"), "--device", "nonsense"]
+    found = CliRunner().invoke(cli, arguments)
+    assert found.exit_code == 2
+    assert "device 'nonsense' cannot be used here" in found.stderr
