@@ -154,21 +154,20 @@ def test_large_counts_are_kept_in_a_wider_type(tmp_path: Path) -> None:
     assert loaded.frames.sum() == 600
 
 
+def curve_of(*values: tuple[float, float, float]) -> list[ThresholdPoint]:
+    return [ThresholdPoint(t, kept, 0.9, certainty, 1.0) for t, kept, certainty in values]
+
+
 def test_the_threshold_drops_most_within_the_budget() -> None:
-    curve = [
-        ThresholdPoint(0.0, 1.0, 0.980),
-        ThresholdPoint(0.2, 0.8, 0.985),
-        ThresholdPoint(0.5, 0.5, 0.975),
-        ThresholdPoint(0.6, 0.4, 0.9749),
-        ThresholdPoint(0.9, 0.1, 0.5),
-    ]
-    assert choose_threshold(curve, accuracy_budget=0.005).threshold == 0.5
-    assert choose_threshold(curve, accuracy_budget=0.0).threshold == 0.2
-    assert choose_threshold(curve, accuracy_budget=1.0).threshold == 0.9
-    lucky = [*curve, ThresholdPoint(0.95, 0.05, 0.99)]
-    assert choose_threshold(lucky, accuracy_budget=0.005).threshold == 0.5
-    equal = [ThresholdPoint(0.0, 1.0, 0.9), ThresholdPoint(0.3, 0.6, 0.9), ThresholdPoint(0.2, 0.6, 0.91)]
-    assert choose_threshold(equal, accuracy_budget=0.005).threshold == 0.2
+    values = [(0.0, 1.0, 0.980), (0.2, 0.8, 0.985), (0.5, 0.5, 0.975), (0.6, 0.4, 0.9749), (0.9, 0.1, 0.5)]
+    curve = curve_of(*values)
+    assert choose_threshold(curve, budget=0.005).threshold == 0.5
+    assert choose_threshold(curve, budget=0.0).threshold == 0.2
+    assert choose_threshold(curve, budget=1.0).threshold == 0.9
+    lucky = curve_of(*values, (0.95, 0.05, 0.99))
+    assert choose_threshold(lucky, budget=0.005).threshold == 0.5
+    equal = curve_of((0.0, 1.0, 0.9), (0.3, 0.6, 0.9), (0.2, 0.6, 0.91))
+    assert choose_threshold(equal, budget=0.005).threshold == 0.2
 
 
 def test_the_temperature_recovers_a_known_one() -> None:
