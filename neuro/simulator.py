@@ -107,6 +107,8 @@ def simulate(
     >>> result.output[:, 0].tolist(), result.counters.synaptic_operations
     ([0.0, 1.0, 0.0, 1.0], {'fc': 8})
     """
+    if not isinstance(graph, Graph):
+        raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(inputs, list):
         if state is not None:
             raise InputError(
@@ -281,11 +283,16 @@ def _attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport 
 def _checked_record(graph: Graph, plan: Plan, record: Record | None) -> _Wanted:
     spikes: list[str] = []
     membranes: list[str] = []
+    if record is not None and not isinstance(record, Mapping):
+        raise InputError(
+            f"record: must map node names to 'spikes', 'membrane' or both, got {record!r}; "
+            "write {'name': 'spikes'}"
+        )
     for name, kinds in (record or {}).items():
         if name not in graph.nodes:
             raise InputError(f"record: there is no node {name!r}; the nodes are {', '.join(graph.order)}")
         owner = f"{type(graph.nodes[name]).__name__} {name!r}"
-        for kind in (kinds,) if isinstance(kinds, str) else kinds:
+        for kind in kinds if isinstance(kinds, (list, tuple)) else (kinds,):
             if kind not in _RECORDABLE:
                 raise InputError(f"record: {owner} can record 'spikes' or 'membrane', got {kind!r}")
             if kind == "membrane" and not isinstance(graph.nodes[name], NEURONS):
