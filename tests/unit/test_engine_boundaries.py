@@ -303,7 +303,7 @@ def test_products_are_rounded_before_they_are_added() -> None:
         ("n1", "must map node names"),
         (["n1"], "must map node names"),
         ({"n1": 1}, "can record 'spikes' or 'membrane', got 1"),
-        ({"n1": ("spikes", "voltage")}, "got 'voltage'"),
+        ({"n2": ("spikes", "voltage")}, "got 'voltage'"),
     ],
 )
 def test_a_record_of_the_wrong_kind_is_named(record: Any, words: str) -> None:
