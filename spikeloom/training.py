@@ -30,7 +30,7 @@ DEFAULT_BIN_US = 15_000
 DEFAULT_FILTER_WINDOW_US = 10_000
 #: Longest window chosen by itself; longer recordings give several windows.
 MOST_FRAMES = 32
-#: Certainty on validation data (see `ThresholdPoint`) that dropping frames may cost.
+#: Mean certainty on validation data (see `ThresholdPoint`) that dropping frames may cost.
 CERTAINTY_BUDGET = 0.004
 
 _SHARES_KEPT = tuple(n / 20 for n in range(20, 0, -1))
@@ -222,6 +222,8 @@ def finish(
 ) -> TrainingResult:
     """Choose the attention threshold and the temperature of a trained network on validation data.
 
+    Candidates keep at least the share of frames that the network was trained for.
+
     Parameters
     ----------
     trained : neuro.training.TrainedNetwork
@@ -246,7 +248,8 @@ def finish(
 
     labels = validation.recording_labels
     scores = trained.run(validation.frames).scores
-    shares = _SHARES_KEPT if scores is not None else (1.0,)
+    trained_for = [share for share in _SHARES_KEPT if share >= trained.recipe.least_kept]
+    shares = trained_for if scores is not None else [1.0]
     points: dict[float, ThresholdPoint] = {}
     for share in shares:
         threshold = 0.0 if scores is None else _below(threshold_for(scores, share))

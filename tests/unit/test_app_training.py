@@ -155,7 +155,7 @@ def test_large_counts_are_kept_in_a_wider_type(tmp_path: Path) -> None:
 
 
 def curve_of(*values: tuple[float, float, float]) -> list[ThresholdPoint]:
-    return [ThresholdPoint(t, kept, 0.9, certainty, 1.0) for t, kept, certainty in values]
+    return [ThresholdPoint(t, kept, 0.9, np.full(4, certainty), 1.0) for t, kept, certainty in values]
 
 
 def test_the_threshold_drops_most_within_the_budget() -> None:
@@ -168,6 +168,20 @@ def test_the_threshold_drops_most_within_the_budget() -> None:
     assert choose_threshold(lucky, budget=0.005).threshold == 0.5
     equal = curve_of((0.0, 1.0, 0.9), (0.3, 0.6, 0.9), (0.2, 0.6, 0.91))
     assert choose_threshold(equal, budget=0.005).threshold == 0.2
+
+
+def test_one_standard_error_is_allowed_for() -> None:
+    whole = ThresholdPoint(0.0, 1.0, 1.0, np.array([0.9, 0.9, 0.9, 0.9]), 1.0)
+    noisy = ThresholdPoint(0.4, 0.5, 1.0, np.array([0.95, 0.95, 0.95, 0.71]), 1.0)  # loss 0.01, error 0.052
+    steady = ThresholdPoint(0.4, 0.5, 1.0, np.array([0.89, 0.89, 0.89, 0.89]), 1.0)  # loss 0.01, error 0
+    assert choose_threshold([whole, noisy], budget=0.0).threshold == 0.4
+    assert choose_threshold([whole, steady], budget=0.0).threshold == 0.0
+
+
+def test_the_temperature_is_finite_when_every_answer_is_right() -> None:
+    logits = np.eye(3)[np.arange(30) % 3]
+    confidence = np.exp(1 / fit_temperature(logits, np.arange(30) % 3))
+    assert confidence / (confidence + 2) == pytest.approx(1 - 1 / 32, rel=1e-3)
 
 
 def test_the_temperature_recovers_a_known_one() -> None:
