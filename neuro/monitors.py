@@ -83,6 +83,10 @@ def checked_record(graph: Graph, record: Record | None, events: Collection[str],
     `events` are the nodes that hand on spikes or counts; `n_steps` is the length of the run.
     """
     wanted: dict[str, dict[str, Monitor]] = {kind: {} for kind in _KINDS}
+    if record is not None and not isinstance(record, Mapping):
+        raise InputError(
+            f"record: must map node names to {_KINDS_TEXT}, got {record!r}; write {{'name': 'spikes'}}"
+        )
     for name, asked in (record or {}).items():
         if name not in graph.nodes:
             raise InputError(f"record: there is no node {name!r}; the nodes are {', '.join(graph.order)}")

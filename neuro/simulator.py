@@ -106,6 +106,8 @@ def simulate(
     >>> result.output[:, 0].tolist(), result.counters.synaptic_operations
     ([0.0, 1.0, 0.0, 1.0], {'fc': 8})
     """
+    if not isinstance(graph, Graph):
+        raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(inputs, list):
         if state is not None:
             raise InputError(
