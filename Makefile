@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PACKAGES := neuro eventio spikeloom
 JOBS ?= 2
 
-.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers lava docs clean
+.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers lava docs clean clean-kernels
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
@@ -70,6 +70,9 @@ lava: $(VENV)/setup.stamp  ## Lava, for exporting to Loihi (its metadata asks fo
 
 docs: $(VENV)/setup.stamp  ## build the documentation into docs/_build
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+
+clean-kernels:  ## forget compiled kernels (after editing one)
+	find neuro eventio -name '*.nb[ic]' -delete
 
 clean:  ## remove environments, caches and build output
 	rm -rf .venv .venv-peers build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache

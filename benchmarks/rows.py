@@ -13,6 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+MOST = 999.0  # the largest ratio shown: a loss of nothing would be infinitely better than one of a point
+
 
 @dataclass(frozen=True)
 class Row:
@@ -48,7 +50,7 @@ class Row:
 
 def against_goal(claim: str, ours: float, goal: float, unit: str, *, less_is_better: bool = False) -> Row:
     """Compare a figure with the project's goal: a ratio of at least 1 reaches it."""
-    ratio = ours / goal if not less_is_better else goal / ours if ours > 0 else float("inf")
+    ratio = ours / goal if not less_is_better else goal / max(ours, goal / MOST)
     return Row(claim, ours, "goal", goal, unit, ratio, 1.0, True)
 
 

@@ -138,7 +138,7 @@ def find_by_content(path: Path, head: bytes) -> Format:
             return row
     raise FormatError(
         f"{path}: not a known recording (it starts with bytes {head[:8].hex(' ')}); {list_formats()}; "
-        "a headerless 40-bit file with another suffix needs format='nmnist'"
+        "give a headerless 40-bit file the suffix .bin, or say format='nmnist'"
     )
 
 

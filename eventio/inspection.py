@@ -201,7 +201,7 @@ def finish(metadata: Metadata, inspection: Inspection) -> None:
         No event was read.
     """
     if inspection.n_events == 0:
-        why = f" ({metadata.warnings[0].split(': ', 1)[1]})" if metadata.warnings else ""
-        raise FormatError(f"{metadata.path}: holds no event{why}; nothing can be done with it")
+        why = " before the file breaks off" if metadata.is_truncated else ""
+        raise FormatError(f"{metadata.path}: holds no event{why}; record or copy it again")
     for text in metadata.warnings:
         warnings.warn(text, DamagedRecordingWarning, stacklevel=3)

@@ -275,9 +275,13 @@ def open_source(path: Path, format_name: str | None) -> tuple[Format, Source]:
         As `read`.
     """
     row = None if format_name is None else find_by_name(format_name)
-    if path.is_dir():
-        raise FileAccessError(f"{path}: is a folder; give one recording, or use eventio.datasets.folder")
     try:
+        if path.is_dir():
+            raise FileAccessError(f"{path}: is a folder; give one recording, or use eventio.datasets.folder")
+        if path.is_fifo() or path.is_socket():
+            raise FileAccessError(
+                f"{path}: is a pipe or socket, which cannot be read twice; save it to a file"
+            )
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         if not head:
@@ -286,7 +290,9 @@ def open_source(path: Path, format_name: str | None) -> tuple[Format, Source]:
         return row, row.open_source(path)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: there is no such file; check the path") from error
+    except FileAccessError:
+        raise
     except OSError as error:
         raise FileAccessError(
-            f"{path}: cannot be read ({error.strerror or error}); check its rights"
+            f"{path}: cannot be read ({error.strerror or error}); check its path and rights"
         ) from error

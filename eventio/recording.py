@@ -166,7 +166,8 @@ def make_events(*, t: Any, x: Any, y: Any, p: Any) -> EventArray:
         raise ArgumentError(f"t, x, y and p must have one shape (n_events,), got {shapes}")
     events = np.empty(len(columns["t"]), EVENT_DTYPE)
     for name, column in columns.items():
-        events[name] = column
+        with np.errstate(invalid="ignore"):  # NaN: refused in the next line
+            events[name] = column
         if not np.array_equal(events[name], column):
             first = int(np.flatnonzero(events[name] != column)[0])
             raise ArgumentError(f"{name}[{first}] = {column[first]} does not fit {EVENT_DTYPE[name]}")

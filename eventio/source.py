@@ -60,3 +60,44 @@ class Source(Protocol):
     def blocks(self) -> Iterator[EventArray]:
         """Yield the events in file order, in arrays that are good until the next; starts anew at each call."""
         ...
+
+
+def read_words(
+    path: Path, findings: Findings, *, start: int, word_bytes: int, n_words: int, unit: str = "word"
+) -> Iterator[bytes]:
+    """
+    Read a file of words of equal size piece by piece; an incomplete last word goes into the findings.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    findings : Findings
+        Where a truncation is noted.
+    start : int
+        Byte at which the words begin.
+    word_bytes : int
+        Size of a word.
+    n_words : int
+        Words to read at a time.
+    unit : str
+        What to call a word in the note.
+
+    Yields
+    ------
+    bytes
+        Whole words, at least one.
+    """
+    position = start
+    with path.open("rb") as file:
+        file.seek(start)
+        while data := file.read(word_bytes * n_words):
+            n_left = len(data) % word_bytes
+            position += len(data)
+            if n_left:
+                findings.truncation = (
+                    f"the file ends within a {unit}, with {n_left} of its {word_bytes} bytes, "
+                    f"at byte {position - n_left}"
+                )
+            if len(data) > n_left:
+                yield data[: len(data) - n_left]

@@ -6,25 +6,31 @@ from neuro import graph
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.events import Events
 from neuro.graph import Graph
+from neuro.monitors import Monitor
 from neuro.results import AttentionReport, Counters, EventCounters, EventResult, Result, State
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
 from neuro.streaming import Stream, stream
+from neuro.verification import Divergence, Verification, verify
 
 __all__ = [
     "simulate",
     "stream",
     "Stream",
+    "verify",
     "Spikes",
     "Events",
     "Graph",
     "graph",
+    "Monitor",
     "Result",
     "Counters",
     "EventResult",
     "EventCounters",
     "AttentionReport",
     "State",
+    "Verification",
+    "Divergence",
     "NeuroError",
     "GraphError",
     "InputError",

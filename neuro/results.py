@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.events import Events
+from neuro.figures import Scores, draw_run
 from neuro.spikes import Spikes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "Result", "State"]
 
@@ -132,15 +136,19 @@ class Result:
     outputs : mapping of str to float32 array, shape (n_steps, ...)
         The output of every sink: membranes of a leaky integrator, zeros and ones of spiking neurons.
     spikes : mapping of str to Spikes
-        Recorded spikes (or counts).
+        Recorded spikes (or counts): all, or as many as a Monitor's limit allows.
     membranes : mapping of str to float32 array, shape (n_steps, ...)
-        Recorded membranes, after the reset.
+        Recorded membranes, after the reset; fewer steps where a Monitor has a limit.
     counters : Counters
         Exact counts.
     attention : AttentionReport or None
         None without attention.
     state : State
         Pass it as `state` with the next chunk.
+    spike_counts : mapping of str to int64 array, shape (...)
+        Number of spikes of each neuron, where 'rate' was recorded; over ``n_steps * dt_s`` it is the rate in Hz.
+    left_out : mapping of str to mapping of str to int
+        What the monitors with ``overflow='count'`` had no room for: spikes by 'spikes', steps by 'membrane'.
     """
 
     outputs: Mapping[str, Floats]
@@ -149,6 +157,8 @@ class Result:
     counters: Counters
     attention: AttentionReport | None
     state: State
+    spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def output(self) -> Floats:
@@ -160,13 +170,67 @@ class Result:
             )
         return next(iter(self.outputs.values()))
 
+    def plot(self, *, n_neurons: int = 4, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
+        """Draw what was recorded: scores of the attention, a raster for each layer, membranes of a few neurons.
+
+        Parameters
+        ----------
+        n_neurons : int
+            Membranes drawn for each node, at least 1: those of the neurons that vary most.
+        figure : matplotlib Figure or SubFigure, optional
+            What to draw into, for example ``matplotlib.pyplot.figure(layout="constrained")`` for a window; None
+            makes a new figure that no window system knows: show it in a notebook, or call its ``savefig``.
+
+        Returns
+        -------
+        Figure or SubFigure
+            `figure`, or the new one. Panels share the axis of steps; frames that attention dropped are shaded.
+
+        Raises
+        ------
+        InputError
+            If nothing was recorded and there is no attention, or `n_neurons` is not a whole number >= 1.
+        MissingPackageError
+            If matplotlib is missing.
+
+        Examples
+        --------
+        >>> import neuro
+        >>> from neuro.graph import IF, Graph, Input, clocked
+        >>> graph = Graph({"in": Input(2), "out": IF(1.0)}, [("in", "out")], clocked(dt_s=0.001))
+        >>> result = neuro.simulate(graph, [[0.6, 2.0]] * np.ones((9, 1)), record={"out": ("spikes", "membrane")})
+        >>> len(result.plot().axes)
+        2
+        """
+        if isinstance(n_neurons, bool) or not isinstance(n_neurons, (int, np.integer)) or n_neurons < 1:
+            raise InputError(f"Result.plot: n_neurons must be a whole number >= 1, got {n_neurons!r}")
+        attention = self.attention
+        return draw_run(
+            self.spikes,
+            self.membranes,
+            None if attention is None else Scores(attention.scores, attention.kept, attention.threshold),
+            left_out=self.left_out,
+            n_steps=self.counters.n_steps,
+            n_neurons=n_neurons,
+            figure=figure,
+        )
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.outputs.items())
         counters = self.counters
         return (
             f"Result({shapes}; {counters.n_steps} steps, {sum(counters.spikes.values())} spikes, "
-            f"{counters.total_synaptic_operations} synaptic operations)"
+            f"{counters.total_synaptic_operations} synaptic operations{self._left_out_text()})"
         )
+
+    def _left_out_text(self) -> str:
+        parts = [
+            f"{n} {'spikes' if kind == 'spikes' else 'membrane steps'} of {name!r}"
+            for name, kinds in self.left_out.items()
+            for kind, n in kinds.items()
+            if n
+        ]
+        return f"; not recorded: {', '.join(parts)}" if parts else ""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from neuro.attention import report
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import NEURONS, Clocked, Graph, Input
-from neuro.kernels.arrays import Floats
+from neuro.graph import Clocked, Graph, Input
+from neuro.kernels.arrays import Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
@@ -21,13 +21,11 @@ from neuro.lowering.flow import EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
+from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
 
 __all__ = ["simulate"]
-
-Record = Mapping[str, str | Sequence[str]]
-_RECORDABLE = ("spikes", "membrane")
 
 
 @overload
@@ -100,9 +98,9 @@ def simulate(
     inputs : Spikes, array of shape ``(n_steps, *shape)``, Events, or a list of these
         The frames of a clocked graph's Input, or the events of a continuous one; each a recording of its own.
         A list gives a list of results.
-    record : mapping of str to 'spikes', 'membrane' or both, optional
+    record : mapping of str to 'spikes', 'membrane', 'rate', a Monitor, or several of these, optional
         What to keep, by node: spikes (or counts) of any node that hands on spikes, membranes (after the
-        reset) of neurons.
+        reset) of neurons, the number of spikes of each spiking neuron. A `Monitor` bounds what is kept.
     state : State, optional
         ``Result.state`` of the chunk before this one; None starts at rest. Clocked graphs only.
     use_attention : bool
@@ -121,8 +119,8 @@ def simulate(
     InputError
         If an input is not of the kind that the graph's execution takes, has another shape or holds what the
         graph's Input does not allow (NaN, infinity, more than ``max_count``), the number of frames is not that
-        of the attention, `record` names an unknown node or asks for what it does not have, or `state` is of
-        another graph.
+        of the attention, `record` names an unknown node or asks for what it does not have, a monitor
+        overflows, or `state` is of another graph.
 
     Notes
     -----
@@ -142,6 +140,8 @@ def simulate(
     >>> result.output[:, 0].tolist(), result.counters.synaptic_operations
     ([0.0, 1.0, 0.0, 1.0], {'fc': 8})
     """
+    if not isinstance(graph, Graph):
+        raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if not isinstance(graph.execution, Clocked):
         if state is not None:
             raise InputError(
@@ -170,24 +170,25 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces 'scatter' or 'gather' in all layers (the result is the same)."""
     plan = lower(graph)
-    wanted = _checked_record(graph, plan, record)
-    spikes = _checked_input(graph, plan, inputs)
+    spikes = checked_input(graph, plan, inputs)
+    wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     _check_state(graph, state)
-    attention = _attend(plan, spikes, state) if use_attention else None
+    attention = attend(plan, spikes, state) if use_attention else None
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
-    run = start_run(state, wanted.membranes, path)
+    run = start_run(state, wanted.membrane, path)
     collected = _Collected(graph, plan, wanted, spikes)
     for start in range(0, spikes.n_steps, plan.block_steps):
         signals = run_block(plan, run, spikes, start, kept[start : start + plan.block_steps])
         collected.add(run, signals, start)
-    recorded = {name: collected.spikes(name) for name in wanted.spikes}
-    if plan.attention is not None and graph.input_name in recorded:
-        recorded[graph.input_name] = spikes  # the Input before an attention hands on all frames
+    if plan.attention is not None:
+        collected.keep(graph.input_name, spikes, spikes.n_steps)  # the Input before it hands on all frames
     n_before = 0 if state is None else state.n_steps
     return Result(
         outputs=collected.outputs,
-        spikes=recorded,
+        spikes={name: collected.spikes(name) for name in wanted.spikes},
         membranes=collected.membranes,
+        spike_counts=collected.spike_counts,
+        left_out=collected.left_out(),
         counters=count(plan, run, spikes, kept),
         attention=attention,
         state=end_run(graph.digest, n_before + spikes.n_steps, run),
@@ -216,7 +217,7 @@ def _checked_event_record(graph: Graph, nodes: Sequence[str], record: Record | N
         if name not in graph.nodes:
             raise InputError(f"record: there is no node {name!r}; the nodes are {', '.join(graph.order)}")
         owner = f"{type(graph.nodes[name]).__name__} {name!r}"
-        for kind in (kinds,) if isinstance(kinds, str) else kinds:
+        for kind in kinds if isinstance(kinds, (list, tuple)) else (kinds,):
             if kind != "spikes":
                 raise InputError(f"record: {owner} can record 'spikes' in continuous time, got {kind!r}")
             if name not in nodes:
@@ -225,26 +226,21 @@ def _checked_event_record(graph: Graph, nodes: Sequence[str], record: Record | N
     return tuple(dict.fromkeys(wanted))
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """What to keep, by kind."""
-
-    spikes: tuple[str, ...]
-    membranes: tuple[str, ...]
-
-
 class _Collected:
     """What is kept of each block."""
 
-    def __init__(self, graph: Graph, plan: Plan, wanted: _Wanted, spikes: Spikes) -> None:
-        self._plan = plan
-        self._spikes = spikes
-        self.outputs = {name: self._room(graph, name) for name in graph.output_names}
-        self.membranes = {name: self._room(graph, name) for name in wanted.membranes}
+    def __init__(self, graph: Graph, plan: Plan, wanted: Wanted, spikes: Spikes) -> None:
+        self._graph, self._plan, self._wanted = graph, plan, wanted
+        self._n_steps = n_steps = spikes.n_steps
+        shapes = graph.shapes
+        self.outputs = {name: np.empty((n_steps, *shapes[name]), np.float32) for name in graph.output_names}
+        self.membranes = {
+            name: np.empty((min(n_steps, monitor.limit or n_steps), *shapes[name]), np.float32)
+            for name, monitor in wanted.membrane.items()
+        }
+        self.spike_counts = {name: np.zeros(shapes[name], np.int64) for name in wanted.rate}
         self._lists: dict[str, list[Spikes]] = {name: [] for name in wanted.spikes}
-
-    def _room(self, graph: Graph, name: str) -> Floats:
-        return np.empty((self._spikes.n_steps, *graph.shapes[name]), np.float32)
+        self._n_spikes = dict.fromkeys(wanted.spikes, 0)
 
     def add(self, run: Run, signals: Mapping[str, Signal], start: int) -> None:
         """Copy what is wanted of a block."""
@@ -254,18 +250,49 @@ class _Collected:
             if name in signals:
                 output[start:stop] = layout.outside(as_dense(signals[name], layout, run.n_steps))
         for name, membranes in self.membranes.items():
-            membranes[start:stop] = self._plan.layouts[name].outside(run.traces[name])
-        for name, found in self._lists.items():
+            room = membranes[start:stop]  # shorter, or empty, behind the limit of a monitor
+            room[:] = self._plan.layouts[name].outside(run.traces[name][: len(room)])
+        for name in self.spike_counts:
+            frames = self._by_channel(name, signals[name], run)
+            index, shape = frames.index[: n_entries(frames)], self._plan.layouts[name].shape
+            self.spike_counts[name] += np.bincount(index, minlength=math.prod(shape)).reshape(shape)
+        for name in self._lists:
             if name in signals:
-                found.append(self._listed(name, signals[name], run, start))
+                self.keep(name, self._listed(name, signals[name], run, start), stop)
+
+    def keep(self, name: str, spikes: Spikes, stop: int) -> None:
+        """Keep spikes of a node up to step `stop`, as far as its monitor has room."""
+        monitor = self._wanted.spikes.get(name)
+        if monitor is None:
+            return
+        n_before = self._n_spikes[name]
+        self._n_spikes[name] = n = n_before + len(spikes)
+        if monitor.limit is not None and n > monitor.limit:
+            if monitor.overflow == "error":
+                raise InputError(self._too_many(name, monitor, n, stop))
+            part = slice(max(0, monitor.limit - n_before))
+            spikes = Spikes(
+                spikes.step[part], spikes.index[part], spikes.value[part], spikes.n_steps, spikes.shape
+            )
+        self._lists[name].append(spikes)
+
+    def _too_many(self, name: str, monitor: Monitor, n: int, stop: int) -> str:
+        owner = f"{type(self._graph.nodes[name]).__name__} {name!r}"
+        return (
+            f"record: {owner} handed on {n} spikes in the first {stop} of {self._n_steps} steps, its monitor "
+            f"keeps {monitor.limit}; raise its limit, choose overflow='count', or record 'rate'"
+        )
+
+    def _by_channel(self, name: str, signal: Signal, run: Run) -> Frames:
+        layout = self._plan.layouts[name]
+        return by_channel(as_frames(signal, run.kept, layout), layout, run.n_steps)
 
     def _listed(self, name: str, signal: Signal, run: Run, start: int) -> Spikes:
-        layout, n_steps = self._plan.layouts[name], run.n_steps
-        frames = by_channel(as_frames(signal, run.kept, layout), layout, n_steps)
+        frames = self._by_channel(name, signal, run)
         n = n_entries(frames)
-        step = np.repeat(np.arange(start, start + n_steps), np.diff(frames.start))
+        step = np.repeat(np.arange(start, start + run.n_steps), np.diff(frames.start))
         value = frames.value[:n] if frames.value.size else np.ones(n, np.float32)
-        return Spikes(step, frames.index[:n], value, self._spikes.n_steps, layout.shape)
+        return Spikes(step, frames.index[:n], value, self._n_steps, self._plan.layouts[name].shape)
 
     def spikes(self, name: str) -> Spikes:
         """Return the recorded spikes of a node."""
@@ -274,10 +301,22 @@ class _Collected:
             return lists[0]
         parts = [[getattr(one, field) for one in lists] for field in ("step", "index", "value")]
         step, index, value = (np.concatenate(part) if part else np.zeros(0, np.int32) for part in parts)
-        return Spikes(step, index, value, self._spikes.n_steps, shape)
+        return Spikes(step, index, value, self._n_steps, shape)
+
+    def left_out(self) -> dict[str, dict[str, int]]:
+        """Return what the monitors that count had no room for."""
+        found: dict[str, dict[str, int]] = {}
+        for name, monitor in self._wanted.spikes.items():
+            if monitor.limit is not None and monitor.overflow == "count":
+                found.setdefault(name, {})["spikes"] = max(0, self._n_spikes[name] - monitor.limit)
+        for name, monitor in self._wanted.membrane.items():
+            if monitor.limit is not None and monitor.overflow == "count":
+                found.setdefault(name, {})["membrane"] = self._n_steps - len(self.membranes[name])
+        return found
 
 
-def _checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+    """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
     name = graph.input_name
     node = graph.nodes[name]
     assert isinstance(node, Input)
@@ -335,7 +374,8 @@ def _check_state(graph: Graph, state: State | None) -> None:
         )
 
 
-def _attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport | None:
+def attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport | None:
+    """Return which frames the attention keeps; None without attention, an InputError if it cannot score them."""
     node = plan.attention
     if node is None:
         return None
@@ -350,21 +390,3 @@ def _attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport 
             f"{owner}: scores whole windows from rest, state must be None; or use_attention=False"
         )
     return report(node, spikes)
-
-
-def _checked_record(graph: Graph, plan: Plan, record: Record | None) -> _Wanted:
-    spikes: list[str] = []
-    membranes: list[str] = []
-    for name, kinds in (record or {}).items():
-        if name not in graph.nodes:
-            raise InputError(f"record: there is no node {name!r}; the nodes are {', '.join(graph.order)}")
-        owner = f"{type(graph.nodes[name]).__name__} {name!r}"
-        for kind in (kinds,) if isinstance(kinds, str) else kinds:
-            if kind not in _RECORDABLE:
-                raise InputError(f"record: {owner} can record 'spikes' or 'membrane', got {kind!r}")
-            if kind == "membrane" and not isinstance(graph.nodes[name], NEURONS):
-                raise InputError(f"record: {owner} has no membrane; only neurons have")
-            if kind == "spikes" and name not in plan.events:
-                raise InputError(f"record: {owner} hands on currents or membranes, not spikes")
-            (spikes if kind == "spikes" else membranes).append(name)
-    return _Wanted(tuple(dict.fromkeys(spikes)), tuple(dict.fromkeys(membranes)))

@@ -157,6 +157,13 @@ def _as_float32(what: str, array: NDArray[Any]) -> NDArray[np.float32]:
         position = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), result.shape))
         where = ", ".join(map(str, position))
         raise InputError(f"Spikes: {what} must be finite in float32, got {array[position]} at [{where}]")
+    if array.dtype.kind in "iu" and (changed := result != array).any():
+        position = tuple(int(i) for i in np.unravel_index(int(np.argmax(changed)), result.shape))
+        where = ", ".join(map(str, position))
+        raise InputError(
+            f"Spikes: {what} holds the whole number {array[position]} at [{where}], which float32 would round; "
+            "counts must stay below 2**24"
+        )
     return result
 
 

@@ -127,10 +127,7 @@ def short_number(number: float) -> str:
     >>> short_number(987), short_number(45_600), short_number(12_345_678)
     ('987', '45.6 thousand', '12.3 million')
     """
-    for size, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
-        if number >= size:
-            return f"{number / size:.3g} {word}"
-    return f"{number:.3g}"
+    return _scaled(number, (" billion", " million", " thousand"))
 
 
 def compact_number(number: float) -> str:
@@ -151,9 +148,13 @@ def compact_number(number: float) -> str:
     >>> compact_number(987), compact_number(45_600), compact_number(12_345_678)
     ('987', '45.6k', '12.3M')
     """
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    return _scaled(number, ("G", "M", "k"))
+
+
+def _scaled(number: float, units: tuple[str, str, str]) -> str:
+    for size, unit in zip((1e9, 1e6, 1e3), units, strict=True):
         if number >= size:
-            return f"{number / size:.3g}{letter}"
+            return f"{number / size:.3g}{unit}"
     return f"{number:.3g}"
 
 

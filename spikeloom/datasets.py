@@ -98,7 +98,7 @@ def split(collection: Collection, *, share: float, seed: int) -> tuple[Collectio
     Raises
     ------
     UserError
-        When a class has a single recording.
+        When there is one class only, or a class has a single recording.
 
     Examples
     --------
@@ -107,6 +107,11 @@ def split(collection: Collection, *, share: float, seed: int) -> tuple[Collectio
     >>> [len(part.samples) for part in split(whole, share=0.1, seed=0)]
     [36, 4]
     """
+    if len(collection.class_names) < 2:
+        raise UserError(
+            f"{collection.name}: '{collection.class_names[0]}' is the only class, but training needs at least 2 "
+            "to tell apart; add a folder with recordings of another"
+        )
     labels = np.array([sample.label for sample in collection.samples], np.int64)
     generator = np.random.default_rng(seed)
     chosen: list[int] = []

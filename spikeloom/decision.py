@@ -26,7 +26,8 @@ class Decision:
     probabilities : tuple of float
         One probability per class, in the order of the model's class names.
     decided_at_us : int
-        End of the frame with which the running decision last changed, on the recording's clock.
+        End of the frame with which the running decision last changed, on the recording's clock; the end of
+        the last window when no class leads in the end.
     windows : int
         Windows that held events and were computed.
     frames_total, frames_kept : int
@@ -181,9 +182,10 @@ class Tally:
         cumulative = self._readout + np.cumsum(steps, axis=0)
         winners = running_winner(cumulative)
         changes = np.flatnonzero(np.diff(winners, prepend=self._winner))
-        if changes.size:
-            frame_us = (int(changes[-1]) + 1) * self._bin_us
-            self._decided_at_us = run.window.start_us + frame_us
+        is_open = winners[-1] < 0
+        if changes.size or is_open:
+            last = len(winners) - 1 if is_open else int(changes[-1])
+            self._decided_at_us = run.window.start_us + (last + 1) * self._bin_us
         self._winner = int(winners[-1])
         self._readout = cumulative[-1]
 

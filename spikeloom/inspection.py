@@ -23,17 +23,20 @@ class Facts:
         Name of the file format.
     width, height : int
         Size of the sensor in pixels.
+    is_size_derived : bool
+        The file does not say the size; it is the smallest usual one that holds all events.
     events, on, off : int
         Events in all, with rising and with falling brightness.
     t_first_us, t_last_us : int
         Times of the first and the last event in file order.
     warnings : tuple of str
-        Every kind of damage, and whether the size was derived.
+        One sentence for each kind of damage.
     """
 
     format: str
     width: int
     height: int
+    is_size_derived: bool
     events: int
     on: int
     off: int
@@ -47,9 +50,11 @@ class Facts:
         Returns
         -------
         dict
-            One key per attribute.
+            One key per attribute but `is_size_derived`.
         """
-        return asdict(self) | {"warnings": list(self.warnings)}
+        facts = asdict(self) | {"warnings": list(self.warnings)}
+        del facts["is_size_derived"]
+        return facts
 
     def rows(self) -> list[tuple[str, str]]:
         """Give the facts as names and values for a table.
@@ -59,10 +64,11 @@ class Facts:
         list of (str, str)
             Rows of a table.
         """
+        derived = "  (derived from the events)" if self.is_size_derived else ""
         duration_s = (self.t_last_us - self.t_first_us) / 1e6
         return [
             ("format", self.format),
-            ("sensor", f"{self.width} x {self.height}"),
+            ("sensor", f"{self.width} x {self.height}{derived}"),
             ("events", f"{self.events:,}  ({self.on:,} on, {self.off:,} off)"),
             ("time", f"{self.t_first_us:,} to {self.t_last_us:,} us  ({duration_s:.6g} s)"),
             ("warnings", "\n".join(self.warnings) or "none"),
@@ -100,6 +106,7 @@ def inspect_recording(path: str | Path) -> Facts:
                 format=reader.format,
                 width=int(reader.width),
                 height=int(reader.height),
+                is_size_derived=reader.is_size_derived,
                 events=n_events,
                 on=n_on,
                 off=n_events - n_on,

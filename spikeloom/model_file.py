@@ -113,7 +113,7 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
         )
     try:
         graph = neuro.graph.read_graph(file["graph"])
-        numbers = {name: int(attributes[name]) for name in _INTEGERS}
+        numbers = {name: _whole(attributes, name) for name in _INTEGERS}
         seed = numbers.pop("seed")
         recognizer = Recognizer(
             graph=graph,
@@ -142,6 +142,13 @@ def _require_same_threshold(recognizer: Recognizer, attributes: dict[str, Any]) 
         raise UserError(
             f"/recognizer says attention_threshold = {noted}, the network has {inside}; train the model again"
         )
+
+
+def _whole(attributes: dict[str, Any], name: str) -> int:
+    value = attributes[name]
+    if not isinstance(value, (int, np.integer)):
+        raise UserError(f"/recognizer: {name} must be a whole number, got {value!r}; train the model again")
+    return int(value)
 
 
 def _text(value: str | bytes) -> str:

@@ -252,7 +252,8 @@ def _require_sensor(name: str, width: int, height: int, is_derived: bool, wanted
 
 
 def _damaged(name: str, reasons: tuple[str, ...], damage: DamagePolicy) -> None:
-    reason = "; ".join(reasons) if reasons else "the file ends inside an event"
+    truncations = [text.removeprefix(f"{name}: ") for text in reasons if "truncated" in text]
+    reason = "; ".join(truncations) or "the file ends inside an event"
     if not damage.allow_damaged:
         raise DamagedRecordingError(
             f"{name}: damaged recording ({reason}); use its valid beginning with --allow-damaged"

@@ -28,7 +28,7 @@ def replaced_file(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        When the folder does not exist or cannot be written to.
+        When the folder does not exist or cannot be written to, or the disk is full.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def replaced_file(path: str | Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as err:
-        if err.filename is None or Path(err.filename) not in (temporary, target):
+        if err.filename is not None and Path(err.filename) not in (temporary, target):
             raise
         raise UserError(_cannot_write(target, err)) from err
     finally:
@@ -127,8 +127,7 @@ def _new_file_beside(target: Path) -> Path:
 
 def _cannot_write(target: Path, err: OSError) -> str:
     return (
-        f"cannot write {target}: {_reason(err)} ({target.parent}); "
-        "create the folder or choose a place you may write to"
+        f"cannot write {target}: {_reason(err)} ({target.parent}); create the folder or choose another place"
     )
 
 

@@ -5,6 +5,7 @@ torch and norse are needed here and nowhere else in the application.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventio.datasets import Collection
-from spikeloom.calibration import ThresholdPoint, choose_threshold, fit_temperature
+from spikeloom.calibration import ThresholdPoint, choose_threshold, threshold_point
 from spikeloom.encoding import Encoding
 from spikeloom.errors import UserError
 from spikeloom.recognizer import Recognizer
@@ -29,8 +30,8 @@ DEFAULT_BIN_US = 15_000
 DEFAULT_FILTER_WINDOW_US = 10_000
 #: Longest window chosen by itself; longer recordings give several windows.
 MOST_FRAMES = 32
-#: Accuracy on validation data that dropping frames may cost; at least one recording, whatever their number.
-ACCURACY_BUDGET = 0.005
+#: Mean certainty on validation data (see `ThresholdPoint`) that dropping frames may cost.
+CERTAINTY_BUDGET = 0.004
 
 _SHARES_KEPT = tuple(n / 20 for n in range(20, 0, -1))
 
@@ -131,9 +132,9 @@ def train_recognizer(
 ) -> TrainingResult:
     """Train a recogniser on labelled recordings.
 
-    The model is the one with the best validation accuracy. The attention threshold drops as many
-    frames as cost at most half a point of it (or one recording), and the temperature minimises the negative
-    log-likelihood of the validation labels.
+    The model is the one with the best validation accuracy. The attention threshold drops as many frames as
+    cost at most 0.4 points of the mean probability of the true class, and the temperature minimises the
+    negative log-likelihood of the validation labels.
 
     Parameters
     ----------
@@ -217,9 +218,11 @@ def finish(
     encoding: Encoding,
     class_names: tuple[str, ...],
     dataset: str,
-    accuracy_budget: float = ACCURACY_BUDGET,
+    budget: float = CERTAINTY_BUDGET,
 ) -> TrainingResult:
     """Choose the attention threshold and the temperature of a trained network on validation data.
+
+    Candidates keep at least the share of frames that the network was trained for.
 
     Parameters
     ----------
@@ -233,8 +236,8 @@ def finish(
         Names of the outputs.
     dataset : str
         Name of the collection.
-    accuracy_budget : float
-        Accuracy that dropping frames may cost, as a fraction; one recording where that is more.
+    budget : float
+        Certainty (see `ThresholdPoint`) that dropping frames may cost, as a fraction.
 
     Returns
     -------
@@ -245,27 +248,32 @@ def finish(
 
     labels = validation.recording_labels
     scores = trained.run(validation.frames).scores
-    shares = _SHARES_KEPT if scores is not None else (1.0,)
-    points: list[ThresholdPoint] = []
-    logits: dict[float, NDArray[np.float64]] = {}
+    trained_for = [share for share in _SHARES_KEPT if share >= trained.recipe.least_kept]
+    shares = trained_for if scores is not None else [1.0]
+    points: dict[float, ThresholdPoint] = {}
     for share in shares:
-        threshold = 0.0 if scores is None else threshold_for(scores, share)
-        if threshold in logits:
-            continue
-        run = trained.run(validation.frames, threshold=threshold)
-        logits[threshold] = validation.sum_by_recording(run.logits)
-        accuracy = float(np.mean(logits[threshold].argmax(axis=1) == labels))
-        points.append(ThresholdPoint(threshold, frames_kept=float(run.kept.mean()), accuracy=accuracy))
-    chosen = choose_threshold(points, accuracy_budget=max(accuracy_budget, 1 / len(labels)))
+        threshold = 0.0 if scores is None else _below(threshold_for(scores, share))
+        if threshold not in points:
+            run = trained.run(validation.frames, threshold=threshold)
+            logits = validation.sum_by_recording(run.logits)
+            points[threshold] = threshold_point(
+                threshold, frames_kept=float(run.kept.mean()), logits=logits, labels=labels
+            )
+    chosen = choose_threshold(tuple(points.values()), budget=budget)
     recognizer = Recognizer(
         graph=trained.export(attention_threshold=None if scores is None else chosen.threshold),
         encoding=encoding,
         class_names=class_names,
-        temperature=fit_temperature(logits[chosen.threshold], labels),
+        temperature=chosen.temperature,
         seed=trained.seed,
         dataset=dataset,
     )
-    return TrainingResult(recognizer, trained, tuple(points), chosen)
+    return TrainingResult(recognizer, trained, tuple(points.values()), chosen)
+
+
+def _below(score: float) -> float:
+    """Round a score down to four decimals: a threshold no score comes so close to that last bits decide."""
+    return math.floor(score * 1e4) / 1e4
 
 
 def choose_encoding(
@@ -289,14 +297,13 @@ def choose_encoding(
     -------
     Encoding
         With a window as long as the longest recording, at most 32 frames.
-    """
-    import eventio
 
-    width, height = collection.width or 0, collection.height or 0
-    if not (collection.width and collection.height):
-        for sample in collection.samples:
-            with eventio.open(sample.path) as reader:
-                width, height = max(width, reader.width), max(height, reader.height)
+    Raises
+    ------
+    UserError
+        When the recordings come from sensors of different sizes, or are damaged.
+    """
+    width, height = _sensor_size(collection)
     longest_us = 0
     for sample in collection.samples:
         first_us = last_us = None
@@ -307,6 +314,28 @@ def choose_encoding(
             longest_us = max(longest_us, last_us - first_us + 1)
     n_frames = min(MOST_FRAMES, max(1, -(-longest_us // bin_us)))
     return Encoding(width, height, n_frames, bin_us, filter_window_us)
+
+
+def _sensor_size(collection: Collection) -> tuple[int, int]:
+    """Give the size that the collection states, else the one that its files state, else the largest derived."""
+    import eventio
+
+    if collection.width and collection.height:
+        return collection.width, collection.height
+    found: dict[tuple[int, int, bool], Path] = {}
+    for sample in collection.samples:
+        with eventio.open(sample.path) as reader:
+            found.setdefault((reader.width, reader.height, reader.is_size_derived), sample.path)
+    largest = max(width for width, _, _ in found), max(height for _, height, _ in found)
+    size = next(((width, height) for width, height, is_derived in found if not is_derived), largest)
+    for (width, height, is_derived), path in found.items():
+        fits = is_derived and width <= size[0] and height <= size[1]
+        if (width, height) != size and not fits:
+            raise UserError(
+                f"{path}: recorded by a {width}x{height} sensor, other recordings of {collection.name} by a "
+                f"{size[0]}x{size[1]} one; train on recordings of one sensor"
+            )
+    return size
 
 
 def load_frames(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -312,3 +313,89 @@ def dense_inputs(draw: st.DrawFn, graph: Graph, *, max_steps: int = 7) -> NDArra
     values = np.where(rng.random(shape) < density, values, 0.0)
     values[rng.random(n_steps) < 0.2] = 0.0
     return values.astype(np.float32)
+
+
+@st.composite
+def runs(draw: st.DrawFn, attention: bool | None = None) -> tuple[Graph, NDArray[np.float32]]:
+    """Draw a graph and frames for it."""
+    graph = draw(graphs(attention=attention))
+    return graph, draw(dense_inputs(graph))
+
+
+@st.composite
+def recurrent_runs(draw: st.DrawFn) -> tuple[Graph, NDArray[np.float32]]:
+    """Draw a layer that hears itself through delays: its spikes, or the membranes of a readout behind it."""
+    n, dt_s = draw(st.integers(1, 9)), 0.001
+    rng = np.random.default_rng(draw(SEEDS))
+    nodes = {
+        "in": Input(3),
+        "fc": Linear(rng.normal(0.3, 0.7, (n, 3))),
+        "sum": Add(),
+        "hidden": draw(spiking_neurons((n,), dt_s)),
+        "delay": Delay(draw(st.integers(1, 4)) * dt_s),
+        "back": Linear(rng.normal(0, 0.7, (n, n)), rng.normal(0, 0.1, n)),
+        "out": Linear(rng.normal(0, 1, (2, n))),
+        "readout": draw(readouts((2,), dt_s)),
+    }
+    edges = [
+        ("in", "fc"),
+        ("fc", "sum"),
+        ("back", "sum"),
+        ("sum", "hidden"),
+        ("hidden", "delay"),
+        ("delay", "back"),
+    ]
+    edges += [("hidden", "out"), ("out", "readout")]
+    if draw(st.booleans()):
+        nodes |= {"slow": Delay(draw(st.integers(1, 4)) * dt_s), "far": Linear(rng.normal(0, 0.7, (n, 2)))}
+        nodes["end"] = Delay(draw(st.integers(0, 1)) * dt_s)
+        edges += [("readout", "slow"), ("slow", "far"), ("far", "sum"), ("readout", "end")]
+    if draw(st.booleans()):
+        n_frames = draw(st.integers(2, 9))
+        weights = (
+            rng.normal(0, 1, (2, n_frames)),
+            rng.normal(0, 1, 2),
+            rng.normal(0, 2, (n_frames, 2)),
+            np.zeros(n_frames),
+        )
+        nodes["attention"] = TemporalAttention(*weights, threshold=0.5)
+        edges = [("in", "attention"), ("attention", "fc"), *edges[1:]]
+    else:
+        n_frames = draw(st.integers(0, 9))
+    frames = np.where(rng.random((n_frames, 3)) < 0.5, rng.integers(1, 3, (n_frames, 3)), 0)
+    return Graph(nodes, edges, clocked(dt_s)), frames.astype(np.float32)
+
+
+@st.composite
+def wide_runs(draw: st.DrawFn) -> tuple[Graph, NDArray[np.float32]]:
+    """Draw layers wide and dense enough for every branch of the kernels: full words, eight rows at a time, groups."""
+    rng = np.random.default_rng(draw(SEEDS))
+    channels, groups = draw(st.sampled_from([(2, 1), (8, 1), (12, 2), (16, 4), (16, 16)]))
+    hidden = (
+        draw(st.sampled_from([8, 16, 40, 13])) if groups == 1 else draw(st.sampled_from([1, 2])) * channels
+    )
+    dilation = draw(st.integers(1, 2))
+    nodes = {
+        "in": Input((channels, 6, 7)),
+        "conv": Conv2d(
+            rng.normal(0.05, 0.5, (hidden, channels // groups, 3, 2)),
+            rng.normal(0, 0.1, hidden) if draw(st.booleans()) else None,
+            stride=draw(st.integers(1, 2)),
+            padding=1,
+            dilation=dilation,
+            groups=groups,
+        ),
+    }
+    update, reset = draw(st.sampled_from(["euler", "decay"])), draw(st.sampled_from(["value", "subtract"]))
+    nodes["lif"] = LIF(0.003, 0.5, update=update, reset=reset)
+    nodes["flat"] = Flatten()
+    chain = list(pairwise(["in", "conv", "lif", "flat", "fc", "cuba", "li"]))
+    shape = Graph({k: nodes[k] for k in ("in", "conv")}, chain[:1], clocked(0.001)).shapes["conv"]
+    nodes["fc"] = Linear(rng.normal(0, 0.3, (16, int(np.prod(shape)))))
+    nodes["cuba"] = CubaLIF(0.004, 0.003, 0.3)
+    nodes["li"] = LI(0.01)
+    density = draw(st.sampled_from([0.02, 0.2, 0.7, 1.0]))
+    frames = np.where(rng.random((4, channels, 6, 7)) < density, 1.0, 0.0)
+    if draw(st.booleans()):
+        frames *= rng.integers(1, 4, frames.shape)
+    return Graph(nodes, chain, clocked(0.001)), frames.astype(np.float32)

@@ -192,6 +192,8 @@ def check_bins(
     for name, value in (("bin_us", bin_us), ("n_frames", n_frames)):
         if not isinstance(value, int | np.integer) or value < 1:
             raise ArgumentError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if not isinstance(start_us, int | np.integer | None):
+        raise ArgumentError(f"start_us must be a whole number of microseconds, got {start_us!r}")
     if start_us is None:
         start_us = int(events["t"][0]) if len(events) else 0
     if abs(start_us) + bin_us * n_frames > MAX_SPAN_US:

@@ -183,7 +183,8 @@ def check_frames(
         raise ArgumentError(f"frames must have shape (n_frames >= 2, height, width), got {luminance.shape}")
     check_size(luminance.shape[2], luminance.shape[1])
     given = np.asarray(times_us)
-    times = given.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN: refused in the next line
+        times = given.astype(np.int64)
     if times.shape != luminance.shape[:1] or not np.array_equal(times, given):
         raise ArgumentError(
             f"times_us must hold {len(luminance)} whole microseconds, one for each frame, got {given.dtype}, "

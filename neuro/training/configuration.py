@@ -214,7 +214,15 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _check_count("batch_size", self.batch_size)
-        for name in ("warm_up", "label_smoothing", "hard_fraction", "frozen_fraction", "least_kept", "keep_all", "mean_score"):
+        fractions = (
+            "warm_up",
+            "label_smoothing",
+            "hard_fraction",
+            "frozen_fraction",
+            "least_kept",
+            "keep_all",
+        )
+        for name in (*fractions, "mean_score"):
             _check_fraction("Recipe", name, getattr(self, name))
         for name in ("learning_rate", "weight_decay", "score_weight"):
             value = getattr(self, name)

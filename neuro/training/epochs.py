@@ -133,7 +133,7 @@ class Training:
         totals = np.zeros(3)
         self.network.train()
         if number >= task.n_with_batch_statistics:
-            for layer in self.network.layers:
+            for layer in self.network.spiking_layers:
                 layer.norm.eval()
         for k, batch in enumerate(batches):
             rate = _rate(task.recipe, (number * len(batches) + k + 1) / (task.epochs * len(batches)))

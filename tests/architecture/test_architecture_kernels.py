@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNELS = sorted([*ROOT.glob("neuro/kernels/*.py"), *ROOT.glob("eventio/**/_kernels*.py")])
+KERNELS = sorted(
+    [
+        *ROOT.glob("neuro/kernels/*.py"),
+        *ROOT.glob("neuro/training/_kernels.py"),
+        *ROOT.glob("eventio/**/_kernels*.py"),
+    ]
+)
 ALLOWED = {"numpy", "numba", "math", "typing", "__future__"}
 
 

@@ -152,3 +152,10 @@ def test_the_demo_writes_one_report(tmp_path: Path, model: Path, monkeypatch: py
     assert text.exit_code == 0
     for word in ("accuracy", "frames kept", "synaptic operations", "events per second", "time per recording"):
         assert word in text.stdout
+
+
+def test_info_marks_a_derived_size(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.bin")
+    assert "34 x 34  (derived" in run("info", path).stdout
+    eventio.write(tmp_path / "a.raw", eventio.read(path))
+    assert "(derived" not in run("info", tmp_path / "a.raw").stdout

@@ -172,7 +172,7 @@ def test_a_network_alone_is_no_recogniser(tmp_path: Path, recognizer: Recognizer
         (("bin_us", 0), "bin_us must be >= 1, got 0"),
         (("attention_threshold", 0.25), r"attention_threshold = 0\.25, the network has 0\.5"),
         (("seed", None), "/recognizer lacks 'seed'"),
-        (("width", "wide"), "invalid literal"),
+        (("width", "wide"), "width must be a whole number, got 'wide'"),
     ],
 )
 def test_damaged_model_files_are_refused(
@@ -223,3 +223,11 @@ def test_a_recogniser_must_fit_together(recognizer: Recognizer) -> None:
         replace(recognizer, class_names=("a", "b", "c"))
     with pytest.raises(UserError, match="shape must be"):
         replace(recognizer, encoding=Encoding(20, 20, 8, 10_000))
+
+
+def test_without_a_leader_the_decision_is_open_to_the_end() -> None:
+    recording = random_recording()
+    decision = small_recognizer(threshold=1.0).recognize(recording)
+    assert decision.frames_kept == 0
+    assert set(decision.probabilities) == {0.1}
+    assert decision.decided_at_us == int(recording.t[0]) + 8 * 10_000

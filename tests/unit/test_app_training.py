@@ -154,21 +154,34 @@ def test_large_counts_are_kept_in_a_wider_type(tmp_path: Path) -> None:
     assert loaded.frames.sum() == 600
 
 
+def curve_of(*values: tuple[float, float, float]) -> list[ThresholdPoint]:
+    return [ThresholdPoint(t, kept, 0.9, np.full(4, certainty), 1.0) for t, kept, certainty in values]
+
+
 def test_the_threshold_drops_most_within_the_budget() -> None:
-    curve = [
-        ThresholdPoint(0.0, 1.0, 0.980),
-        ThresholdPoint(0.2, 0.8, 0.985),
-        ThresholdPoint(0.5, 0.5, 0.975),
-        ThresholdPoint(0.6, 0.4, 0.9749),
-        ThresholdPoint(0.9, 0.1, 0.5),
-    ]
-    assert choose_threshold(curve, accuracy_budget=0.005).threshold == 0.5
-    assert choose_threshold(curve, accuracy_budget=0.0).threshold == 0.2
-    assert choose_threshold(curve, accuracy_budget=1.0).threshold == 0.9
-    lucky = [*curve, ThresholdPoint(0.95, 0.05, 0.99)]
-    assert choose_threshold(lucky, accuracy_budget=0.005).threshold == 0.5
-    equal = [ThresholdPoint(0.0, 1.0, 0.9), ThresholdPoint(0.3, 0.6, 0.9), ThresholdPoint(0.2, 0.6, 0.91)]
-    assert choose_threshold(equal, accuracy_budget=0.005).threshold == 0.2
+    values = [(0.0, 1.0, 0.980), (0.2, 0.8, 0.985), (0.5, 0.5, 0.975), (0.6, 0.4, 0.9749), (0.9, 0.1, 0.5)]
+    curve = curve_of(*values)
+    assert choose_threshold(curve, budget=0.005).threshold == 0.5
+    assert choose_threshold(curve, budget=0.0).threshold == 0.2
+    assert choose_threshold(curve, budget=1.0).threshold == 0.9
+    lucky = curve_of(*values, (0.95, 0.05, 0.99))
+    assert choose_threshold(lucky, budget=0.005).threshold == 0.5
+    equal = curve_of((0.0, 1.0, 0.9), (0.3, 0.6, 0.9), (0.2, 0.6, 0.91))
+    assert choose_threshold(equal, budget=0.005).threshold == 0.2
+
+
+def test_one_standard_error_is_allowed_for() -> None:
+    whole = ThresholdPoint(0.0, 1.0, 1.0, np.array([0.9, 0.9, 0.9, 0.9]), 1.0)
+    noisy = ThresholdPoint(0.4, 0.5, 1.0, np.array([0.95, 0.95, 0.95, 0.71]), 1.0)  # loss 0.01, error 0.052
+    steady = ThresholdPoint(0.4, 0.5, 1.0, np.array([0.89, 0.89, 0.89, 0.89]), 1.0)  # loss 0.01, error 0
+    assert choose_threshold([whole, noisy], budget=0.0).threshold == 0.4
+    assert choose_threshold([whole, steady], budget=0.0).threshold == 0.0
+
+
+def test_the_temperature_is_finite_when_every_answer_is_right() -> None:
+    logits = np.eye(3)[np.arange(30) % 3]
+    confidence = np.exp(1 / fit_temperature(logits, np.arange(30) % 3))
+    assert confidence / (confidence + 2) == pytest.approx(1 - 1 / 32, rel=1e-3)
 
 
 def test_the_temperature_recovers_a_known_one() -> None:
@@ -243,3 +256,37 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, folder: Pat
 def test_frame_sets_sum_single_entries_as_they_are() -> None:
     one = FrameSet(np.zeros((2, 1), np.uint8), np.array([1, 0]), np.array([0, 1]))
     assert one.sum_by_recording(np.array([[1.5], [2.5]])).tolist() == [[1.5], [2.5]]
+
+
+def test_recordings_of_different_sensors_are_refused(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("a", "b"))
+    for name, side in (("1.raw", SIDE), ("2.raw", 64)):
+        eventio.write(folder / "a" / name, eventio.Recording(random_events(), width=side, height=side))
+    collection = eventio.datasets.folder(folder)
+    with pytest.raises(
+        UserError,
+        match=r"2\.raw: recorded by a 64x64 sensor, other recordings of set by a 34x34 one; train on",
+    ):
+        choose_encoding(collection, bin_us=10_000, filter_window_us=0)
+    (folder / "a" / "2.raw").unlink()
+    encoding = choose_encoding(eventio.datasets.folder(folder), bin_us=10_000, filter_window_us=0)
+    assert (encoding.width, encoding.height) == (SIDE, SIDE)
+    write = random_events(side=50)
+    eventio.write(folder / "b" / "wide.bin", eventio.Recording(write, width=50, height=50))
+    with pytest.raises(UserError, match=r"wide\.bin: recorded by a 240x180 sensor, other recordings"):
+        choose_encoding(eventio.datasets.folder(folder), bin_us=10_000, filter_window_us=0)
+
+
+def test_a_single_class_cannot_be_learned(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("cup",))
+    with pytest.raises(UserError, match=r"set: 'cup' is the only class, but training needs at least 2"):
+        training_parts(str(folder), data=None, seed=0)
+
+
+def test_a_device_is_tried_before_recordings_are_read(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", labels=("a", "b"))
+    write_unordered(folder / "a" / "0.bin")
+    arguments = ["train", str(folder), "--out", str(tmp_path / "m.h5"), "--device", "nonsense"]
+    found = CliRunner().invoke(cli, arguments)
+    assert found.exit_code == 2
+    assert "device 'nonsense' cannot be used here" in found.stderr

@@ -87,7 +87,9 @@ def test_sorting_is_stable_and_keeps_every_event(tmp_path: Path, chunk_events: i
 
 def test_a_truncated_file_is_refused_or_cut(tmp_path: Path) -> None:
     path = write_truncated(tmp_path / "cut.bin")
-    with pytest.raises(DamagedRecordingError, match=r"cut\.bin: damaged recording .*--allow-damaged"):
+    with pytest.raises(
+        DamagedRecordingError, match=r"cut\.bin: damaged recording \(truncated: .*--allow-damaged"
+    ):
         cut(path, 10_000)
     with pytest.raises(DamagedRecordingError, match="--allow-damaged"):
         cut(path, 10_000, damage=SORT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -250,7 +251,7 @@ def test_a_maximum_of_negative_entries_is_refused() -> None:
         ({"n1": "membrane"}, "Linear 'n1' has no membrane"),
         ({"n1": "spikes"}, "Linear 'n1' hands on currents or membranes, not spikes"),
         ({"n3": "spikes"}, "LI 'n3' hands on currents"),
-        ({"n2": "voltage"}, "can record 'spikes' or 'membrane', got 'voltage'"),
+        ({"n2": "voltage"}, "can record 'spikes', 'membrane' or 'rate', got 'voltage'"),
     ],
 )
 def test_wrong_recordings_are_refused(record: Any, text: str) -> None:
@@ -294,3 +295,28 @@ def test_products_are_rounded_before_they_are_added() -> None:
     weights = np.array([[-(1 + 2 * e), 1 + e]], np.float32)
     graph = chain(Input(2), Linear(weights))
     assert neuro.simulate(graph, np.array([[1, 1 + e]], np.float32)).output.item() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ("n1", "must map node names"),
+        (["n1"], "must map node names"),
+        ({"n1": 1}, ", got 1"),
+        ({"n2": ("spikes", "voltage")}, "got 'voltage'"),
+    ],
+)
+def test_a_record_of_the_wrong_kind_is_named(record: Any, words: str) -> None:
+    graph = chain(Input(2), Linear([[1.0, 0.0]]), IF(1.0))
+    with pytest.raises(neuro.InputError, match=re.escape(words)):
+        neuro.simulate(graph, np.ones((3, 2)), record=record)
+
+
+def test_what_is_no_graph_is_named() -> None:
+    with pytest.raises(neuro.InputError, match=r"must be a neuro\.graph\.Graph, got str"):
+        neuro.simulate("graph.h5", np.ones((3, 2)))
+
+
+def test_whole_numbers_that_float32_would_round_are_refused() -> None:
+    with pytest.raises(neuro.InputError, match=r"16777217 at \[0, 1\], which float32 would round"):
+        neuro.Spikes.from_dense([[0, 2**24 + 1]])

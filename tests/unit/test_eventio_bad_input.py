@@ -311,3 +311,25 @@ def test_a_missing_decoder_is_an_error_with_the_pip_line(
     path = write_bytes(tmp_path, "a.aedat4", b"#!AER-DAT4.0\r\n" + bytes(100))
     with pytest.raises(eventio.MissingPackageError, match="pip install aedat"):
         eventio.read(path)
+
+
+def test_a_file_that_breaks_off_before_its_first_event(tmp_path: Path) -> None:
+    path = write_bytes(tmp_path, "cut.bin", b"abc")
+    refuse(path, eventio.FormatError, r"holds no event before the file breaks off; record or copy it again")
+
+
+def test_names_too_long_and_pipes(tmp_path: Path) -> None:
+    refuse(tmp_path / ("a" * 5000), eventio.FileAccessError, "cannot be read \\(File name too long\\)")
+    os.mkfifo(tmp_path / "pipe.bin")
+    refuse(tmp_path / "pipe.bin", eventio.FileAccessError, "is a pipe or socket")
+
+
+def test_numbers_that_are_none() -> None:
+    with pytest.raises(eventio.ArgumentError, match=r"t\[0\] = nan does not fit int64"):
+        eventio.make_events(t=[np.nan], x=[1], y=[1], p=[1])
+    with pytest.raises(eventio.ArgumentError, match="times_us must hold 2 whole microseconds"):
+        eventio.emulate_dvs(np.zeros((2, 3, 3)), [0.0, np.nan])
+    events = eventio.make_events(t=[1], x=[1], y=[1], p=[1])
+    for start_us in (1.5, "now"):
+        with pytest.raises(eventio.ArgumentError, match="start_us must be a whole number of microseconds"):
+            eventio.bin_events(events, width=2, height=2, bin_us=1, n_frames=1, start_us=start_us)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from eventio.errors import FormatError
 from eventio.formats.evt2 import _kernels as kernels
 from eventio.prophesee_header import find_size, make_header, parse_header, read_header
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings
+from eventio.source import BLOCK_EVENTS, Findings, read_words
 
 NAME = "evt2"
 TITLE = "Prophesee EVT 2.0 (.raw)"
@@ -62,21 +62,17 @@ class Evt2Source:
         self.findings = Findings()
         room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
         state, counts = np.array([-1, 0], np.int64), np.zeros(17, np.int64)
-        position = self._header.n_bytes
-        with self.path.open("rb") as file:
-            file.seek(position)
-            while data := file.read(WORD_BYTES * BLOCK_EVENTS):
-                n_words, n_left = divmod(len(data), WORD_BYTES)
-                position += len(data)
-                if n_left:
-                    self.findings.truncation = (
-                        f"the file ends within a word, with {n_left} of its {WORD_BYTES} bytes, "
-                        f"at byte {position - n_left}"
-                    )
-                words = np.frombuffer(data, "<u4", n_words)
-                n_events = kernels.decode(words, state, counts, room)
-                if n_events:
-                    yield room[:n_events]
+        pieces = read_words(
+            self.path,
+            self.findings,
+            start=self._header.n_bytes,
+            word_bytes=WORD_BYTES,
+            n_words=BLOCK_EVENTS,
+        )
+        for piece in pieces:
+            n_events = kernels.decode(np.frombuffer(piece, "<u4"), state, counts, room)
+            if n_events:
+                yield room[:n_events]
         for kind in range(16):
             self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
         self.findings.add_skipped("events before the first time", int(counts[kernels.WAITING]))

@@ -19,7 +19,7 @@ from eventio.errors import FormatError
 from eventio.formats.evt3 import _kernels as kernels
 from eventio.prophesee_header import find_size, make_header, parse_header, read_header
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings
+from eventio.source import BLOCK_EVENTS, Findings, read_words
 
 NAME = "evt3"
 TITLE = "Prophesee EVT 3.0 (.raw)"
@@ -78,22 +78,16 @@ class Evt3Source:
         state = np.array(kernels.START_STATE, np.int64)
         counts = np.zeros(kernels.N_COUNTS, np.int64)
         room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        position = self._header.n_bytes
-        with self.path.open("rb") as file:
-            file.seek(position)
-            while data := file.read(WORD_BYTES * BLOCK_WORDS):
-                n_words, n_left = divmod(len(data), WORD_BYTES)
-                position += len(data)
-                if n_left:
-                    self.findings.truncation = (
-                        f"the file ends within a word, with 1 of its 2 bytes, at byte {position - n_left}"
-                    )
-                words = np.frombuffer(data, "<u2", n_words)
-                while len(words):
-                    n_used, n_events = kernels.decode(words, state, counts, room)
-                    words = words[n_used:]
-                    if n_events:
-                        yield room[:n_events]
+        pieces = read_words(
+            self.path, self.findings, start=self._header.n_bytes, word_bytes=WORD_BYTES, n_words=BLOCK_WORDS
+        )
+        for piece in pieces:
+            words = np.frombuffer(piece, "<u2")
+            while len(words):
+                n_used, n_events = kernels.decode(words, state, counts, room)
+                words = words[n_used:]
+                if n_events:
+                    yield room[:n_events]
         for kind in range(16):
             self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
         for place, name in LACKS.items():

@@ -18,7 +18,7 @@ import numpy as np
 from eventio.errors import FormatError
 from eventio.formats.nmnist import _kernels as kernels
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings
+from eventio.source import BLOCK_EVENTS, Findings, read_words
 
 NAME = "nmnist"
 TITLE = "headerless 40-bit events (N-MNIST .bin)"
@@ -56,21 +56,16 @@ class NmnistSource:
         """
         self.findings = Findings()
         room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        offset_us, position = 0, 0
-        with self.path.open("rb") as file:
-            while data := file.read(WORD_BYTES * BLOCK_EVENTS):
-                n_words, n_left = divmod(len(data), WORD_BYTES)
-                words = np.frombuffer(data, np.uint8, n_words * WORD_BYTES).reshape(n_words, WORD_BYTES)
-                n_events, offset_us = kernels.decode(words, offset_us, room)
-                self.findings.add_skipped("time overflow words", n_words - n_events)
-                position += len(data)
-                if n_left:
-                    self.findings.truncation = (
-                        f"the file ends within an event, with {n_left} of its {WORD_BYTES} bytes, "
-                        f"at byte {position - n_left}"
-                    )
-                if n_events:
-                    yield room[:n_events]
+        offset_us = 0
+        pieces = read_words(
+            self.path, self.findings, start=0, word_bytes=WORD_BYTES, n_words=BLOCK_EVENTS, unit="event"
+        )
+        for piece in pieces:
+            words = np.frombuffer(piece, np.uint8).reshape(-1, WORD_BYTES)
+            n_events, offset_us = kernels.decode(words, offset_us, room)
+            self.findings.add_skipped("time overflow words", len(words) - n_events)
+            if n_events:
+                yield room[:n_events]
 
 
 def matches(head: bytes) -> bool:

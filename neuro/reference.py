@@ -1,0 +1,381 @@
+"""The dense reference engine: the equations of ``docs/graph-spec.md`` in plain NumPy, one node after the other.
+
+It is written to be read beside the specification (the comments name its requirements) and shares nothing with
+the engine but the graph. It computes everything that the engine avoids: silent inputs, resting pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.errors import InputError
+from neuro.graph import (
+    IF,
+    LI,
+    NEURONS,
+    SPIKING,
+    Add,
+    AvgPool2d,
+    Clocked,
+    Concat,
+    Conv2d,
+    CubaLIF,
+    Delay,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    MaxPool2d,
+    Node,
+    SumPool2d,
+    TemporalAttention,
+)
+from neuro.spikes import Spikes
+
+__all__ = ["DenseResult", "DenseState", "evaluate"]
+
+Floats = NDArray[np.float32]
+F = np.float32
+_TERM = (..., np.newaxis, np.newaxis)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DenseState:
+    """Where an evaluation ended: what the next chunk starts from.
+
+    Attributes
+    ----------
+    graph_digest : str
+        The graph it belongs to.
+    membranes, currents : mapping of str to float32 array
+        Membrane of every neuron, synaptic current of every CubaLIF.
+    lines : mapping of str to float32 array, shape (delay in steps, ...)
+        What is under way in every Delay, the oldest first.
+    """
+
+    graph_digest: str
+    membranes: Mapping[str, Floats]
+    currents: Mapping[str, Floats]
+    lines: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DenseResult:
+    """The values of all nodes in all steps.
+
+    Attributes
+    ----------
+    outputs : mapping of str to float32 array, shape (n_steps, ...)
+        The output of every sink, as `Result.outputs`.
+    spikes : mapping of str to Spikes
+        The spikes of every spiking neuron node.
+    membranes : mapping of str to float32 array, shape (n_steps, ...)
+        The membranes of every neuron node, after the reset.
+    values : mapping of str to float32 array, shape (n_steps, ...)
+        The output of every node, currents too.
+    state : DenseState
+        Pass it as `state` with the next chunk.
+    """
+
+    outputs: Mapping[str, Floats]
+    spikes: Mapping[str, Spikes]
+    membranes: Mapping[str, Floats]
+    values: Mapping[str, Floats]
+    state: DenseState
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.outputs.items())
+        return f"DenseResult({shapes}; {sum(map(len, self.spikes.values()))} spikes)"
+
+
+def evaluate(
+    graph: Graph,
+    inputs: Spikes | NDArray[Any],
+    *,
+    kept: NDArray[np.bool_] | None = None,
+    state: DenseState | None = None,
+) -> DenseResult:
+    """Evaluate a clocked graph densely, straight from its specification.
+
+    Every sum starts at the bias and adds one rounded product at a time, ascending in (tap row, tap column,
+    input channel); whole arrays of such sums are added at once, which changes no sum.
+
+    Parameters
+    ----------
+    graph : Graph
+        A graph with ``execution=clocked(dt_s)``.
+    inputs : Spikes or array of shape ``(n_steps, *shape)``
+        The frames of the graph's Input. `simulate` checks more (``max_count``, entries under a MaxPool2d).
+    kept : bool, shape (n_steps,), optional
+        The frames that a TemporalAttention keeps, `Result.attention.kept`; None computes all frames.
+    state : DenseState, optional
+        ``DenseResult.state`` of the chunk before this one; None starts at rest.
+
+    Returns
+    -------
+    DenseResult
+        Outputs, spikes, membranes and the values of all nodes.
+
+    Raises
+    ------
+    InputError
+        If the graph is not clocked, `inputs` or `kept` has another shape, there is a mask but no attention, or
+        `state` is of another graph.
+
+    Notes
+    -----
+    Error: none against the float32 equations.
+    Products with silent entries are added too: they are zero, and a sum that starts at a bias (never a negative
+    zero) is not changed by adding a zero of either sign.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neuro.graph import IF, Graph, Input, Linear, clocked
+    >>> nodes = {"in": Input(2), "fc": Linear([[0.6, 0.0]]), "out": IF(1.0)}
+    >>> graph = Graph(nodes, [("in", "fc"), ("fc", "out")], clocked(dt_s=0.001))
+    >>> result = evaluate(graph, np.ones((4, 2)))
+    >>> result.outputs["out"][:, 0].tolist(), result.membranes["out"][0].tolist()
+    ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
+    """
+    frames = _checked_frames(graph, inputs)
+    mask = _checked_mask(graph, kept, len(frames))
+    engine = _Evaluation(graph, _checked_state(graph, state))
+    values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}
+    membranes = {name: np.empty_like(values[name]) for name in engine.membranes}
+    with np.errstate(over="ignore", invalid="ignore"):  # as the engine: what overflows is infinite
+        for step, frame in enumerate(frames):
+            for name, value in engine.step(frame, bool(mask[step])).items():
+                values[name][step] = value
+            for name, membrane in engine.membranes.items():
+                membranes[name][step] = membrane
+    spiking = (name for name in graph.order if isinstance(graph.nodes[name], SPIKING))
+    return DenseResult(
+        outputs={name: values[name] for name in graph.output_names},
+        spikes={name: Spikes.from_dense(values[name]) for name in spiking},
+        membranes=membranes,
+        values=values,
+        state=engine.state(),
+    )
+
+
+class _Evaluation:
+    """The state of all nodes, and what a step does with it."""
+
+    def __init__(self, graph: Graph, state: DenseState | None) -> None:
+        self.graph = graph
+        if state is None:
+            self.membranes = {
+                name: np.broadcast_to(_resting(node), graph.shapes[name]).astype(F)  # R24 to R28
+                for name, node in graph.nodes.items()
+                if isinstance(node, NEURONS)
+            }
+            self.currents = {
+                name: np.zeros(graph.shapes[name], F)
+                for name, node in graph.nodes.items()
+                if isinstance(node, CubaLIF)
+            }
+            self.lines = {
+                name: [np.zeros(graph.shapes[name], F)] * graph.delay_steps(name)  # R13: silence for k < d
+                for name, node in graph.nodes.items()
+                if isinstance(node, Delay)
+            }
+        else:
+            self.membranes, self.currents = dict(state.membranes), dict(state.currents)
+            self.lines = {name: list(line) for name, line in state.lines.items()}
+
+    def step(self, frame: Floats, is_kept: bool) -> dict[str, Floats]:
+        """Return the output of every node in one step; they run once, in topological order (R9, R11)."""
+        graph = self.graph
+        values = {graph.input_name: frame}
+        for name in graph.order:
+            node, silent = graph.nodes[name], np.zeros(graph.shapes[name], F)
+            inputs = [values.get(source) for source in graph.predecessors(name)]
+            if isinstance(node, Input):
+                continue
+            if isinstance(node, Delay) and self.lines[name]:
+                values[name] = self.lines[name][0] if is_kept else silent  # R13, R34: lost
+            elif isinstance(node, NEURONS):
+                current = inputs[0] if is_kept else silent  # R34: the membrane decays
+                values[name] = self._run_neurons(name, node, current, is_kept)
+            else:
+                values[name] = _evaluate_node(node, inputs, graph.shapes[name]) if is_kept else silent
+        for name, line in self.lines.items():
+            self.lines[name] = [*line, values[graph.predecessors(name)[0]]][1:] if line else line
+        return values
+
+    def _run_neurons(self, name: str, node: Any, current: Any, is_kept: bool) -> Floats:
+        v: Floats = self.membranes[name]
+        if isinstance(node, CubaLIF):  # R27
+            jumped = self.currents[name] + current
+            v = v + self._factor(node, node.tau_mem_s) * ((F(node.v_leak) - v) + jumped)
+            self.currents[name] = jumped - self._factor(node, node.tau_syn_s) * jumped
+        elif isinstance(node, IF):  # R24
+            v = v + current
+        elif node.update == "decay":  # R26, R28
+            v = self._factor(node, node.tau_mem_s) * v + current
+        elif isinstance(node, LI):  # R28
+            v = v + self._factor(node, node.tau_mem_s) * ((F(node.v_leak) - v) + current)
+        else:  # R25
+            v = v + self._factor(node, node.tau_mem_s) * ((current + F(node.v_leak)) - v)
+        if isinstance(node, LI):
+            self.membranes[name] = v
+            return v
+        threshold = F(node.threshold)
+        fires: NDArray[np.bool_] = v > threshold if node.comparison == ">" else v >= threshold  # R29
+        fires &= is_kept  # R34: no comparison, no reset, no spike
+        after: dict[str, Any] = {
+            "value": F(node.v_reset),
+            "subtract": v - threshold,
+            "clamp": threshold,
+        }  # R30
+        self.membranes[name] = np.where(fires, after[node.reset], v)
+        return fires.astype(F)
+
+    def _factor(self, node: Any, tau_s: Any) -> Any:
+        """`a`, `alpha` or `b` of R23: float32, a number or an array."""
+        dt_s, tau = self.graph.dt_s, np.float64(tau_s)
+        if node.update == "euler":
+            return F(dt_s) * F(1 / tau)
+        return F(1 - np.exp(-dt_s / tau)) if node.update == "exponential" else F(np.exp(-dt_s / tau))
+
+    def state(self) -> DenseState:
+        """Return what the next chunk starts from."""
+        shapes = self.graph.shapes
+        lines = {name: np.array(line, F).reshape(-1, *shapes[name]) for name, line in self.lines.items()}
+        frozen = (MappingProxyType(part) for part in (self.membranes, self.currents, lines))
+        return DenseState(self.graph.digest, *frozen)
+
+
+def _resting(node: Node) -> Any:
+    return 0.0 if isinstance(node, IF) else node.v_leak  # type: ignore[attr-defined]
+
+
+def _evaluate_node(node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Floats:
+    """Return the output of a node without state."""
+    if isinstance(node, Linear):
+        return _linear(node, inputs[0])
+    if isinstance(node, Conv2d):
+        return _conv2d(node, inputs[0], shape)
+    if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
+        return _pool(node, inputs[0], shape)
+    if isinstance(node, Concat):  # R21
+        return np.concatenate(inputs)
+    total: Floats = inputs[0].reshape(shape)  # R21: Flatten
+    assert isinstance(node, (Add, Delay, Flatten, TemporalAttention))
+    for value in inputs[1:]:  # R21: only an Add has more than one
+        total = total + value
+    return total
+
+
+def _linear(node: Linear, x: Floats) -> Floats:
+    """R15 in the order of R17."""
+    total = np.zeros(node.weight.shape[0], F) if node.bias is None else node.bias.copy()
+    for i in np.flatnonzero(x):
+        total += node.weight[:, i] * x[i]
+    return total
+
+
+def _conv2d(node: Conv2d, x: Floats, shape: tuple[int, ...]) -> Floats:
+    """R16 in the order of R17; arrays are split into (group, channel of the group, row, column)."""
+    _, n_rows, n_columns = shape
+    group_in = node.weight.shape[1]
+    weight = node.weight.reshape(node.groups, -1, *node.weight.shape[1:])
+    total = np.zeros((node.groups, weight.shape[1], n_rows, n_columns), F)
+    if node.bias is not None:
+        total += node.bias.reshape(node.groups, -1)[_TERM]
+    x = x.reshape(node.groups, group_in, *x.shape[1:])
+    windows = _taps(
+        x,
+        kernel=node.kernel_size,
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+        size=(n_rows, n_columns),
+    )
+    for i, j, seen in windows:
+        for k in range(group_in):
+            if seen[:, k].any():
+                total += weight[:, :, k, i, j][_TERM] * seen[:, k, np.newaxis]
+    return total.reshape(shape)
+
+
+def _pool(node: SumPool2d | AvgPool2d | MaxPool2d, x: Floats, shape: tuple[int, ...]) -> Floats:
+    """R19: sums start at 0, a maximum is that of the window and 0."""
+    total = np.zeros(shape, F)
+    windows = _taps(
+        x,
+        kernel=node.kernel_size,
+        stride=node.strides,
+        padding=node.padding,
+        dilation=(1, 1),
+        size=shape[1:],
+    )
+    for _, _, seen in windows:
+        total = np.maximum(total, seen) if isinstance(node, MaxPool2d) else total + seen
+    if isinstance(node, AvgPool2d):
+        total = total / F(node.kernel_size[0] * node.kernel_size[1])
+    return total
+
+
+def _taps(
+    x: Floats,
+    *,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    size: tuple[int, ...],
+) -> Iterator[tuple[int, int, Floats]]:
+    """Yield each tap (row, column) with the entries that it sees, shape (..., output rows, output columns)."""
+    around = [(0, 0)] * (x.ndim - 2) + [(padding[0], padding[0]), (padding[1], padding[1])]
+    padded = np.pad(x, around)
+    for i in range(kernel[0]):
+        rows = slice(i * dilation[0], i * dilation[0] + (size[0] - 1) * stride[0] + 1, stride[0])
+        for j in range(kernel[1]):
+            columns = slice(j * dilation[1], j * dilation[1] + (size[1] - 1) * stride[1] + 1, stride[1])
+            yield i, j, padded[..., rows, columns]
+
+
+def _checked_frames(graph: Graph, inputs: Any) -> Floats:
+    if not isinstance(graph.execution, Clocked):
+        raise InputError("evaluate: the graph's execution is continuous; only clocked graphs run in steps")
+    shape = graph.shapes[graph.input_name]
+    if isinstance(inputs, np.ndarray):
+        inputs = Spikes.from_dense(inputs)
+    if not isinstance(inputs, Spikes):
+        raise InputError(
+            f"evaluate: takes neuro.Spikes or an array of shape (n_steps, {', '.join(map(str, shape))}), "
+            f"got {type(inputs).__name__}"
+        )
+    if inputs.shape != shape:
+        raise InputError(
+            f"evaluate: Input {graph.input_name!r} has shape {shape}, got frames of {inputs.shape}"
+        )
+    return inputs.to_dense()
+
+
+def _checked_mask(graph: Graph, kept: Any, n_steps: int) -> NDArray[np.bool_]:
+    if kept is None:
+        return np.ones(n_steps, bool)
+    mask = np.asarray(kept)
+    if mask.dtype != np.bool_ or mask.shape != (n_steps,):
+        raise InputError(f"evaluate: kept must be bool of shape ({n_steps},), got {mask.dtype} {mask.shape}")
+    if not any(isinstance(node, TemporalAttention) for node in graph.nodes.values()):
+        raise InputError("evaluate: kept drops frames, but the graph has no TemporalAttention")
+    return mask
+
+
+def _checked_state(graph: Graph, state: DenseState | None) -> DenseState | None:
+    if state is not None and state.graph_digest != graph.digest:
+        raise InputError(
+            f"evaluate: state belongs to another graph ({state.graph_digest[:12]}, this one is "
+            f"{graph.digest[:12]}); start without a state"
+        )
+    return state
