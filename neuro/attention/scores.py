@@ -34,8 +34,7 @@ def frame_means(spikes: Spikes) -> NDArray[np.float32]:
     >>> frame_means(Spikes([0, 0], [1, 2], [1.0, 2.0], n_steps=2, shape=(6,))).tolist()
     [0.5, 0.0]
     """
-    sums = np.bincount(spikes.step, weights=spikes.value, minlength=spikes.n_steps)
-    return sums.astype(np.float32) / np.float32(math.prod(spikes.shape))
+    return _means(_sums(spikes), spikes.shape)
 
 
 def frame_scores(node: TemporalAttention, means: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -86,9 +85,9 @@ def report(node: TemporalAttention, spikes: Spikes) -> AttentionReport:
     >>> report(node, Spikes([0, 1], [0, 0], [1.0, 2.0], n_steps=2, shape=(4,))).events_kept
     2.0
     """
-    scores = frame_scores(node, frame_means(spikes))
+    sums = _sums(spikes)
+    scores = frame_scores(node, _means(sums, spikes.shape))
     kept = scores >= np.float32(node.threshold)
-    sums = np.bincount(spikes.step, weights=spikes.value, minlength=spikes.n_steps)
     distance = np.abs(scores.astype(np.float64) - node.threshold)
     scores.setflags(write=False)
     kept.setflags(write=False)
@@ -102,10 +101,18 @@ def report(node: TemporalAttention, spikes: Spikes) -> AttentionReport:
     )
 
 
+def _sums(spikes: Spikes) -> NDArray[np.float64]:
+    return np.asarray(np.bincount(spikes.step, spikes.value, spikes.n_steps), np.float64)
+
+
+def _means(sums: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return sums.astype(np.float32) / np.float32(math.prod(shape))
+
+
 def _affine(
     weight: NDArray[np.float32], bias: NDArray[np.float32], values: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    total = bias.copy()
-    for column, value in zip(weight.T, values, strict=True):
-        total += column * value
+    """Add the rounded products to the bias one after the other (a sum of numpy's would take another order)."""
+    terms = np.vstack((bias, weight.T * values[:, np.newaxis]))
+    total: NDArray[np.float32] = np.add.accumulate(terms, axis=0)[-1]
     return total
