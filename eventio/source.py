@@ -63,7 +63,7 @@ class Source(Protocol):
 
 
 def read_words(
-    path: Path, findings: Findings, *, start: int, word_bytes: int, n_words: int, unit: str = "word"
+    path: Path, findings: Findings, *, start: int, word_bytes: int, n_words: int, unit: str = "a word"
 ) -> Iterator[bytes]:
     """
     Read a file of words of equal size piece by piece; an incomplete last word goes into the findings.
@@ -81,7 +81,7 @@ def read_words(
     n_words : int
         Words to read at a time.
     unit : str
-        What to call a word in the note.
+        What to call a word in the note, with its article.
 
     Yields
     ------
@@ -96,7 +96,7 @@ def read_words(
             position += len(data)
             if n_left:
                 findings.truncation = (
-                    f"the file ends within a {unit}, with {n_left} of its {word_bytes} bytes, "
+                    f"the file ends within {unit}, with {n_left} of its {word_bytes} bytes, "
                     f"at byte {position - n_left}"
                 )
             if len(data) > n_left:

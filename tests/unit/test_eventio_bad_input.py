@@ -106,7 +106,7 @@ def test_events_outside_every_usual_sensor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "n_events", "text"),
     [
-        ("a.bin", GOOD * 3 + b"\x01\x02", 3, "with 2 of its 5 bytes, at byte 15"),
+        ("a.bin", GOOD * 3 + b"\x01\x02", 3, "ends within an event, with 2 of its 5 bytes, at byte 15"),
         (
             "a.raw",
             EVT3_HEADER + np.array([0x8000, 0, 0x2001], "<u2").tobytes() + b"\x01",

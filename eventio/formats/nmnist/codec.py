@@ -58,7 +58,7 @@ class NmnistSource:
         room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
         offset_us = 0
         pieces = read_words(
-            self.path, self.findings, start=0, word_bytes=WORD_BYTES, n_words=BLOCK_EVENTS, unit="event"
+            self.path, self.findings, start=0, word_bytes=WORD_BYTES, n_words=BLOCK_EVENTS, unit="an event"
         )
         for piece in pieces:
             words = np.frombuffer(piece, np.uint8).reshape(-1, WORD_BYTES)
