@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,8 +25,13 @@ def _kernel_cache() -> str:
 os.environ.setdefault("NUMBA_CACHE_DIR", _kernel_cache())
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-settings.register_profile("spikeloom", deadline=None, max_examples=40, print_blob=True)
-settings.load_profile("spikeloom")
+_slow_is_fine = [HealthCheck.too_slow]  # the first example compiles kernels
+settings.register_profile(
+    "spikeloom", deadline=None, max_examples=40, print_blob=True, suppress_health_check=_slow_is_fine
+)
+# The same examples each time where a change is judged; new ones at every run on a developer's machine.
+settings.register_profile("ci", parent=settings.get_profile("spikeloom"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "spikeloom")
 
 
 @pytest.fixture(scope="session")
