@@ -36,7 +36,7 @@ check: $(VENV)/setup.stamp  ## lint, format, types, docstrings, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/numpydoc lint $$(git ls-files $(addsuffix /*.py,$(PACKAGES)))
+	$(BIN)/numpydoc lint $$(find $(PACKAGES) -name '*.py')
 
 test: check  ## the whole check, the docs' examples and the tests: what CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) -m 'not slow' --doctest-modules --doctest-glob='*.md' $(PACKAGES) README.md docs tests
