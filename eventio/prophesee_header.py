@@ -10,10 +10,14 @@ header without a geometry still names the sensor's generation, and every sensor 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from eventio.errors import FormatError
+from eventio.recording import EventArray
+from eventio.source import Findings
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_SIDE = 2048
@@ -173,3 +177,31 @@ def make_header(version: str, name: str, width: int, height: int) -> bytes:
         "end",
     )
     return "".join(f"% {line}\n" for line in lines).encode()
+
+
+class PropheseeSource(ABC):
+    """
+    What the readers of Prophesee's .raw files share: the header and the sensor's size.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    usual_sizes : tuple of (int, int)
+        Sizes to choose from when the header says none.
+    """
+
+    def __init__(self, path: Path, usual_sizes: tuple[tuple[int, int], ...]) -> None:
+        self.path = path
+        self.usual_sizes = usual_sizes
+        self.findings = Findings()
+        self.header = read_header(path)
+        self.width: int | None = None
+        self.height: int | None = None
+        size = find_size(self.header, path)
+        if size is not None:
+            self.width, self.height = size
+
+    @abstractmethod
+    def blocks(self) -> Iterator[EventArray]:
+        """Yield the events in file order."""

@@ -38,6 +38,10 @@ class AttentionReport:
         Frames with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
     events_total, events_kept : float
         Sums of the values of all frames, and of the kept ones.
+    synaptic_operations : int or None
+        Operations executed with the frames dropped; None without ``compare_attention``.
+    synaptic_operations_without : int or None
+        Operations executed when every frame is computed, counted in a second run; likewise.
     """
 
     scores: Floats
@@ -46,6 +50,8 @@ class AttentionReport:
     n_near_threshold: int
     events_total: float
     events_kept: float
+    synaptic_operations: int | None = None
+    synaptic_operations_without: int | None = None
 
     @property
     def n_kept(self) -> int:

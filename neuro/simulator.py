@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -36,6 +37,7 @@ def simulate(
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
+    compare_attention: bool = False,
 ) -> Result: ...
 
 
@@ -69,6 +71,7 @@ def simulate(
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
+    compare_attention: bool = False,
 ) -> list[Result]: ...
 
 
@@ -79,6 +82,7 @@ def simulate(
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
+    compare_attention: bool = False,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
 
@@ -105,6 +109,9 @@ def simulate(
         ``Result.state`` of the chunk before this one; None starts at rest. Clocked graphs only.
     use_attention : bool
         Whether a TemporalAttention drops frames; with False all frames are computed.
+    compare_attention : bool
+        Whether to run a second time with every frame, so that ``Result.attention`` reports the synaptic
+        operations with and without attention. Clocked graphs only; nothing happens without attention.
 
     Returns
     -------
@@ -155,8 +162,22 @@ def simulate(
             raise InputError(
                 "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
             )
-        return [run_recording(graph, one, record=record, use_attention=use_attention) for one in inputs]
-    return run_recording(graph, inputs, record=record, state=state, use_attention=use_attention)
+        return [
+            simulate(
+                graph, one, record=record, use_attention=use_attention, compare_attention=compare_attention
+            )
+            for one in inputs
+        ]
+    result = run_recording(graph, inputs, record=record, state=state, use_attention=use_attention)
+    if compare_attention and result.attention is not None:
+        whole = run_recording(graph, inputs, use_attention=False)
+        attention = replace(
+            result.attention,
+            synaptic_operations=result.counters.total_synaptic_operations,
+            synaptic_operations_without=whole.counters.total_synaptic_operations,
+        )
+        return replace(result, attention=attention)
+    return result
 
 
 def run_recording(

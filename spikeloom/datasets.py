@@ -119,7 +119,7 @@ def split(collection: Collection, *, share: float, seed: int) -> tuple[Collectio
         members = np.flatnonzero(labels == label)
         if members.size < 2:
             raise UserError(
-                f"{collection.name}: class '{name}' has {members.size} recordings, but training needs at "
+                f"{collection.name}: class '{name}' has too few recordings ({members.size}); training needs at "
                 "least 2, one of them to choose the model with; add recordings"
             )
         n_chosen = max(1, round(share * members.size))

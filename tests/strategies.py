@@ -337,15 +337,8 @@ def recurrent_runs(draw: st.DrawFn) -> tuple[Graph, NDArray[np.float32]]:
         "out": Linear(rng.normal(0, 1, (2, n))),
         "readout": draw(readouts((2,), dt_s)),
     }
-    edges = [
-        ("in", "fc"),
-        ("fc", "sum"),
-        ("back", "sum"),
-        ("sum", "hidden"),
-        ("hidden", "delay"),
-        ("delay", "back"),
-    ]
-    edges += [("hidden", "out"), ("out", "readout")]
+    edges = [("in", "fc"), ("fc", "sum"), ("back", "sum"), ("sum", "hidden"), ("hidden", "delay")]
+    edges += [("delay", "back"), ("hidden", "out"), ("out", "readout")]
     if draw(st.booleans()):
         nodes |= {"slow": Delay(draw(st.integers(1, 4)) * dt_s), "far": Linear(rng.normal(0, 0.7, (n, 2)))}
         nodes["end"] = Delay(draw(st.integers(0, 1)) * dt_s)

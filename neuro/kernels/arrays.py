@@ -49,7 +49,6 @@ class Synapses(NamedTuple):
 
     n_in_pixels: int
     in_channels: int
-    in_rows: int
     in_columns: int
     out_rows: int
     out_columns: int

@@ -109,7 +109,6 @@ def _tables(
     return Synapses(
         rows.n_in * columns.n_in,
         n_in,
-        rows.n_in,
         columns.n_in,
         rows.n_out,
         columns.n_out,

@@ -79,7 +79,7 @@ def test_nmnist_trains_on_train_only(tmp_path: Path) -> None:
 
 def test_a_class_with_one_recording_cannot_be_split(tmp_path: Path) -> None:
     write_folder(tmp_path, per_class=1, labels=("a", "b"))
-    with pytest.raises(UserError, match="class 'a' has 1 recordings, but training needs at least 2"):
+    with pytest.raises(UserError, match=r"class 'a' has too few recordings \(1\); training needs at least 2"):
         training_parts(str(tmp_path), data=None, seed=0)
 
 

@@ -320,3 +320,15 @@ def test_what_is_no_graph_is_named() -> None:
 def test_whole_numbers_that_float32_would_round_are_refused() -> None:
     with pytest.raises(neuro.InputError, match=r"16777217 at \[0, 1\], which float32 would round"):
         neuro.Spikes.from_dense([[0, 2**24 + 1]])
+
+
+def test_operations_with_and_without_attention_are_reported() -> None:
+    graph = chain(Input(2), attention(3, [-9.0, 9.0, 9.0]), Linear([[1.0, 1.0]]), IF(1.0))
+    frames = np.ones((3, 2), np.float32)
+    plain, compared = neuro.simulate(graph, frames), neuro.simulate(graph, frames, compare_attention=True)
+    assert plain.attention is not None
+    assert compared.attention is not None
+    assert plain.attention.synaptic_operations_without is None
+    assert compared.attention.synaptic_operations == plain.counters.total_synaptic_operations == 4
+    assert compared.attention.synaptic_operations_without == 6
+    assert neuro.simulate(graph, [frames], compare_attention=True)[0].attention is not None

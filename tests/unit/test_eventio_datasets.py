@@ -18,7 +18,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def test_part(cache: Path) -> eventio.datasets.Collection:
+def held_out(cache: Path) -> eventio.datasets.Collection:
     return eventio.datasets.digits("test", cache_dir=cache)
 
 
@@ -40,27 +40,25 @@ def test_the_parts_are_stratified_and_disjoint() -> None:
     assert handwritten.split_indices(labels, 0) != handwritten.split_indices(labels, 1)
 
 
-def test_only_the_recordings_of_the_part_are_made(
-    cache: Path, test_part: eventio.datasets.Collection
-) -> None:
+def test_only_the_recordings_of_the_part_are_made(cache: Path, held_out: eventio.datasets.Collection) -> None:
     files = [path for path in cache.rglob("*") if path.is_file()]
-    assert sorted(files) == sorted(sample.path for sample in test_part.samples)
-    assert len(files) == len(test_part) == 360
-    assert (test_part.width, test_part.height) == (34, 34)
-    assert test_part.class_names == tuple("0123456789")
+    assert sorted(files) == sorted(sample.path for sample in held_out.samples)
+    assert len(files) == len(held_out) == 360
+    assert (held_out.width, held_out.height) == (34, 34)
+    assert held_out.class_names == tuple("0123456789")
 
 
 def test_only_missing_recordings_are_made_again_and_alike(
-    cache: Path, test_part: eventio.datasets.Collection
+    cache: Path, held_out: eventio.datasets.Collection
 ) -> None:
-    victim, damaged = test_part.samples[5].path, test_part.samples[7].path
+    victim, damaged = held_out.samples[5].path, held_out.samples[7].path
     before, whole = victim.read_bytes(), damaged.read_bytes()
     victim.unlink()
     damaged.write_bytes(whole[:-1])
     calls: list[tuple[int, int]] = []
     again = eventio.datasets.digits("test", cache_dir=cache, on_progress=lambda *call: calls.append(call))
     assert calls == [(1, 2), (2, 2)]
-    assert again == test_part
+    assert again == held_out
     assert victim.read_bytes() == before
     assert damaged.read_bytes() == whole
 
@@ -78,8 +76,8 @@ def test_an_interrupted_run_leaves_whole_recordings_only(tmp_path: Path) -> None
         assert not eventio.read(path).is_damaged
 
 
-def test_recordings_look_like_those_of_the_real_sensor(test_part: eventio.datasets.Collection) -> None:
-    recordings = [eventio.read(sample.path) for sample in test_part.samples[:40]]
+def test_recordings_look_like_those_of_the_real_sensor(held_out: eventio.datasets.Collection) -> None:
+    recordings = [eventio.read(sample.path) for sample in held_out.samples[:40]]
     counts = np.array([len(recording) for recording in recordings])
     assert ((counts > 1500) & (counts < 5000)).all()
     for recording in recordings:

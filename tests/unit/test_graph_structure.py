@@ -330,4 +330,5 @@ def test_delays_tolerate_decimal_fractions() -> None:
 
 
 def test_continuous_graphs_are_not_held_to_steps() -> None:
-    Graph({**IN, "d": Delay(0.00151), "l": LIF(1e-9)}, [("in", "d"), ("d", "l")], continuous())
+    graph = Graph({**IN, "d": Delay(0.00151), "l": LIF(1e-9)}, [("in", "d"), ("d", "l")], continuous())
+    assert graph.nodes["d"].delay_s == 0.00151

@@ -14,7 +14,7 @@ import numpy as np
 
 from eventio.errors import FormatError
 from eventio.formats.evt2 import _kernels as kernels
-from eventio.prophesee_header import find_size, make_header, parse_header, read_header
+from eventio.prophesee_header import PropheseeSource, make_header, parse_header
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
 from eventio.source import BLOCK_EVENTS, Findings, read_words
 
@@ -29,7 +29,7 @@ USUAL_SIZES: tuple[tuple[int, int], ...] = ((304, 240), (640, 480), (1280, 720),
 KINDS = {0xA: "external triggers", 0xE: "other words", 0xF: "continued words"}
 
 
-class Evt2Source:
+class Evt2Source(PropheseeSource):
     """
     Reader of one EVT 2.0 file.
 
@@ -40,15 +40,7 @@ class Evt2Source:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.usual_sizes = USUAL_SIZES
-        self.findings = Findings()
-        self._header = read_header(path)
-        self.width: int | None = None
-        self.height: int | None = None
-        size = find_size(self._header, path)
-        if size is not None:
-            self.width, self.height = size
+        super().__init__(path, USUAL_SIZES)
 
     def blocks(self) -> Iterator[EventArray]:
         """
@@ -65,7 +57,7 @@ class Evt2Source:
         pieces = read_words(
             self.path,
             self.findings,
-            start=self._header.n_bytes,
+            start=self.header.n_bytes,
             word_bytes=WORD_BYTES,
             n_words=BLOCK_EVENTS,
         )

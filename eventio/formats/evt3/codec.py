@@ -17,7 +17,7 @@ import numpy as np
 
 from eventio.errors import FormatError
 from eventio.formats.evt3 import _kernels as kernels
-from eventio.prophesee_header import find_size, make_header, parse_header, read_header
+from eventio.prophesee_header import PropheseeSource, make_header, parse_header
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
 from eventio.source import BLOCK_EVENTS, Findings, read_words
 
@@ -44,7 +44,7 @@ LACKS = {
 }
 
 
-class Evt3Source:
+class Evt3Source(PropheseeSource):
     """
     Reader of one EVT 3.0 file.
 
@@ -55,15 +55,7 @@ class Evt3Source:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.usual_sizes = USUAL_SIZES
-        self.findings = Findings()
-        self._header = read_header(path)
-        self.width: int | None = None
-        self.height: int | None = None
-        size = find_size(self._header, path)
-        if size is not None:
-            self.width, self.height = size
+        super().__init__(path, USUAL_SIZES)
 
     def blocks(self) -> Iterator[EventArray]:
         """
@@ -79,7 +71,7 @@ class Evt3Source:
         counts = np.zeros(kernels.N_COUNTS, np.int64)
         room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
         pieces = read_words(
-            self.path, self.findings, start=self._header.n_bytes, word_bytes=WORD_BYTES, n_words=BLOCK_WORDS
+            self.path, self.findings, start=self.header.n_bytes, word_bytes=WORD_BYTES, n_words=BLOCK_WORDS
         )
         for piece in pieces:
             words = np.frombuffer(piece, "<u2")
