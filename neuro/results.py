@@ -17,7 +17,7 @@ from neuro.spikes import Spikes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "Result", "State"]
+__all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "NetworkState", "Result", "State"]
 
 Floats = NDArray[np.float32]
 
@@ -91,6 +91,8 @@ class Counters:
         For each Linear and Conv2d, the computed steps by 'scatter' and by 'gather'.
     delayed_entries_lost : mapping of str to int
         For each Delay, the entries that would have arrived on a dropped step.
+    weight_clips : mapping of str to int
+        For each SparseLinear with stdp, how often a weight was clipped to its bounds.
     """
 
     n_steps: int
@@ -103,6 +105,7 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
+    weight_clips: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_synaptic_operations(self) -> int:
@@ -134,6 +137,31 @@ class State:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class NetworkState(State):
+    """Where a run of a network of populations ended.
+
+    Attributes
+    ----------
+    variables : mapping of str to mapping of str to array, shape (n,)
+        The variables of every population by name: ``v``, then what its model has.
+    recent : mapping of str to Spikes
+        What every source and population handed on in the last steps, as far as it still acts.
+    weights : mapping of str to array, shape (n_synapses,)
+        The present weights of each SparseLinear with stdp.
+    traces : mapping of str to tuple of two arrays
+        Their traces: of the inputs, and of the neurons.
+    precision : str
+        'float32' or 'float64'.
+    """
+
+    variables: Mapping[str, Mapping[str, NDArray[Any]]]
+    recent: Mapping[str, Spikes]
+    weights: Mapping[str, NDArray[Any]]
+    traces: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+    precision: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The outcome of one run.
 
@@ -155,6 +183,8 @@ class Result:
         Number of spikes of each neuron, where 'rate' was recorded; over ``n_steps * dt_s`` it is the rate in Hz.
     left_out : mapping of str to mapping of str to int
         What the monitors with ``overflow='count'`` had no room for: spikes by 'spikes', steps by 'membrane'.
+    weights : mapping of str to array, shape (n_synapses,)
+        The weights of each SparseLinear with stdp after the run, in its order; the graph keeps those before.
     """
 
     outputs: Mapping[str, Floats]
@@ -165,6 +195,7 @@ class Result:
     state: State
     spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def output(self) -> Floats:

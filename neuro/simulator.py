@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -14,15 +15,18 @@ from neuro.attention import report
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Clocked, Graph, Input
+from neuro.graph.networks import needs_populations
 from neuro.kernels.arrays import Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import EventRun, gathered
+from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
 from neuro.monitors import Monitor, Record, Wanted, checked_record
+from neuro.networks import NetworkSettings, check_plain, simulate_network
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
 
@@ -38,6 +42,22 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    precision: Precision = "float32",
+    n_threads: int = 1,
+) -> Result: ...
+
+
+@overload
+def simulate(
+    graph: Graph,
+    inputs: None = None,
+    *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
+    record: Record | None = None,
+    state: State | None = None,
+    precision: Precision = "float32",
+    n_threads: int = 1,
 ) -> Result: ...
 
 
@@ -72,17 +92,23 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    precision: Precision = "float32",
+    n_threads: int = 1,
 ) -> list[Result]: ...
 
 
 def simulate(
     graph: Graph,
-    inputs: Any,
+    inputs: Any = None,
     *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    precision: Precision = "float32",
+    n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
 
@@ -95,13 +121,21 @@ def simulate(
     events a LIF follows ``v(t) = rest + (v(t0) - rest) * exp(-(t - t0) / tau_mem_s)``, which cannot reach the
     threshold, so comparing at events is exact. `neuro.stream` takes the same events in pieces.
 
+    Networks of populations (clocked graphs with SparseLinear, PoissonSource, refractory periods ..): each step
+    delivers what arrives, the oldest spikes first, updates every neuron, and lists who fired. Where there is no
+    Input, `n_steps` or `duration_s` says how long to run.
+
     Parameters
     ----------
     graph : Graph
         A graph with ``execution=clocked(dt_s)`` or ``continuous()``.
     inputs : Spikes, array of shape ``(n_steps, *shape)``, Events, or a list of these
         The frames of a clocked graph's Input, or the events of a continuous one; each a recording of its own.
-        A list gives a list of results.
+        A list gives a list of results. None for a network of populations without an Input.
+    n_steps : int, optional
+        Length of the run in steps, where there is no Input.
+    duration_s : float, optional
+        The same in seconds, a multiple of ``dt_s``.
     record : mapping of str to 'spikes', 'membrane', 'rate', a Monitor, or several of these, optional
         What to keep, by node: spikes (or counts) of any node that hands on spikes, membranes (after the
         reset) of neurons, the number of spikes of each spiking neuron. A `Monitor` bounds what is kept.
@@ -112,6 +146,10 @@ def simulate(
     compare_attention : bool
         Whether to run a second time with every frame, so that ``Result.attention`` reports the synaptic
         operations with and without attention. Clocked graphs only; nothing happens without attention.
+    precision : {'float32', 'float64'}
+        The arithmetic of a network of populations; all other graphs are float32.
+    n_threads : int
+        Threads for a network of populations, each with neurons of its own; the result has the same bits for any number.
 
     Returns
     -------
@@ -149,6 +187,11 @@ def simulate(
     """
     if not isinstance(graph, Graph):
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
+    if needs_populations(graph.nodes):
+        check_state(graph, state)
+        settings = NetworkSettings(n_steps, duration_s, record, state, precision, n_threads)
+        return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
+    check_plain(n_steps, duration_s, precision, n_threads)
     if not isinstance(graph.execution, Clocked):
         if state is not None:
             raise InputError(
@@ -191,9 +234,9 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces 'scatter' or 'gather' in all layers (the result is the same)."""
     plan = lower(graph)
-    spikes = checked_input(graph, plan, inputs)
+    spikes = checked_input(graph, plan.max_pool, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
-    _check_state(graph, state)
+    check_state(graph, state)
     attention = attend(plan, spikes, state) if use_attention else None
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
     run = start_run(state, wanted.membrane, path)
@@ -336,7 +379,7 @@ class _Collected:
         return found
 
 
-def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+def checked_input(graph: Graph, max_pool: str | None, inputs: Any) -> Spikes:
     """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
     name = graph.input_name
     node = graph.nodes[name]
@@ -358,10 +401,10 @@ def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
         raise InputError(f"Input {name!r}: needs frames of shape {node.shape}, got {spikes.shape}")
     if node.max_count is not None:
         _check_counts(name, node.max_count, spikes)
-    elif plan.max_pool is not None and (spikes.value < 0).any():
+    elif max_pool is not None and (spikes.value < 0).any():
         j = int(np.argmax(spikes.value < 0))
         raise InputError(
-            f"Input {name!r}: MaxPool2d {plan.max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
+            f"Input {name!r}: MaxPool2d {max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
             f"{spikes.step[j]} at index {spikes.index[j]}"
         )
     return spikes
@@ -383,7 +426,7 @@ def _check_counts(name: str, max_count: int, spikes: Spikes) -> None:
     )
 
 
-def _check_state(graph: Graph, state: State | None) -> None:
+def check_state(graph: Graph, state: State | None) -> None:
     if state is None:
         return
     if not isinstance(state, State):

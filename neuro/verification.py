@@ -157,7 +157,7 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     Verification(equal: 3 engine paths (automatic, scatter, gather) x reference, 4 steps, 2 spikes, 20 values)
     """
     plan = lower(graph)
-    spikes = checked_input(graph, plan, _one_recording(inputs))
+    spikes = checked_input(graph, plan.max_pool, _one_recording(inputs))
     attention = attend(plan, spikes, None) if use_attention else None
     comparison = _Comparison(graph, None if attention is None else attention.kept)
     n_chunk = max(1, spikes.n_steps if attention is not None else _CHUNK_ENTRIES // _n_entries(graph))

@@ -6,6 +6,9 @@ from neuro.graph.attention import TemporalAttention
 from neuro.graph.neurons import IF, LI, LIF, CubaLIF
 from neuro.graph.node import Node
 from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
+from neuro.graph.populations import AdaptiveLIF, CobaLIF, Izhikevich
+from neuro.graph.sources import PoissonSource
+from neuro.graph.sparse import SparseLinear
 from neuro.graph.structure import Add, Concat, Delay, Flatten, Input
 from neuro.graph.synapses import Conv2d, Linear
 
@@ -25,16 +28,23 @@ __all__ = [
     "LIF",
     "CubaLIF",
     "LI",
+    "CobaLIF",
+    "AdaptiveLIF",
+    "Izhikevich",
+    "SparseLinear",
+    "PoissonSource",
     "TemporalAttention",
     "NODE_TYPES",
     "SPIKING",
     "NEURONS",
     "SYNAPSES",
     "POOLS",
+    "POPULATIONS",
 ]
 
 SYNAPSES = (Linear, Conv2d)
 POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
+POPULATIONS = (CobaLIF, AdaptiveLIF, Izhikevich)  # they run in networks of populations only
 SPIKING = (IF, LIF, CubaLIF)
 NEURONS = (IF, LIF, CubaLIF, LI)
 
@@ -49,6 +59,9 @@ NODE_TYPES: dict[str, type[Node]] = {
         Concat,
         Delay,
         *NEURONS,
+        *POPULATIONS,
+        SparseLinear,
+        PoissonSource,
         TemporalAttention,
     )
 }
