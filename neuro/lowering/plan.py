@@ -28,15 +28,17 @@ from neuro.graph import (
     TemporalAttention,
 )
 from neuro.kernels.pooling import MAXIMUM, SUM
+from neuro.lowering.costs import Thresholds
+from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
-from neuro.lowering.operations import Flat, Join, Layer, Line, Operation, Pool, Sum
-from neuro.lowering.parameters import lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
+from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
 from neuro.lowering.tables import synapse_tables, window_tables
+from neuro.lowering.wiring import wire
 
 __all__ = ["Plan", "lower"]
 
 _BLOCK_ENTRIES = 2**22  # largest dense array of a block: 16 MB
-_STRIP_NEURONS = 8192  # currents and membranes of a strip stay in the first-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +211,7 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
     before = layouts[source]
+    wiring = None if synapse is None else wire(synapse, synapse_tables(synapse, before, layout))
     return Layer(
         name,
         (source,),
@@ -216,18 +219,13 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         layout,
         synapse_name,
         neuron_name,
-        None if synapse is None else synapse_tables(synapse, before, layout),
+        wiring,
         neurons,
         rest,
         isinstance(node, CubaLIF),
-        _rows_at_once(layout),
-        _scatter_under(synapse, layout),
+        wiring is not None and is_silence_safe(neurons, wiring.bias),
+        Thresholds(_scatter_under(synapse, layout), 2**62),
     )
-
-
-def _rows_at_once(layout: Layout) -> int:
-    rows, columns = layout.shape[1:] or (1, 1)
-    return max(1, min(rows, _STRIP_NEURONS // (columns * layout.n_channels)))
 
 
 def _scatter_under(synapse: Linear | Conv2d | None, layout: Layout) -> int:
