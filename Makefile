@@ -59,7 +59,7 @@ benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks u
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
 	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5
 
-peers: .venv-peers/stamp .venv-nest/stamp $(VENV)/brian.stamp  ## other people's readers and simulators, for comparison, in environments of their own
+peers: .venv-peers/stamp $(VENV)/brian.stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
