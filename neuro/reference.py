@@ -35,6 +35,7 @@ from neuro.graph import (
     Node,
     SumPool2d,
     TemporalAttention,
+    fold_pooling,
 )
 from neuro.spikes import Spikes
 
@@ -81,7 +82,7 @@ class DenseResult:
     membranes : mapping of str to float32 array, shape (n_steps, ...)
         The membranes of every neuron node, after the reset.
     values : mapping of str to float32 array, shape (n_steps, ...)
-        The output of every node, currents too.
+        The output of every node, currents too; pools of currents that are folded (R64) have none.
     state : DenseState
         Pass it as `state` with the next chunk.
     """
@@ -148,6 +149,7 @@ def evaluate(
     ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
     """
     frames = _checked_frames(graph, inputs)
+    graph = fold_pooling(graph)  # R64
     mask = _checked_mask(graph, kept, len(frames))
     engine = _Evaluation(graph, _checked_state(graph, state))
     values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}

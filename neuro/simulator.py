@@ -344,7 +344,8 @@ class _Collected:
         n = n_entries(frames)
         step = np.repeat(np.arange(start, start + run.n_steps), np.diff(frames.start))
         value = frames.value[:n] if frames.value.size else np.ones(n, np.float32)
-        return Spikes(step, frames.index[:n], value, self._n_steps, self._plan.layouts[name].shape)
+        index = frames.index[:n].copy()  # the next block is written over it
+        return Spikes(step, index, value, self._n_steps, self._plan.layouts[name].shape)
 
     def spikes(self, name: str) -> Spikes:
         """Return the recorded spikes of a node."""

@@ -27,6 +27,7 @@ from neuro.graph import (
     MaxPool2d,
     SumPool2d,
     TemporalAttention,
+    fold_pooling,
 )
 from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
@@ -109,6 +110,7 @@ def lower(graph: Graph) -> Plan:
                 f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
                 f"got {node.refractory_s} s"  # type: ignore[attr-defined]
             )
+    graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
     operations: list[Operation] = []

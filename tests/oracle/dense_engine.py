@@ -30,6 +30,7 @@ from neuro.graph import (
     MaxPool2d,
     SumPool2d,
     TemporalAttention,
+    fold_pooling,
 )
 
 Array = NDArray[np.float32]
@@ -50,6 +51,7 @@ class OracleResult:
 
 def simulate_densely(graph: Graph, frames: Array, kept: NDArray[np.bool_] | None = None) -> OracleResult:
     """Run a clocked graph on dense frames, shape (n_steps, *shape); `kept` marks the steps that are computed."""
+    graph = fold_pooling(graph)
     n_steps = len(frames)
     engine = _Engine(graph, frames, np.ones(n_steps, bool) if kept is None else kept)
     for step in range(n_steps):
