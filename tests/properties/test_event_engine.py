@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import neuro
 from neuro import Events
 from neuro.graph import LIF, SYNAPSES, Conv2d, Delay, Flatten, Graph, Input, Linear, continuous
-from neuro.lowering import continuous as lowering
+from neuro.lowering import event_running as lowering
 from neuro.lowering import flow
 from tests.event_strategies import event_graphs, event_lists, event_neurons
 from tests.oracle.event_engine import EventOracle, simulate_events

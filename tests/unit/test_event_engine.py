@@ -34,6 +34,7 @@ from neuro.graph import (
     continuous,
 )
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_running import run_events
 from neuro.lowering.flow import EventRun
 
 NEXT_UP = float(np.nextafter(np.float32(1), np.float32(2)))
@@ -58,11 +59,9 @@ def listed(events: Events) -> list[tuple[int, int]]:
 
 def membrane_after(node: LIF | IF, events: Events, bias: float | None = None) -> float:
     """The membrane of one neuron at the time of the last event."""
-    from neuro.lowering.continuous import run_events
-
     graph = chain(Input(1), Linear([[1.0]], None if bias is None else [bias]), node)
     run = EventRun()
-    run_events(lower_events(graph), run, events, {})
+    run_events(lower_events(graph), run, events, 0, {})
     return float(run.pixels["n2"].voltage[0])
 
 
