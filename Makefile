@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PACKAGES := neuro eventio spikeloom
 JOBS ?= 2
 
-.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers lava docs clean clean-kernels
+.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers nest lava docs clean clean-kernels
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
@@ -65,6 +65,12 @@ peers: .venv-peers/stamp  ## other people's readers and simulators, for comparis
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery
 	touch $@
 
+nest: .venv-nest/stamp  ## NEST (GPL), whose precise-spike neurons the tests of continuous execution compare with
+.venv-nest/stamp: constraints.txt
+	test -x .venv-nest/bin/python || $(PYTHON) -m venv .venv-nest
+	.venv-nest/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt nest-simulator
+	touch $@
+
 lava: $(VENV)/setup.stamp  ## Lava, for exporting to Loihi (its metadata asks for an old Python; the pinned version runs)
 	$(PIP) install --quiet -c constraints.txt networkx asteval
 	$(PIP) install --quiet -c constraints.txt --no-deps --ignore-requires-python lava-nc
@@ -76,5 +82,5 @@ clean-kernels:  ## forget compiled kernels (after editing one)
 	find neuro eventio -name '*.nb[ic]' -delete
 
 clean:  ## remove environments, caches and build output
-	rm -rf .venv .venv-peers build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache
+	rm -rf .venv .venv-peers .venv-nest build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,7 +17,13 @@ from neuro.graph import Clocked, Graph, Input
 from neuro.kernels.arrays import Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import lower_events
-from neuro.lowering.event_running import as_events, check_events, count_events, run_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
 from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.plan import Plan, lower
@@ -225,6 +231,7 @@ def _run_events(graph: Graph, inputs: object, record: Record | None) -> EventRes
         raise InputError(
             f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
         )
+    check_silent_spikes(plan, 0, end or 0)
     recorded = _checked_event_record(graph, plan.nodes, record)
     found: dict[str, list[Deltas]] = {name: [] for name in (*graph.output_names, *recorded)}
     run = EventRun() if end is None else EventRun(end=end)

@@ -7,7 +7,13 @@ from neuro.events import Events, as_time
 from neuro.graph import Continuous, Graph
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import lower_events
-from neuro.lowering.event_running import as_events, check_events, count_events, run_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
 from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.results import EventCounters
 
@@ -122,8 +128,9 @@ class Stream:
                 f"stream: {self._plan.endless}, so it has no last spike; call advance(t_us) for the spikes up to a "
                 "time, or give the stream a duration_us"
             )
+        left = self._advance(self._nothing(), FOREVER)
         self._is_finished = True
-        return self._advance(self._nothing(), FOREVER)
+        return left
 
     @property
     def counters(self) -> EventCounters:
@@ -140,6 +147,7 @@ class Stream:
         return Events([], [], [], self.graph.shapes[self.graph.input_name])
 
     def _advance(self, events: Events, mark: int) -> Events:
+        check_silent_spikes(self._plan, self._run.mark, min(mark, self._run.end))
         sink = self.graph.output_names[0]
         found: dict[str, list[Deltas]] = {sink: []}
         run_events(self._plan, self._run, events, mark, found)

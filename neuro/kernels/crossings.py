@@ -59,10 +59,10 @@ def gain_after(mem: float, syn: float, n: int) -> float:
 def membrane_after(timing: Timing, own: U, v: float, i: float, n: int) -> float:
     """Return the membrane n ticks after it was v, with the current i."""
     rest, mem = timing.rest[own], timing.decay[own]
-    u = rest + (v - rest) * math.exp(n * mem)
-    if not timing.has_current or i == 0:
-        return u
-    return u + i * gain_after(mem, timing.current_decay[own], n)
+    u: float = rest + (v - rest) * math.exp(n * mem)
+    if timing.has_current and i != 0:
+        u += i * gain_after(mem, timing.current_decay[own], n)
+    return u
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -114,7 +114,7 @@ def newton_guess(timing: Timing, own: U, v: float, i: float, low: float, high: f
         slope = -mem * (rest - u + i * math.exp(x * syn))
         if slope <= 0:
             return x
-        ahead = min(max(x + (above - u) / slope, low), high)
+        ahead: float = min(max(x + (above - u) / slope, low), high)
         if abs(ahead - x) < 0.25:
             return ahead
         x = ahead
@@ -128,7 +128,8 @@ def relaxation_crossing(timing: Timing, own: U, v: float) -> int:
     if membrane_after(timing, own, v, 0.0, 1) > above:
         return 1
     guess = math.ceil(math.log((rest - above) / (rest - v)) / mem)
-    return search(timing, own, v, 0.0, (1, FAR), guess)
+    found: int = search(timing, own, v, 0.0, (1, FAR), guess)
+    return found
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -141,9 +142,9 @@ def current_crossing(timing: Timing, own: U, v: float, i: float) -> int:
     rest, above, a = timing.rest[own], timing.fire_above[own], v - timing.rest[own]
     mem, syn = timing.decay[own], timing.current_decay[own]
     is_driven = rest > above
-    if not is_driven and rest + (max(a, 0.0) + max(i, 0.0) * timing.gain_peak[own]) * (1 + 1e-9) < above - 1e-9 * abs(
-        rest
-    ):
+    if not is_driven and rest + (max(a, 0.0) + max(i, 0.0) * timing.gain_peak[own]) * (
+        1 + 1e-9
+    ) < above - 1e-9 * abs(rest):
         return FAR
     if membrane_after(timing, own, v, i, 1) > above:
         return 1
@@ -169,16 +170,19 @@ def current_crossing(timing: Timing, own: U, v: float, i: float) -> int:
             if turn == _FAR:
                 return FAR
             low = max(1, int(turn))
-    return search(timing, own, v, i, (low, high), newton_guess(timing, own, v, i, float(low), float(high)))
+    guess = newton_guess(timing, own, v, i, float(low), float(high))
+    found: int = search(timing, own, v, i, (low, high), guess)
+    return found
 
 
 @njit(cache=True, forceinline=True, **UNCOUNTED)
 def next_crossing(timing: Timing, own: U, v: float, i: float) -> int:
     """Return the ticks from now to the first that fires if nothing comes before; FAR for never."""
+    n: int = FAR
     if timing.has_current and i != 0:
-        return current_crossing(timing, own, v, i)
-    if timing.rest[own] > timing.fire_above[own]:
-        return relaxation_crossing(timing, own, v)
-    if timing.has_current and membrane_after(timing, own, v, 0.0, 1) > timing.fire_above[own]:
-        return 1  # left above its threshold
-    return FAR
+        n = current_crossing(timing, own, v, i)
+    elif timing.rest[own] > timing.fire_above[own]:
+        n = relaxation_crossing(timing, own, v)
+    elif timing.has_current and membrane_after(timing, own, v, 0.0, 1) > timing.fire_above[own]:
+        n = 1  # left above its threshold
+    return n

@@ -59,9 +59,7 @@ def find_first(state: Timed, pixel: int, n: int) -> None:
 
 
 @njit(cache=True, **UNCOUNTED)
-def fire_due(
-    timing: Timing, state: Timed, pixel: int, n: int, limit: int, out: Deltas, n_spikes: int
-) -> int:
+def fire_due(timing: Timing, state: Timed, pixel: int, n: int, limit: int, out: Deltas, n_spikes: int) -> int:
     """List all spikes that a pixel's neurons fire by themselves up to a time; stop early where `out` is full."""
     if state.pixel_due[U(pixel)] > limit:
         return n_spikes
@@ -76,7 +74,9 @@ def fire_due(
             state.voltage[U(o)] = reset
             state.since[U(o)] = t + timing.refractory
             if timing.has_current:
-                state.current[U(o)] = i * math.exp((t - since + timing.refractory) * timing.current_decay[own])
+                state.current[U(o)] = i * math.exp(
+                    (t - since + timing.refractory) * timing.current_decay[own]
+                )
             out.t[U(n_spikes)] = t
             out.index[U(n_spikes)] = o
             n_spikes += 1
@@ -98,7 +98,8 @@ def sweep(timing: Timing, state: Timed, n: int, limit: int, out: Deltas, tally: 
             if n_spikes == out.index.size:
                 break
     tally[0] = n_spikes
-    return n_spikes < out.index.size
+    is_done: bool = n_spikes < out.index.size
+    return is_done
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -45,6 +44,7 @@ __all__ = ["EventPlan", "lower_events"]
 
 _TICK = Clocked(1e-6)
 _NEURONS = (IF, LIF, CubaLIF, LI)
+Place = tuple[str, tuple[str, ...], tuple[Layout, ...], Layout, str | None, Synapses, int]
 _WINDOW_SPIKES = 2**17  # about as many spikes as a window in time may bring by itself
 _LONGEST = 2**40
 
@@ -113,7 +113,9 @@ def lower_events(graph: Graph) -> EventPlan:
         if not set(graph.predecessors(name)) <= set(graph.order[:place]):
             cuts.append(name)
             if _ticks(graph, name) < 1:
-                raise GraphError(f"{_label(graph, name)}: closes a cycle, so it must delay by 1 microsecond or more")
+                raise GraphError(
+                    f"{_label(graph, name)}: closes a cycle, so it must delay by 1 microsecond or more"
+                )
         if not isinstance(node, (Input, *SYNAPSES)):
             flows.append(_flow(graph, name, layouts))
     total = sum(flow.ticks for flow in flows if isinstance(flow, Shift))
@@ -200,7 +202,7 @@ def _population(graph: Graph, name: str, layouts: dict[str, Layout]) -> Populati
         tables = synapse_tables(Conv2d(ones, groups=plain.n_channels), plain, plain)
         bias = None
     most = _most_targets(tables) * (tables.out_channels // tables.n_groups)
-    place = (name, (source,), (layouts[source],), layout, synapse_name, tables, most)
+    place: Place = (name, (source,), (layouts[source],), layout, synapse_name, tables, most)
     if bias is not None and not bias.any():
         bias = None
     _check_drive(graph, name, bias)
@@ -216,7 +218,7 @@ def _population(graph: Graph, name: str, layouts: dict[str, Layout]) -> Populati
     return _timed(node, place, _with_bias(np.float64(leak), bias, layout), refractory)
 
 
-def _timed(node: Neuron, place: tuple[Any, ...], rest: Any, refractory: int) -> TimedPopulation:
+def _timed(node: Neuron, place: Place, rest: Any, refractory: int) -> TimedPopulation:
     layout = place[3]
     timing = timing_of(node, rest, refractory, layout)
     rate = silent_rate(timing, layout.size)
@@ -252,7 +254,9 @@ def _refractory(graph: Graph, name: str) -> int:
     assert isinstance(node, (IF, LIF, CubaLIF))
     ticks = _whole_ticks(graph, name, "refractory_s", node.refractory_s)
     if ticks > _LONGEST:
-        raise GraphError(f"{_label(graph, name)}: refractory_s must be below 2**40 us, got {node.refractory_s} s")
+        raise GraphError(
+            f"{_label(graph, name)}: refractory_s must be below 2**40 us, got {node.refractory_s} s"
+        )
     return ticks
 
 

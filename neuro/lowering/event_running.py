@@ -11,16 +11,18 @@ from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
-from neuro.lowering.flow import FOREVER, Batch, EventRun, Flow, Population, no_events, selected
+from neuro.lowering.flow import Batch, EventRun, Flow, Population, no_events, selected
 from neuro.lowering.layout import Layout
+from neuro.lowering.timed import TimedPopulation
 from neuro.results import EventCounters
 
 if TYPE_CHECKING:
     from neuro.lowering.continuous import EventPlan
 
-__all__ = ["run_events", "count_events", "as_events", "check_events"]
+__all__ = ["run_events", "count_events", "as_events", "check_events", "check_silent_spikes"]
 
 _BLOCK_EVENTS = 2**14  # events of a block stay in the second-level cache
+_MOST_SILENT = 2**31  # spikes without input that one call may bring
 
 Wanted = Mapping[str, list[Deltas]]
 
@@ -48,6 +50,17 @@ def check_events(graph: Graph, events: object) -> Events:
                 f"{events.value[j]:g} in event {j} at {events.t_us[j]} us"
             )
     return events
+
+
+def check_silent_spikes(plan: EventPlan, start_us: int, stop_us: int) -> None:
+    """Refuse a time in which neurons would fire more often without input than anyone wants to keep."""
+    rate = sum(flow.silent_rate for flow in plan.flows if isinstance(flow, TimedPopulation))
+    n = rate * (stop_us - start_us)
+    if n > _MOST_SILENT:
+        raise InputError(
+            f"Events: the network fires about {n:.1e} spikes without input from {start_us} to {stop_us} us, the limit "
+            "is 2**31; let the times of a recording begin near 0, or advance a stream in smaller parts"
+        )
 
 
 def run_events(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted: Wanted) -> None:

@@ -56,7 +56,9 @@ def _gain_peak(decay: Any, current_decay: Any) -> Any:
     """Return no less than the most that a current of 1 adds to the membrane at any time."""
     ratio = decay / current_decay
     at = np.where(np.abs(ratio - 1) < 1e-6, 1.0, np.log(ratio) / np.where(ratio == 1, 1.0, ratio - 1))
-    return np.minimum(np.vectorize(gain_after.py_func)(decay, current_decay, at / -current_decay) * (1 + 1e-9), 1.0)
+    return np.minimum(
+        np.vectorize(gain_after.py_func)(decay, current_decay, at / -current_decay) * (1 + 1e-9), 1.0
+    )
 
 
 def first_voltage(node: Neuron, timing: Timing, rest: Doubles, layout: Layout) -> Doubles:
@@ -78,7 +80,7 @@ def silent_rate(timing: Timing, n_neurons: int) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ticks = np.log(np.maximum(rest - start, 0) / (rest - above)) / -timing.decay
     ticks = np.maximum(np.where(driven, ticks, np.inf), 1) + timing.refractory
-    return float((1 / ticks).sum()) * n_neurons / ticks.size
+    return float((1 / ticks).sum() * n_neurons / ticks.size)
 
 
 def _flat(value: Any, layout: Layout) -> Doubles:
@@ -180,7 +182,8 @@ class TimedPopulation(Population):
         one.tally[:2] = 0
         if not self.timing.is_readout:
             one.tally[5] += n_own + n_caused
-        caused = Deltas(*(field[:n_caused].copy() for field in one.caused))
+        part = selected(one.caused, slice(n_caused))
+        caused = Deltas(part.t.copy(), part.index.copy(), part.value.copy())
         if n_own == 0:
             return caused
         own = _sorted(one.own.t[:n_own], one.own.index[:n_own])
@@ -204,7 +207,9 @@ class TimedPopulation(Population):
                 find_first(state, pixel, self.layout.n_channels)
         own = Deltas(np.empty(_ROOM, np.int64), np.empty(_ROOM, np.int32), np.zeros(0, np.float32))
         caused = Deltas(np.empty(room, np.int64), np.empty(room, np.int32), np.ones(room, np.float32))
-        run.own[self.name] = one = _Running(state, own, caused, np.array([0, 0, 0, 0, self.most, 0], np.int64))
+        run.own[self.name] = one = _Running(
+            state, own, caused, np.array([0, 0, 0, 0, self.most, 0], np.int64)
+        )
         return one
 
     def spikes(self, run: EventRun) -> int:

@@ -1,4 +1,4 @@
-"""Neurons that may fire between events, hold still after a spike, or are read out: one at a time, microsecond by microsecond.
+"""Neurons that fire between events, hold still after a spike, or are read out: one at a time, in plain numbers.
 
 Shares no code with the engine. When a neuron will fire is found by looking at one whole microsecond after the other.
 """

@@ -1,4 +1,4 @@
-"""Continuous execution against the slow oracle, bit for bit, and the laws it obeys (R52 to R62)."""
+"""Continuous execution against the slow oracle, bit for bit, and the laws it obeys (R52 to R62, R90 to R98)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def assert_equal_to_oracle(graph: Graph, result: neuro.EventResult, oracle: Even
         name: oracle.synaptic_operations[name] for name, n in graph.nodes.items() if isinstance(n, SYNAPSES)
     }
     assert counters.neuron_updates == {name: oracle.neuron_updates[name] for name in counters.neuron_updates}
-    assert counters.lost_in_refractory == {n: oracle.lost_in_refractory[n] for n in counters.lost_in_refractory}
+    assert counters.lost_in_refractory == {
+        n: oracle.lost_in_refractory[n] for n in counters.lost_in_refractory
+    }
 
 
 def recordable(graph: Graph) -> dict[str, str]:
@@ -138,7 +140,7 @@ def test_two_networks_behind_each_other_are_one(data: st.DataObject) -> None:
     assert listed(apart) == listed(neuro.simulate(chain(first | second), events).output)
 
 
-# -- neurons with times of their own, cycles, readouts (R64 to R73) ------------------------------------------------
+# -- neurons with times of their own, cycles, readouts (R90 to R98) ------------------------------------------------
 
 
 @given(data=st.data())
