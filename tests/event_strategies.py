@@ -106,7 +106,7 @@ def _grow_population(draw: st.DrawFn, build: _Build, source: str, shape: Shape) 
 
 
 def _grow_loop(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> None:
-    """Neurons whose spikes come back after a while; now and then through a second layer."""
+    """Neurons whose spikes come back after a while, too weak together to multiply."""
     n = len(build.nodes)
     join, fire, back, out = (f"n{n}_{word}" for word in ("join", "fire", "back", "out"))
     delay = Delay(draw(st.sampled_from([1, 2, 9, 60])) * 1e-6)
@@ -114,6 +114,7 @@ def _grow_loop(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> Non
     build.edges += [*draw(st.permutations([(source, join), (back, join)])), (fire, back), (fire, out)]
     if len(shape) == 1:
         weight = _weights(draw, (shape[0], shape[0]), on_grid=False)
+        weight *= 0.2 / np.maximum(np.maximum(weight, 0).sum(axis=0), 0.2)
         build.nodes[f"n{n}_weights"] = Linear(weight)
         build.edges += [(join, f"n{n}_weights"), (f"n{n}_weights", fire)]
     else:

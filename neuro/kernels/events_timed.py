@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from neuro.kernels.arrays import Int64s, Synapses
-from neuro.kernels.crossings import FAR, Timing, gain_after, membrane_after, next_crossing
+from neuro.kernels.arrays import Floats, Int64s, Synapses
+from neuro.kernels.crossings import FAR, Timing, crossing_bound, gain_after, membrane_after, next_crossing
 from neuro.kernels.events import Deltas
 from neuro.kernels.options import UNCOUNTED
 
@@ -29,7 +29,7 @@ class Timed(NamedTuple):
 
     ``voltage``: float64, shape (n_neurons,); ``current``: the same, or (0,). ``since``: int64, shape (n_neurons,):
     last update, or the end of the refractory period, in which it may lie ahead. ``due``: int64, the same shape, or
-    (0,): time of the next spike of its own, or NEVER; ``pixel_due``: the first of each pixel.
+    (0,): a time before which the neuron does not fire by itself, or NEVER; ``pixel_due``: the first of each pixel.
     """
 
     voltage: Doubles
@@ -41,11 +41,11 @@ class Timed(NamedTuple):
 
 @njit(cache=True, **UNCOUNTED)
 def look_ahead(timing: Timing, state: Timed, first: int, stop: int) -> None:
-    """Set the times of the next spikes of some neurons."""
+    """Set the times before which some neurons do not fire by themselves."""
     for o in range(first, stop):
         own = U(0) if timing.is_uniform else U(o)
         i = state.current[U(o)] if timing.has_current else 0.0
-        n = next_crossing(timing, own, state.voltage[U(o)], i)
+        n = crossing_bound(timing, own, state.voltage[U(o)], i)
         state.due[U(o)] = NEVER if n >= FAR else state.since[U(o)] + n
 
 
@@ -66,8 +66,13 @@ def fire_due(timing: Timing, state: Timed, pixel: int, n: int, limit: int, out: 
     for o in range(pixel * n, (pixel + 1) * n):
         own = U(0) if timing.is_uniform else U(o)
         while state.due[U(o)] <= limit and n_spikes < out.index.size:
-            t, since = state.due[U(o)], state.since[U(o)]
+            since = state.since[U(o)]
             i = state.current[U(o)] if timing.has_current else 0.0
+            ticks = next_crossing(timing, own, state.voltage[U(o)], i)
+            t = NEVER if ticks >= FAR else since + ticks
+            if t > limit:
+                state.due[U(o)] = t
+                break
             reset = timing.reset[own]
             if timing.is_subtracting:
                 reset = membrane_after(timing, own, state.voltage[U(o)], i, t - since) - reset
@@ -102,64 +107,6 @@ def sweep(timing: Timing, state: Timed, n: int, limit: int, out: Deltas, tally: 
     return is_done
 
 
-@njit(cache=True, **UNCOUNTED)
-def reach(
-    timing: Timing,
-    state: Timed,
-    at: tuple[int, int, int],
-    synapses: Synapses,
-    row: int,
-    by: tuple[int, float],
-    out: Deltas,
-    tally: Int64s,
-) -> None:
-    """Let an event reach n neurons from the first on: bring them to its time, drive, compare, reset, list.
-
-    ``at``: first neuron, n, pixel. ``by``: time and value of the event. ``tally``: as in `integrate_timed`.
-    """
-    first, n_out, _ = at
-    t, x = by
-    elapsed, decay, current_decay, gain = -1, 1.0, 1.0, 0.0
-    for c in range(n_out):
-        o = U(first + c)
-        own = U(0) if timing.is_uniform else o
-        wx, since = synapses.weight[U(row + c)] * np.float64(x), state.since[o]
-        if t < since:  # held after a spike
-            if timing.has_current:
-                state.current[o] += wx * math.exp((since - t) * timing.current_decay[own])
-            else:
-                tally[3] += 1
-            continue
-        n = t - since
-        if n > 0:
-            if n != elapsed or not timing.is_uniform:
-                elapsed, mem = n, timing.decay[own]
-                decay = math.exp(n * mem)
-                if timing.has_current:
-                    current_decay = math.exp(n * timing.current_decay[own])
-                    gain = gain_after(mem, timing.current_decay[own], n)
-            rest = timing.rest[own]
-            u = rest + (state.voltage[o] - rest) * decay
-            if timing.has_current and state.current[o] != 0:
-                u += state.current[o] * gain
-                state.current[o] *= current_decay
-            state.voltage[o] = u
-            state.since[o] = t
-        if timing.has_current:
-            state.current[o] += wx
-            continue
-        u = state.voltage[o] + wx
-        state.voltage[o] = u
-        if timing.is_readout:
-            if np.float32(u) != 0:
-                list_event(out, tally, t, o, u)
-        elif u > timing.fire_above[own]:
-            reset = timing.reset[own]
-            state.voltage[o] = u - reset if timing.is_subtracting else reset
-            state.since[o] = t + timing.refractory
-            list_event(out, tally, t, o, 1.0)
-
-
 @njit(cache=True, forceinline=True, **UNCOUNTED)
 def list_event(out: Deltas, tally: Int64s, t: int, o: int, x: float) -> None:
     """Add one event to a list that has room for it."""
@@ -168,6 +115,79 @@ def list_event(out: Deltas, tally: Int64s, t: int, o: int, x: float) -> None:
     out.index[n] = o
     out.value[n] = x
     tally[1] += 1
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def reach_membranes(
+    timing: Timing,
+    state: Timed,
+    at: tuple[int, int],
+    weight: Floats,
+    row: int,
+    by: tuple[int, float],
+    out: Deltas,
+    tally: Int64s,
+) -> None:
+    """Let an event reach neurons without currents: bring them to its time, drive, compare, reset, list.
+
+    ``at``: first neuron, number of neurons. ``by``: time and value of the event. ``tally``: as in `integrate_timed`.
+    """
+    first, n_out = at
+    t, x = by
+    elapsed, decay = 0, 1.0
+    for c in range(n_out):
+        o = U(first + c)
+        own = U(0) if timing.is_uniform else o
+        n = t - state.since[o]
+        if n < 0:  # held after a spike
+            tally[3] += 1
+            continue
+        u = state.voltage[o]
+        if n > 0:
+            if n != elapsed or not timing.is_uniform:
+                elapsed, decay = n, math.exp(n * timing.decay[own])
+            u = timing.rest[own] + (u - timing.rest[own]) * decay
+        u += weight[U(row + c)] * x
+        since = t
+        if u > timing.fire_above[own]:
+            u = u - timing.reset[own] if timing.is_subtracting else timing.reset[own]
+            since = t + timing.refractory
+            list_event(out, tally, t, o, 1.0)
+        elif timing.is_readout and np.float32(u) != 0:
+            list_event(out, tally, t, o, u)
+        state.voltage[o] = u
+        state.since[o] = since
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def reach_currents(
+    timing: Timing, state: Timed, at: tuple[int, int], weight: Floats, row: int, by: tuple[int, float]
+) -> None:
+    """Let an event reach neurons with currents: bring them to its time and drive the currents.
+
+    ``at``, ``by``: as in `reach_membranes`.
+    """
+    first, n_out = at
+    t, x = by
+    elapsed, decay, current_decay, gain = 0, 1.0, 1.0, 0.0
+    for c in range(n_out):
+        o = U(first + c)
+        own = U(0) if timing.is_uniform else o
+        wx, n, i = weight[U(row + c)] * x, t - state.since[o], state.current[o]
+        if n < 0:  # held after a spike
+            state.current[o] = i + wx * math.exp(-n * timing.current_decay[own])
+            continue
+        if n > 0:
+            if n != elapsed or not timing.is_uniform:
+                elapsed, mem, syn = n, timing.decay[own], timing.current_decay[own]
+                decay, current_decay, gain = math.exp(n * mem), math.exp(n * syn), gain_after(mem, syn, n)
+            u = timing.rest[own] + (state.voltage[o] - timing.rest[own]) * decay
+            if i != 0:
+                u += i * gain
+                i *= current_decay
+            state.voltage[o] = u
+            state.since[o] = t
+        state.current[o] = i + wx
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -208,7 +228,11 @@ def integrate_timed(
                 pixel = synapses.scatter_pixel[r] + synapses.scatter_column_pixel[c]
                 row = entry + synapses.scatter_shift[r] + synapses.scatter_column_shift[c]
                 reached = pixel * n + (row_first[row] if row_first.size > 0 else 0)
-                reach(timing, state, (reached, n_out, pixel), synapses, row * n_out, (t, x), caused, tally)
+                at, by = (reached, n_out), (t, np.float64(x))
+                if timing.has_current:
+                    reach_currents(timing, state, at, synapses.weight, row * n_out, by)
+                else:
+                    reach_membranes(timing, state, at, synapses.weight, row * n_out, by, caused, tally)
                 if timing.can_cross:
                     look_ahead(timing, state, reached, reached + n_out)
                     find_first(state, pixel, n)

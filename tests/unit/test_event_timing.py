@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import neuro
 from neuro import Events
 from neuro.graph import IF, LI, LIF, Add, Conv2d, CubaLIF, Delay, Graph, Input, Linear, continuous
-from neuro.kernels.crossings import FAR, current_crossing, membrane_after, next_crossing
+from neuro.kernels.crossings import FAR, crossing_bound, current_crossing, membrane_after, next_crossing
 from neuro.lowering.layout import Layout
 from neuro.lowering.timed import timing_of
 
@@ -217,12 +217,15 @@ def test_the_next_crossing_is_the_first_microsecond_that_fires(
         FAR,
     )
     assert found == first
+    assert 1 <= crossing_bound(timing, np.uint64(0), v, i) <= first
 
 
 def test_far_peaks_and_slow_neurons_do_not_overflow() -> None:
     timing = timing_of(CubaLIF(1e12, 1e13), np.float64(0), 0, Layout.of((1,)))
     assert 0 < current_crossing(timing, np.uint64(0), 0.0, 1e30) < FAR
     assert current_crossing(timing, np.uint64(0), -1e30, 1.5) == FAR
+    touching = timing_of(CubaLIF(0.01, 0.01), np.float64(1), 0, Layout.of((1,)))
+    assert crossing_bound(touching, np.uint64(0), 1.0, 5e-324) == FAR
 
 
 # -- readouts ------------------------------------------------------------------------------------------------------
