@@ -59,13 +59,17 @@ benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks u
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
 	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5
 
-peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison, in an environment of their own
+peers: .venv-peers/stamp $(VENV)/brian.stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
 	touch $@
 
-nest: .venv-nest/stamp  ## NEST (GPL), whose precise-spike neurons the tests of continuous execution compare with
+$(VENV)/brian.stamp: $(VENV)/setup.stamp
+	$(PIP) install --quiet -c constraints.txt 'Brian2; python_version < "3.12"'
+	touch $@
+
+nest: .venv-nest/stamp  ## NEST (GPL, for comparison only) in an environment of its own; it needs Python 3.11
 .venv-nest/stamp: constraints.txt
 	test -x .venv-nest/bin/python || $(PYTHON) -m venv .venv-nest
 	.venv-nest/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt nest-simulator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -110,7 +110,10 @@ def _grow_loop(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> Non
     n = len(build.nodes)
     join, fire, back, out = (f"n{n}_{word}" for word in ("join", "fire", "back", "out"))
     delay = Delay(draw(st.sampled_from([1, 2, 9, 60])) * 1e-6)
-    build.nodes |= {join: Add(), fire: _neurons(draw, build, shape), back: delay, out: Delay(0)}
+    neurons = _neurons(draw, build, shape)
+    if neurons.reset == "clamp":  # type: ignore[attr-defined]
+        neurons = replace(neurons, refractory_s=2e-6)
+    build.nodes |= {join: Add(), fire: neurons, back: delay, out: Delay(0)}
     build.edges += [*draw(st.permutations([(source, join), (back, join)])), (fire, back), (fire, out)]
     if len(shape) == 1:
         weight = _weights(draw, (shape[0], shape[0]), on_grid=False)
