@@ -19,9 +19,16 @@ from neuro.events import Events
 from neuro.graph import Clocked, Graph, Input
 from neuro.kernels.arrays import Frames
 from neuro.kernels.events import Deltas
-from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
+from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
 from neuro.lowering.execution import count, end_run, run_block, start_run
-from neuro.lowering.flow import EventRun, gathered
+from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
@@ -250,12 +257,17 @@ def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_thread
     del n_threads  # events act one after another
     events = check_events(graph, inputs)
     plan = lower_events(graph)
+    end = events.duration_us
+    if end is None and plan.endless:
+        raise InputError(
+            f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
+        )
+    check_silent_spikes(plan, 0, end or 0)
     recorded = _checked_event_record(graph, plan.nodes, record)
     found: dict[str, list[Deltas]] = {name: [] for name in (*graph.output_names, *recorded)}
-    run = EventRun()
-    run_events(plan, run, events, found)
-    run_events(plan, run, None, found)
-    left = {name: as_events(gathered(parts), plan.layouts[name]) for name, parts in found.items()}
+    run = EventRun() if end is None else EventRun(end=end)
+    run_events(plan, run, events, FOREVER, found)
+    left = {name: as_events(gathered(parts), plan.layouts[name], end) for name, parts in found.items()}
     return EventResult(
         outputs={name: left[name] for name in graph.output_names},
         spikes={name: left[name] for name in recorded},
