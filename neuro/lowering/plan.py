@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from neuro.errors import InputError
+from neuro.errors import GraphError, InputError
 from neuro.graph import (
     LI,
     NEURONS,
@@ -27,16 +28,20 @@ from neuro.graph import (
     SumPool2d,
     TemporalAttention,
 )
+from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
+from neuro.lowering.calibration import machine_costs
+from neuro.lowering.costs import Shape, Thresholds
+from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
-from neuro.lowering.operations import Flat, Join, Layer, Line, Operation, Pool, Sum
-from neuro.lowering.parameters import lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
+from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
 from neuro.lowering.tables import synapse_tables, window_tables
+from neuro.lowering.wiring import dense_size, has_bytes, wire
 
 __all__ = ["Plan", "lower"]
 
 _BLOCK_ENTRIES = 2**22  # largest dense array of a block: 16 MB
-_STRIP_NEURONS = 8192  # currents and membranes of a strip stay in the first-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +103,12 @@ def lower(graph: Graph) -> Plan:
             "simulate: the graph's execution is continuous, not clocked; it cannot run in steps "
             "(build the graph with execution=clocked(dt_s))"
         )
+    for name, node in graph.nodes.items():
+        if getattr(node, "refractory_s", 0.0):
+            raise GraphError(
+                f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
+                f"got {node.refractory_s} s"  # type: ignore[attr-defined]
+            )
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
     operations: list[Operation] = []
@@ -209,6 +220,7 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
     before = layouts[source]
+    wiring = None if synapse is None else wire(synapse, synapse_tables(synapse, before, layout))
     return Layer(
         name,
         (source,),
@@ -216,29 +228,24 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         layout,
         synapse_name,
         neuron_name,
-        None if synapse is None else synapse_tables(synapse, before, layout),
+        wiring,
         neurons,
         rest,
         isinstance(node, CubaLIF),
-        _rows_at_once(layout),
-        _scatter_under(synapse, layout),
+        wiring is not None and is_silence_safe(neurons, wiring.bias),
+        _thresholds(synapse, before, layout, wiring),
     )
 
 
-def _rows_at_once(layout: Layout) -> int:
-    rows, columns = layout.shape[1:] or (1, 1)
-    return max(1, min(rows, _STRIP_NEURONS // (columns * layout.n_channels)))
-
-
-def _scatter_under(synapse: Linear | Conv2d | None, layout: Layout) -> int:
-    """Active inputs under which scattering is the faster path.
-
-    Measured on one core: gathering costs about 5 ns + 5.5 ns per tap row for each output pixel before any
-    addition, scattering about 2 ns + 0.1 ns per channel more for each (input, tap).
-    """
-    if not isinstance(synapse, Conv2d):
-        return 0
-    stride = synapse.stride[0] * synapse.stride[1]
-    taps = max(1.0, synapse.kernel_size[0] * synapse.kernel_size[1] / stride)
-    taps_per_pixel = (5 + 5.5 * synapse.kernel_size[0]) / (2 + 0.1 * layout.n_channels)
-    return int(taps_per_pixel * layout.n_pixels / taps)
+def _thresholds(
+    synapse: Linear | Conv2d | None, before: Layout, layout: Layout, wiring: Wiring | None
+) -> Thresholds:
+    if wiring is None:
+        return Thresholds(0, 0, 0)  # of no use without a synapse
+    n_taps = n_kernel = 1.0
+    if isinstance(synapse, Conv2d):
+        n_kernel = math.prod(synapse.kernel_size)
+        n_taps = n_kernel / math.prod(synapse.stride)
+    shape = Shape(layout.n_pixels, layout.n_channels, int(n_kernel * before.n_channels), max(1.0, n_taps))
+    has_dense = dense_size(wiring) > 0
+    return machine_costs().thresholds(shape, has_bytes=has_bytes(wiring), has_dense=has_dense)
