@@ -28,10 +28,8 @@ def _matrices(network: NetworkModel, dtype: Any) -> list[brainevent.CSR]:
         chosen = source_is_inhibitory == is_inhibitory
         counts = np.where(network.is_inhibitory == is_inhibitory, np.diff(network.start), 0)
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        if network.weight.size == 2:
-            weight = network.weight[int(is_inhibitory)].reshape(1)
-        else:
-            weight = network.weight[chosen]
+        is_shared = network.weight.size == 2
+        weight = network.weight[[int(is_inhibitory)]] if is_shared else network.weight[chosen]
         parts = (jnp.asarray(weight, dtype), jnp.asarray(network.target[chosen]), jnp.asarray(start))
         found.append(brainevent.CSR(parts, shape=(network.n_neurons, network.n_neurons)))
     return found
@@ -47,8 +45,9 @@ def _membrane(network: NetworkModel) -> Callable[..., jax.Array]:
             for tau_syn in (network.tau_exc_ms, network.tau_inh_ms)
         ]
         constant = rest * (1 - decay)
-        return lambda v, g_exc, g_inh: float(decay) * v + (
-            jnp.asarray(constant, v.dtype) + g_exc * float(factors[0]) + g_inh * float(factors[1])
+        return lambda v, g_exc, g_inh: (
+            float(decay) * v
+            + (jnp.asarray(constant, v.dtype) + g_exc * float(factors[0]) + g_inh * float(factors[1]))
         )
 
     def conductance(v: jax.Array, g_exc: jax.Array, g_inh: jax.Array) -> jax.Array:
