@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neuro import graph
+from neuro.dynamics import Dynamics, DynamicsReport, ExitCalibration, ExitRule, calibrate_exit
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.events import Events
 from neuro.graph import Graph
@@ -29,6 +30,11 @@ __all__ = [
     "EventCounters",
     "AttentionReport",
     "State",
+    "Dynamics",
+    "DynamicsReport",
+    "ExitRule",
+    "ExitCalibration",
+    "calibrate_exit",
     "Verification",
     "Divergence",
     "NeuroError",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.figures import Scores, draw_run
@@ -91,6 +92,8 @@ class Counters:
         For each Linear and Conv2d, the computed steps by 'scatter' and by 'gather'.
     delayed_entries_lost : mapping of str to int
         For each Delay, the entries that would have arrived on a dropped step.
+    input_entries : mapping of str to int
+        For each Linear and Conv2d, its input entries that are not zero, on computed steps.
     """
 
     n_steps: int
@@ -103,6 +106,7 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
+    input_entries: Mapping[str, int]
 
     @property
     def total_synaptic_operations(self) -> int:
@@ -149,6 +153,8 @@ class Result:
         Exact counts.
     attention : AttentionReport or None
         None without attention.
+    dynamics : DynamicsReport or None
+        What was computed and what was left out; None unless `simulate` was given dynamics.
     state : State
         Pass it as `state` with the next chunk.
     spike_counts : mapping of str to int64 array, shape (...)
@@ -165,6 +171,7 @@ class Result:
     state: State
     spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    dynamics: DynamicsReport | None = None
 
     @property
     def output(self) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.attention import report
+from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Clocked, Graph, Input
@@ -22,9 +23,11 @@ from neuro.lowering.flow import EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
+from neuro.lowering.stopping import blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
+from neuro.watching import compared, report_run, watch_readout
 
 __all__ = ["simulate"]
 
@@ -38,6 +41,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
 ) -> Result: ...
 
 
@@ -72,6 +76,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
 ) -> list[Result]: ...
 
 
@@ -83,6 +88,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
 
@@ -112,6 +118,9 @@ def simulate(
     compare_attention : bool
         Whether to run a second time with every frame, so that ``Result.attention`` reports the synaptic
         operations with and without attention. Clocked graphs only; nothing happens without attention.
+    dynamics : Dynamics, optional
+        What may be left out: frames that attention drops, and the steps after an early exit. Then ``Result.dynamics``
+        says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
 
     Returns
     -------
@@ -127,7 +136,7 @@ def simulate(
         If an input is not of the kind that the graph's execution takes, has another shape or holds what the
         graph's Input does not allow (NaN, infinity, more than ``max_count``), the number of frames is not that
         of the attention, `record` names an unknown node or asks for what it does not have, a monitor
-        overflows, or `state` is of another graph.
+        overflows, `state` is of another graph, or `dynamics` does not fit the graph or goes with a state.
 
     Notes
     -----
@@ -154,6 +163,10 @@ def simulate(
             raise InputError(
                 "simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)"
             )
+        if dynamics is not None:
+            raise InputError(
+                "simulate: dynamics leave out steps, but a continuous graph has none; leave it out"
+            )
         if isinstance(inputs, list):
             return [_run_events(graph, one, record) for one in inputs]
         return _run_events(graph, inputs, record)
@@ -164,11 +177,21 @@ def simulate(
             )
         return [
             simulate(
-                graph, one, record=record, use_attention=use_attention, compare_attention=compare_attention
+                graph,
+                one,
+                record=record,
+                use_attention=use_attention,
+                compare_attention=compare_attention,
+                dynamics=dynamics,
             )
             for one in inputs
         ]
-    result = run_recording(graph, inputs, record=record, state=state, use_attention=use_attention)
+    result = run_recording(
+        graph, inputs, record=record, state=state, use_attention=use_attention, dynamics=dynamics
+    )
+    if dynamics is not None and dynamics.compare:
+        whole = run_recording(graph, inputs, use_attention=False, dynamics=Dynamics.off())
+        result = compared(result, whole)
     if compare_attention and result.attention is not None:
         whole = run_recording(graph, inputs, use_attention=False)
         attention = replace(
@@ -188,31 +211,41 @@ def run_recording(
     state: State | None = None,
     use_attention: bool = True,
     path: Path | None = None,
+    dynamics: Dynamics | None = None,
 ) -> Result:
     """Run one recording; `path` forces 'scatter' or 'gather' in all layers (the result is the same)."""
     plan = lower(graph)
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     _check_state(graph, state)
+    watch = watch_readout(graph, spikes, state, dynamics)
+    use_attention = use_attention and (dynamics is None or dynamics.attention)
     attention = attend(plan, spikes, state) if use_attention else None
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
     run = start_run(state, wanted.membrane, path)
     collected = _Collected(graph, plan, wanted, spikes)
-    for start in range(0, spikes.n_steps, plan.block_steps):
-        signals = run_block(plan, run, spikes, start, kept[start : start + plan.block_steps])
+    n_steps = spikes.n_steps
+    for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
+        signals = run_block(plan, run, spikes, start, kept[start:stop])
         collected.add(run, signals, start)
+        if watch is not None and watch.is_over(collected.readout(start, stop), stop):
+            n_steps = stop
+            collected.end(stop)
+            break
     if plan.attention is not None:
-        collected.keep(graph.input_name, spikes, spikes.n_steps)  # the Input before it hands on all frames
+        collected.keep(graph.input_name, spikes, n_steps)  # the Input before it hands on all frames
     n_before = 0 if state is None else state.n_steps
+    counters = count(plan, run, spikes, kept[:n_steps])
     return Result(
         outputs=collected.outputs,
         spikes={name: collected.spikes(name) for name in wanted.spikes},
         membranes=collected.membranes,
         spike_counts=collected.spike_counts,
         left_out=collected.left_out(),
-        counters=count(plan, run, spikes, kept),
+        counters=counters,
         attention=attention,
-        state=end_run(graph.digest, n_before + spikes.n_steps, run),
+        state=end_run(graph.digest, n_before + n_steps, run),
+        dynamics=None if dynamics is None else report_run(graph, spikes, counters, attention, watch),
     )
 
 
@@ -281,11 +314,29 @@ class _Collected:
             if name in signals:
                 self.keep(name, self._listed(name, signals[name], run, start), stop)
 
+    def readout(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return the output of the only sink in a block, (stop - start, n_outputs)."""
+        (output,) = self.outputs.values()
+        return output[start:stop].reshape(stop - start, -1)
+
+    def end(self, n_steps: int) -> None:
+        """Leave it at the first steps."""
+        self._n_steps = n_steps
+        self.outputs = {name: output[:n_steps].copy() for name, output in self.outputs.items()}
+        self.membranes = {name: membranes[:n_steps].copy() for name, membranes in self.membranes.items()}
+        self._lists = {
+            name: [Spikes(one.step, one.index, one.value, n_steps, one.shape) for one in lists]
+            for name, lists in self._lists.items()
+        }
+
     def keep(self, name: str, spikes: Spikes, stop: int) -> None:
         """Keep spikes of a node up to step `stop`, as far as its monitor has room."""
         monitor = self._wanted.spikes.get(name)
         if monitor is None:
             return
+        if stop < spikes.n_steps and spikes.n_steps != self._n_steps:  # a run that ended early
+            n = int(np.searchsorted(spikes.step, stop))
+            spikes = Spikes(spikes.step[:n], spikes.index[:n], spikes.value[:n], stop, spikes.shape)
         n_before = self._n_spikes[name]
         self._n_spikes[name] = n = n_before + len(spikes)
         if monitor.limit is not None and n > monitor.limit:

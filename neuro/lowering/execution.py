@@ -58,14 +58,20 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
 
 
 def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
-    """Return the counts of a finished run."""
+    """Return the counts of a finished run of the first ``kept.size`` steps."""
     n_kept = int(np.count_nonzero(kept))
-    value = spikes.value if n_kept == kept.size else spikes.value[kept[spikes.step] != 0]
+    value, step = spikes.value, spikes.step
+    if kept.size < spikes.n_steps:
+        n_entries = int(np.searchsorted(step, kept.size))
+        value, step = value[:n_entries], step[:n_entries]
+    if n_kept < kept.size:
+        value = value[kept[step] != 0]
     emitted: dict[str, int] = {}
     operations: dict[str, int] = {}
     updates: dict[str, int] = {}
     fractions: dict[str, float] = {}
     paths: dict[str, Mapping[str, int]] = {}
+    entries: dict[str, int] = {}
     for layer in plan.layers:
         n_spikes, n_synaptic, n_active, n_scatter, n_gather = map(
             int, run.tallies.get(layer.name, np.zeros(5))
@@ -78,6 +84,7 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
             operations[layer.synapse_name] = n_synaptic
             fractions[layer.synapse_name] = n_active / max(1, n_kept * layer.layout.n_pixels)
             paths[layer.synapse_name] = {"scatter": n_scatter, "gather": n_gather}
+            entries[layer.synapse_name] = run.entries.get(layer.name, 0)
     return Counters(
         n_steps=kept.size,
         frames_skipped=kept.size - n_kept,
@@ -89,4 +96,5 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
         active_output_fraction=fractions,
         path_steps=paths,
         delayed_entries_lost={line.name: run.lost.get(line.name, 0) for line in plan.lines},
+        input_entries=entries,
     )

@@ -98,6 +98,7 @@ class Layer(Operation):
             run_neurons(currents, self.neurons, membranes, work, block)
         else:
             frames = as_frames(inputs[0], run.kept, self.layouts[0])
+            run.entries[self.name] = run.entries.get(self.name, 0) + n_entries(frames)
             under = self.scatter_under if run.path is None else _ALWAYS if run.path == "scatter" else 0
             run_synapses(
                 frames, self.synapses, self.neurons, membranes, work, block, self.rows_at_once, under

@@ -35,6 +35,8 @@ class Run:
         int64, shape (5,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
     lost : dict
         Entries of delays that would have arrived on a dropped step.
+    entries : dict
+        Input entries of computed steps, by the name of a synapse or neuron node.
     path : {'scatter', 'gather'} or None
         Forces a path (the result is the same); None lets the density decide.
     """
@@ -47,6 +49,7 @@ class Run:
     traces: dict[str, Floats] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_steps(self) -> int:
