@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro import graph
+from neuro import costs, graph
 from neuro.dynamics import Dynamics, DynamicsReport, ExitCalibration, ExitRule, calibrate_exit
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.events import Events
@@ -23,6 +23,7 @@ __all__ = [
     "Events",
     "Graph",
     "graph",
+    "costs",
     "Monitor",
     "Result",
     "Counters",
