@@ -172,6 +172,10 @@ class Recipe:
     `score_weight` * (mean score - `mean_score`)**2 is added to the loss, so that scores neither all open nor
     all close.
 
+    With `every_step_weight` w the loss is (1 - w) times the cross entropy of the readout summed over all steps, plus
+    w times the mean over t of that of the readout summed over the steps 0 to t. Then the running readout is right
+    early, which is what an exit in time needs (`neuro.ExitRule`).
+
     Attributes
     ----------
     batch_size : int
@@ -191,6 +195,11 @@ class Recipe:
         Range and exception of the drawn share of kept frames.
     mean_score, score_weight : float
         Target of the mean score and the weight of its penalty.
+    score_by_events : bool
+        Whether the mean score is weighted by the events of each frame: then busy frames must close, too, and dropping
+        frames drops events.
+    every_step_weight : float
+        w, from 0 (only the end of the window counts) to 1.
     validation_kept : tuple[float, ...]
         In the hard phase the validation accuracy that chooses the model is the mean over these kept shares.
     augmentation : Augmentation
@@ -208,6 +217,8 @@ class Recipe:
     keep_all: float = 0.5
     mean_score: float = 0.5
     score_weight: float = 1.0
+    score_by_events: bool = False
+    every_step_weight: float = 0.0
     validation_kept: tuple[float, ...] = (1.0, 0.6)
     augmentation: Augmentation = Augmentation()
 
@@ -221,6 +232,7 @@ class Recipe:
             "frozen_fraction",
             "least_kept",
             "keep_all",
+            "every_step_weight",
         )
         for name in (*fractions, "mean_score"):
             _check_fraction("Recipe", name, getattr(self, name))

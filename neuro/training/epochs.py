@@ -179,11 +179,15 @@ class Training:
                 kept = scores.detach() >= self._drawn_threshold(scores.detach())
                 kept |= kept.sum() < 2  # batch norm needs two frames
                 gain = straight_through(scores)
-        logits = self.network.forward_fast(frames, gain=gain, kept=kept).sum(0)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        total = loss
+        logits, loss, total = _losses(
+            self.network.forward_fast(frames, gain=gain, kept=kept), labels, recipe=recipe
+        )
         if scores is not None:
-            total = loss + recipe.score_weight * (scores.mean() - recipe.mean_score) ** 2
+            mean = scores.mean()
+            if recipe.score_by_events:
+                events = frames.sum(dim=(2, 3, 4))
+                mean = (scores * events).sum() / events.sum()
+            total = total + recipe.score_weight * (mean - recipe.mean_score) ** 2
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
@@ -262,6 +266,25 @@ class Training:
         self.history = [EpochReport(**report) for report in values["history"]]
         self.best = values["best"]
         self.best_report = self.history[values["best_epoch"] - 1] if values["best_epoch"] else None
+
+
+def _losses(
+    membranes: torch.Tensor, labels: torch.Tensor, *, recipe: Recipe
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits, the loss at the end of the window, and the loss to minimise, from the readout of every step."""
+
+    def cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+
+    weight = recipe.every_step_weight
+    if weight == 0:
+        logits = membranes.sum(0)
+        loss = cross_entropy(logits, labels)
+        return logits, loss, loss
+    running = torch.cumsum(membranes, 0)
+    loss = cross_entropy(running[-1], labels)
+    every = cross_entropy(running.flatten(0, 1), labels.repeat(len(running)))
+    return running[-1], loss, (1 - weight) * loss + weight * every
 
 
 def _rate(recipe: Recipe, done: float) -> float:
