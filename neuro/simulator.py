@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -42,6 +45,7 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    n_threads: int = 1,
 ) -> Result: ...
 
 
@@ -53,6 +57,7 @@ def simulate(
     record: Record | None = None,
     state: None = None,
     use_attention: bool = True,
+    n_threads: int = 1,
 ) -> EventResult: ...
 
 
@@ -64,6 +69,7 @@ def simulate(
     record: Record | None = None,
     state: None = None,
     use_attention: bool = True,
+    n_threads: int = 1,
 ) -> list[EventResult]: ...
 
 
@@ -77,6 +83,7 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    n_threads: int = 1,
 ) -> list[Result]: ...
 
 
@@ -89,6 +96,7 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
 
@@ -121,6 +129,9 @@ def simulate(
     dynamics : Dynamics, optional
         What may be left out: frames that attention drops, and the steps after an early exit. Then ``Result.dynamics``
         says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
+    n_threads : int
+        Threads that share the recordings of a list, or the output rows of the layers for a single recording. The
+        result has the same bits for any number.
 
     Returns
     -------
@@ -158,49 +169,63 @@ def simulate(
     """
     if not isinstance(graph, Graph):
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
-    if not isinstance(graph.execution, Clocked):
-        if state is not None:
-            raise InputError(
-                "simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)"
-            )
-        if dynamics is not None:
-            raise InputError(
-                "simulate: dynamics leave out steps, but a continuous graph has none; leave it out"
-            )
-        if isinstance(inputs, list):
-            return [_run_events(graph, one, record) for one in inputs]
-        return _run_events(graph, inputs, record)
-    if isinstance(inputs, list):
-        if state is not None:
-            raise InputError(
-                "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
-            )
-        return [
-            simulate(
-                graph,
-                one,
-                record=record,
-                use_attention=use_attention,
-                compare_attention=compare_attention,
-                dynamics=dynamics,
-            )
-            for one in inputs
-        ]
-    result = run_recording(
-        graph, inputs, record=record, state=state, use_attention=use_attention, dynamics=dynamics
-    )
-    if dynamics is not None and dynamics.compare:
-        whole = run_recording(graph, inputs, use_attention=False, dynamics=Dynamics.off())
-        result = compared(result, whole)
-    if compare_attention and result.attention is not None:
-        whole = run_recording(graph, inputs, use_attention=False)
-        attention = replace(
-            result.attention,
-            synaptic_operations=result.counters.total_synaptic_operations,
-            synaptic_operations_without=whole.counters.total_synaptic_operations,
+    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
+        raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
+    is_clocked = isinstance(graph.execution, Clocked)
+    if not is_clocked and dynamics is not None:
+        raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
+    if not is_clocked and state is not None:
+        raise InputError("simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)")
+    if isinstance(inputs, list) and state is not None:
+        raise InputError(
+            "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
         )
-        return replace(result, attention=attention)
-    return result
+
+    run: Callable[..., Any] = partial(_run_events, graph, record=record)
+    if is_clocked:
+        run = partial(
+            _run_compared,
+            graph,
+            record=record,
+            state=state,
+            use_attention=use_attention,
+            compare_attention=compare_attention,
+            dynamics=dynamics,
+        )
+    if not isinstance(inputs, list):
+        result: Result | EventResult = run(inputs, n_threads=int(n_threads))
+        return result
+    if n_threads == 1 or len(inputs) < 2:
+        return [run(one, n_threads=int(n_threads)) for one in inputs]
+    with ThreadPoolExecutor(int(n_threads)) as pool:
+        return list(pool.map(partial(run, n_threads=1), inputs))
+
+
+def _run_compared(
+    graph: Graph,
+    inputs: Any,
+    *,
+    record: Record | None,
+    state: State | None,
+    use_attention: bool,
+    compare_attention: bool,
+    dynamics: Dynamics | None,
+    n_threads: int,
+) -> Result:
+    """Run one recording, and if asked for a second time with every frame, or with nothing left out."""
+    run = partial(run_recording, graph, inputs, n_threads=n_threads)
+    result = run(record=record, state=state, use_attention=use_attention, dynamics=dynamics)
+    if dynamics is not None and dynamics.compare:
+        result = compared(result, run(use_attention=False, dynamics=Dynamics.off()))
+    if not compare_attention or result.attention is None:
+        return result
+    whole = run(use_attention=False)
+    attention = replace(
+        result.attention,
+        synaptic_operations=result.counters.total_synaptic_operations,
+        synaptic_operations_without=whole.counters.total_synaptic_operations,
+    )
+    return replace(result, attention=attention)
 
 
 def run_recording(
@@ -212,8 +237,9 @@ def run_recording(
     use_attention: bool = True,
     path: Path | None = None,
     dynamics: Dynamics | None = None,
+    n_threads: int = 1,
 ) -> Result:
-    """Run one recording; `path` forces 'scatter' or 'gather' in all layers (the result is the same)."""
+    """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
@@ -225,13 +251,16 @@ def run_recording(
     run = start_run(state, wanted.membrane, path)
     collected = _Collected(graph, plan, wanted, spikes)
     n_steps = spikes.n_steps
-    for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
-        signals = run_block(plan, run, spikes, start, kept[start:stop])
-        collected.add(run, signals, start)
-        if watch is not None and watch.is_over(collected.readout(start, stop), stop):
-            n_steps = stop
-            collected.end(stop)
-            break
+    rule = None if watch is None else watch.rule
+    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
+        run.n_threads = n_threads
+        for start, stop in blocks(spikes.n_steps, plan.block_steps, rule):
+            signals = run_block(plan, run, spikes, start, kept[start:stop])
+            collected.add(run, signals, start)
+            if watch is not None and watch.is_over(collected.readout(start, stop), stop):
+                n_steps = stop
+                collected.end(stop)
+                break
     if plan.attention is not None:
         collected.keep(graph.input_name, spikes, n_steps)  # the Input before it hands on all frames
     n_before = 0 if state is None else state.n_steps
@@ -249,7 +278,8 @@ def run_recording(
     )
 
 
-def _run_events(graph: Graph, inputs: object, record: Record | None) -> EventResult:
+def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
+    del n_threads  # events act one after another
     events = check_events(graph, inputs)
     plan = lower_events(graph)
     recorded = _checked_event_record(graph, plan.nodes, record)
