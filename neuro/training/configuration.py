@@ -198,6 +198,8 @@ class Recipe:
     score_by_events : bool
         Whether the mean score is weighted by the events of each frame: then busy frames must close, too, and dropping
         frames drops events.
+    score_strength : float
+        How strongly scores follow the events of their frames before training; below 1 training decides more.
     every_step_weight : float
         w, from 0 (only the end of the window counts) to 1.
     validation_kept : tuple[float, ...]
@@ -218,6 +220,7 @@ class Recipe:
     mean_score: float = 0.5
     score_weight: float = 1.0
     score_by_events: bool = False
+    score_strength: float = 1.0
     every_step_weight: float = 0.0
     validation_kept: tuple[float, ...] = (1.0, 0.6)
     augmentation: Augmentation = Augmentation()
@@ -236,7 +239,7 @@ class Recipe:
         )
         for name in (*fractions, "mean_score"):
             _check_fraction("Recipe", name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "score_weight"):
+        for name in ("learning_rate", "weight_decay", "score_weight", "score_strength"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"Recipe: {name} must be a finite number >= 0, got {value!r}")

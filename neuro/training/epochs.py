@@ -110,7 +110,11 @@ class Training:
         self.network = SpikingNetwork(task.config)
         if self.network.scores is not None:
             squeezed = task.frames.sum(dim=(2, 3, 4)).double() / math.prod(task.config.input_shape)
-            self.network.scores.start_from(float(squeezed.mean()), float(squeezed.std(correction=0)))
+            self.network.scores.start_from(
+                float(squeezed.mean()),
+                float(squeezed.std(correction=0)),
+                strength=task.recipe.score_strength,
+            )
         self.network.to(task.device)
         groups = _parameter_groups(self.network, task.recipe)
         self.optimizer = torch.optim.AdamW(groups, lr=task.recipe.learning_rate)

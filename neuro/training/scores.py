@@ -29,7 +29,7 @@ class FrameScores(nn.Module):
         self.excite_1 = nn.Linear(n_frames, n_units)
         self.excite_2 = nn.Linear(n_units, n_frames)
 
-    def start_from(self, mean: float, spread: float) -> None:
+    def start_from(self, mean: float, spread: float, *, strength: float = 1.0) -> None:
         """Set weights so that scores depend on the frames' event counts from the first batch on.
 
         Hidden unit j averages the frames of the j-th block of T / n_units neighbouring frames, in units of
@@ -39,6 +39,8 @@ class FrameScores(nn.Module):
         ----------
         mean, spread : float
             Mean and standard deviation of s over the training frames.
+        strength : float
+            Factor of the weights and biases of the second layer: with 0 all scores begin at one half.
         """
         n_units, n_frames = self.excite_1.weight.shape
         block = torch.arange(n_frames) * n_units // n_frames
@@ -49,6 +51,8 @@ class FrameScores(nn.Module):
             self.excite_1.bias.zero_()
             self.excite_2.weight.copy_(2.0 * member)
             self.excite_2.bias.fill_(-2.0 * gain * mean)
+            self.excite_2.weight.mul_(strength)
+            self.excite_2.bias.mul_(strength)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Score every frame of every sample.
