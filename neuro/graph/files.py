@@ -91,13 +91,12 @@ def _write_text(group: h5py.Group, name: str, text: str) -> None:
 
 def _write_node(group: h5py.Group, node: Node) -> None:
     values: dict[str, object] = {}
-    for field in fields(node):  # type: ignore[arg-type]
-        value = getattr(node, field.name)
+    for name, value in node.content().items():
         if isinstance(value, np.ndarray):
             packing = {"compression": "gzip", "shuffle": True} if value.nbytes >= _COMPRESS_FROM else {}
-            group.create_dataset(field.name, data=value, **packing)
+            group.create_dataset(name, data=value, **packing)
         else:
-            values[field.name] = value
+            values[name] = value
     group.attrs["type"] = type(node).__name__
     _write_text(group, "values", json.dumps(values))
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Node"]
+__all__ = ["Node", "LATER"]
+
+# metadata of a field that came later than its node: at its default it stands in no digest and no file
+LATER = {"later": True}
 
 
 class Node:
@@ -19,20 +22,28 @@ class Node:
     def digest(self) -> str:
         """SHA-256 of the node's type and all its values, as hexadecimal text."""
         digest = hashlib.sha256(type(self).__name__.encode())
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+        for name, value in self.content().items():
             if isinstance(value, np.ndarray):
-                digest.update(f"|{field.name}:{value.dtype.str}{value.shape}=".encode())
-                digest.update(value.tobytes())
+                digest.update(f"|{name}:{value.dtype.str}{value.shape}=".encode())
+                digest.update(value.reshape(-1).view(np.uint8).data)
             else:
-                digest.update(f"|{field.name}={value!r}".encode())
+                digest.update(f"|{name}={value!r}".encode())
         return digest.hexdigest()
+
+    def content(self) -> dict[str, Any]:
+        """Return the values that make up the node, by field: all but later ones at their default."""
+        found: dict[str, Any] = {}
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            is_default = not isinstance(value, np.ndarray) and value == each.default
+            if not (each.metadata.get("later") and is_default):
+                found[each.name] = value
+        return found
 
     @property
     def n_parameters(self) -> int:
         """Number of values held in arrays."""
-        values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-        return sum(value.size for value in values if isinstance(value, np.ndarray))
+        return sum(value.size for value in self.content().values() if isinstance(value, np.ndarray))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Node):
@@ -44,18 +55,13 @@ class Node:
 
     def __repr__(self) -> str:
         texts = []
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                value = f"float32{list(value.shape)}"
-                texts.append(f"{field.name}={value}")
-            else:
-                texts.append(f"{field.name}={value!r}")
+        for name, value in self.content().items():
+            is_array = isinstance(value, np.ndarray)
+            texts.append(f"{name}={value.dtype}{list(value.shape)}" if is_array else f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(texts)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return rebuild, (type(self), values)
+        return rebuild, (type(self), self.content())
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

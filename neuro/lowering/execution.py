@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.lowering.deciding import computed_steps
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries
@@ -24,6 +25,7 @@ def start_run(state: State | None, traced: Collection[str], path: Path | None) -
         for name, (voltage, current) in state.membranes.items():
             run.membranes[name] = Membranes(voltage.copy(), current.copy())
         run.lines.update(state.lines)
+        run.decisions.histories.update(state.histories)
     return run
 
 
@@ -36,7 +38,10 @@ def run_block(plan: Plan, run: Run, spikes: Spikes, start: int, kept: Bytes) -> 
     signals: dict[str, Signal] = {
         plan.source: frames_of_entries(step, index, value, kept, plan.layouts[plan.source])
     }
+    run.decisions.kept[plan.source] = kept
     for operation in plan.operations:
+        if plan.paths:
+            run.kept = computed_steps(plan.paths[operation.name], run.decisions, kept.size)
         inputs = [
             signals[name] for name in operation.sources if name in signals
         ]  # a closing delay has none yet
@@ -44,6 +49,7 @@ def run_block(plan: Plan, run: Run, spikes: Spikes, start: int, kept: Bytes) -> 
     for line in plan.lines:
         if line.is_feedback:
             line.take(signals[line.sources[0]], run)
+    run.kept = kept
     return signals
 
 
@@ -54,7 +60,13 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
         voltage.setflags(write=False)
         current.setflags(write=False)
         membranes[name] = (voltage, current)
-    return State(graph_digest, n_steps, MappingProxyType(membranes), MappingProxyType(run.lines))
+    return State(
+        graph_digest,
+        n_steps,
+        MappingProxyType(membranes),
+        MappingProxyType(run.lines),
+        MappingProxyType(run.decisions.histories),
+    )
 
 
 def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
@@ -76,7 +88,7 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
                 emitted[layer.neuron_name] = n_spikes
         if layer.synapse_name is not None:
             operations[layer.synapse_name] = n_synaptic
-            fractions[layer.synapse_name] = n_active / max(1, n_kept * layer.layout.n_pixels)
+            fractions[layer.synapse_name] = n_active / max(1, (n_scatter + n_gather) * layer.layout.n_pixels)
             paths[layer.synapse_name] = {"scatter": n_scatter, "gather": n_gather}
     return Counters(
         n_steps=kept.size,

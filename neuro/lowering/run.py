@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
 
 __all__ = ["Path", "Run"]
@@ -35,6 +36,8 @@ class Run:
         int64, shape (5,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
     lost : dict
         Entries of delays that would have arrived on a dropped step.
+    decisions : Decisions
+        What the attentions decided.
     path : {'scatter', 'gather'} or None
         Forces a path (the result is the same); None lets the density decide.
     """
@@ -47,6 +50,7 @@ class Run:
     traces: dict[str, Floats] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
 
     @property
     def n_steps(self) -> int:
