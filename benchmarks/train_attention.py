@@ -102,7 +102,13 @@ def write_frames(folder: Path) -> None:
                 parts.train, bin_us=DEFAULT_BIN_US, filter_window_us=DEFAULT_FILTER_WINDOW_US
             )
             train, validation = load_frames(parts.train, encoding), load_frames(parts.validation, encoding)
-            write(folder / f"{name}-{seed}.npz", train.frames, train.labels, validation.frames, validation.labels)
+            write(
+                folder / f"{name}-{seed}.npz",
+                train.frames,
+                train.labels,
+                validation.frames,
+                validation.labels,
+            )
         root = data_dir()
         if root is not None and (root / "dvs_sign").is_dir():
             from sign_language import sign_split
@@ -131,7 +137,9 @@ def train_one(folder: Path, job: Job, device: str) -> None:
         parts = [file[name] for name in ("frames", "labels", "validation_frames", "validation_labels")]
     network = {**job.network, "input_shape": parts[0].shape[2:]}
     config = NetworkConfig(
-        **network, attention=job.form != "plain", attention_form=job.form.split("-")[-1].replace("plain", "window")
+        **network,
+        attention=job.form != "plain",
+        attention_form=job.form.split("-")[-1].replace("plain", "window"),
     )
     recipe = {**job.recipe}
     if "augmentation" in recipe:
@@ -196,7 +204,9 @@ def train_all(folder: Path, device: str, workers: int, only: str) -> None:
 
 def main() -> None:
     """Run one step."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("step", choices=("frames", "train", "keep"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="cpu")

@@ -60,12 +60,15 @@ class DenseState:
         Membrane of every neuron, synaptic current of every CubaLIF.
     lines : mapping of str to float32 array, shape (delay in steps, ...)
         What is under way in every Delay, the oldest first.
+    held : mapping of str to int64 array
+        For how many more steps each neuron of a population with a refractory period is held.
     """
 
     graph_digest: str
     membranes: Mapping[str, Floats]
     currents: Mapping[str, Floats]
     lines: Mapping[str, Floats]
+    held: Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,9 +201,15 @@ class _Evaluation:
                 for name, node in graph.nodes.items()
                 if isinstance(node, Delay)
             }
+            self.held = {
+                name: np.zeros(graph.shapes[name], np.int64)
+                for name, node in graph.nodes.items()
+                if getattr(node, "refractory_s", 0.0)
+            }
         else:
             self.membranes, self.currents = dict(state.membranes), dict(state.currents)
             self.lines = {name: list(line) for name, line in state.lines.items()}
+            self.held = dict(state.held)
 
     def step(self, frame: Floats, gates: Mapping[str, tuple[bool, np.float32]]) -> dict[str, Floats]:
         """Return the output of every node in one step; they run once, in topological order (R9, R11).
@@ -234,7 +243,8 @@ class _Evaluation:
         return values
 
     def _run_neurons(self, name: str, node: Any, current: Any, is_kept: bool) -> Floats:
-        v: Floats = self.membranes[name]
+        before: Floats = self.membranes[name]
+        v: Floats = before
         if isinstance(node, CubaLIF):  # R27
             jumped = self.currents[name] + current
             v = v + self._factor(node, node.tau_mem_s) * ((F(node.v_leak) - v) + jumped)
@@ -253,6 +263,11 @@ class _Evaluation:
         threshold = F(node.threshold)
         fires: NDArray[np.bool_] = v > threshold if node.comparison == ">" else v >= threshold  # R29
         fires &= is_kept  # R34: no comparison, no reset, no spike
+        if name in self.held:  # R64
+            is_held = self.held[name] > 0
+            v, fires = np.where(is_held, before, v), fires & ~is_held
+            n_held = Clocked(self.graph.dt_s).steps(node.refractory_s)
+            self.held[name] = np.where(fires, n_held, self.held[name] - is_held)
         after: dict[str, Any] = {
             "value": F(node.v_reset),
             "subtract": v - threshold,
@@ -270,10 +285,12 @@ class _Evaluation:
 
     def state(self) -> DenseState:
         """Return what the next chunk starts from."""
-        shapes = self.graph.shapes
+        graph, shapes = self.graph, self.graph.shapes
         lines = {name: np.array(line, F).reshape(-1, *shapes[name]) for name, line in self.lines.items()}
-        frozen = (MappingProxyType(part) for part in (self.membranes, self.currents, lines))
-        return DenseState(self.graph.digest, *frozen)
+        keep = MappingProxyType
+        return DenseState(
+            graph.digest, keep(self.membranes), keep(self.currents), keep(lines), keep(self.held)
+        )
 
 
 def _resting(node: Node) -> Any:

@@ -124,13 +124,23 @@ class Counters:
         Accumulations executed by each Linear and Conv2d: one per (non-zero input entry, tap inside the frame,
         output channel).
     neuron_updates : mapping of str to int
-        Membrane updates of each neuron node, dropped steps included (their membranes decay).
+        Membrane updates of each neuron node, dropped steps included (their membranes decay). Those of a silent stretch
+        are made up for when the pixel is next needed.
     active_output_fraction : mapping of str to float
         For each Linear and Conv2d, the fraction of (computed step, output pixel) with a contribution.
     path_steps : mapping of str to mapping
-        For each Linear and Conv2d, the computed steps by 'scatter' and by 'gather'.
+        For each Linear and Conv2d, the computed steps by 'scatter', 'gather' and 'dense', and those in which the whole
+        layer was 'silent' and skipped.
     delayed_entries_lost : mapping of str to int
         For each Delay, the entries that would have arrived on a dropped step.
+    products : mapping of str to int
+        Multiplications by the dense path of each Linear and Conv2d, those with silent inputs included.
+    weight_bytes : mapping of str to int
+        Bytes of weights that each Linear and Conv2d read: 4 for an operation or product, 1 for one on whole numbers.
+    state_bytes : mapping of str to int
+        Bytes of membranes (and synaptic currents) that each neuron node read and wrote.
+    pixels_skipped : mapping of str to int
+        For each neuron node, the (step, pixel) whose membranes were not touched but made up for later, in registers.
     """
 
     n_steps: int
@@ -143,6 +153,10 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
+    products: Mapping[str, int]
+    weight_bytes: Mapping[str, int]
+    state_bytes: Mapping[str, int]
+    pixels_skipped: Mapping[str, int]
 
     @property
     def total_synaptic_operations(self) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -39,6 +42,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    n_threads: int = 1,
 ) -> Result: ...
 
 
@@ -50,6 +54,7 @@ def simulate(
     record: Record | None = None,
     state: None = None,
     use_attention: bool = True,
+    n_threads: int = 1,
 ) -> EventResult: ...
 
 
@@ -61,6 +66,7 @@ def simulate(
     record: Record | None = None,
     state: None = None,
     use_attention: bool = True,
+    n_threads: int = 1,
 ) -> list[EventResult]: ...
 
 
@@ -73,6 +79,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    n_threads: int = 1,
 ) -> list[Result]: ...
 
 
@@ -84,6 +91,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
 
@@ -113,6 +121,9 @@ def simulate(
     compare_attention : bool
         Whether to run a second time with every frame, so that ``Result.attention`` reports the synaptic
         operations with and without attention. Clocked graphs only; nothing happens without attention.
+    n_threads : int
+        Threads that share the recordings of a list, or the output rows of the layers for a single recording. The
+        result has the same bits for any number.
 
     Returns
     -------
@@ -150,35 +161,51 @@ def simulate(
     """
     if not isinstance(graph, Graph):
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
-    if not isinstance(graph.execution, Clocked):
-        if state is not None:
-            raise InputError(
-                "simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)"
-            )
-        if isinstance(inputs, list):
-            return [_run_events(graph, one, record) for one in inputs]
-        return _run_events(graph, inputs, record)
-    if isinstance(inputs, list):
-        if state is not None:
-            raise InputError(
-                "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
-            )
-        return [
-            simulate(
-                graph, one, record=record, use_attention=use_attention, compare_attention=compare_attention
-            )
-            for one in inputs
-        ]
-    result = run_recording(graph, inputs, record=record, state=state, use_attention=use_attention)
-    if compare_attention and result.attention is not None:
-        whole = run_recording(graph, inputs, use_attention=False)
-        attention = replace(
-            result.attention,
-            synaptic_operations=result.counters.total_synaptic_operations,
-            synaptic_operations_without=whole.counters.total_synaptic_operations,
+    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
+        raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
+    is_clocked = isinstance(graph.execution, Clocked)
+    if not is_clocked and state is not None:
+        raise InputError("simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)")
+    if isinstance(inputs, list) and state is not None:
+        raise InputError(
+            "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
         )
-        return replace(result, attention=attention)
-    return result
+
+    run: Callable[..., Any] = partial(_run_events, graph, record=record)
+    if is_clocked:
+        words = {"use_attention": use_attention, "compare_attention": compare_attention}
+        run = partial(_run_compared, graph, record=record, state=state, **words)
+    if not isinstance(inputs, list):
+        result: Result | EventResult = run(inputs, n_threads=int(n_threads))
+        return result
+    if n_threads == 1 or len(inputs) < 2:
+        return [run(one, n_threads=int(n_threads)) for one in inputs]
+    with ThreadPoolExecutor(int(n_threads)) as pool:
+        return list(pool.map(partial(run, n_threads=1), inputs))
+
+
+def _run_compared(
+    graph: Graph,
+    inputs: Any,
+    *,
+    record: Record | None,
+    state: State | None,
+    use_attention: bool,
+    compare_attention: bool,
+    n_threads: int,
+) -> Result:
+    """Run one recording, and if asked for a second time with every frame."""
+    run = partial(run_recording, graph, inputs, n_threads=n_threads)
+    result = run(record=record, state=state, use_attention=use_attention)
+    if not compare_attention or result.attention is None:
+        return result
+    whole = run(use_attention=False)
+    attention = replace(
+        result.attention,
+        synaptic_operations=result.counters.total_synaptic_operations,
+        synaptic_operations_without=whole.counters.total_synaptic_operations,
+    )
+    return replace(result, attention=attention)
 
 
 def run_recording(
@@ -189,8 +216,9 @@ def run_recording(
     state: State | None = None,
     use_attention: bool = True,
     path: Path | None = None,
+    n_threads: int = 1,
 ) -> Result:
-    """Run one recording; `path` forces 'scatter' or 'gather' in all layers (the result is the same)."""
+    """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
@@ -204,9 +232,11 @@ def run_recording(
     if attention is not None and plan.attention is not None and plan.attention.scaling:
         entering = _scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
-    for start in range(0, spikes.n_steps, plan.block_steps):
-        signals = run_block(plan, run, entering, start, kept[start : start + plan.block_steps])
-        collected.add(run, signals, start)
+    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
+        run.n_threads = n_threads
+        for start in range(0, spikes.n_steps, plan.block_steps):
+            signals = run_block(plan, run, entering, start, kept[start : start + plan.block_steps])
+            collected.add(run, signals, start)
     if attention is not None:
         run.decisions.reports[plan.source] = [attention]
     reports = run.decisions.joined_reports(graph)
@@ -227,7 +257,8 @@ def run_recording(
     )
 
 
-def _run_events(graph: Graph, inputs: object, record: Record | None) -> EventResult:
+def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
+    del n_threads  # events act one after another
     events = check_events(graph, inputs)
     plan = lower_events(graph)
     recorded = _checked_event_record(graph, plan.nodes, record)

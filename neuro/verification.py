@@ -14,6 +14,7 @@ from neuro.errors import InputError
 from neuro.graph import NEURONS, TEMPORAL, Graph
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
+from neuro.lowering.wiring import dense_size, has_bytes
 from neuro.reference import DenseResult, DenseState, evaluate
 from neuro.results import AttentionReport, Result, State
 from neuro.simulator import checked_input, run_recording
@@ -23,7 +24,7 @@ __all__ = ["Divergence", "Verification", "verify"]
 
 Floats = NDArray[np.float32]
 
-_PATHS: dict[str, Path | None] = {"automatic": None, "scatter": "scatter", "gather": "gather"}
+_TRACED = "traced"  # chosen by density, and every membrane recorded in every step
 _QUANTITIES = ("spikes", "membrane", "output")
 _CHUNK_ENTRIES = 2**23  # values of all nodes held at once: 32 MB on each side
 
@@ -44,7 +45,7 @@ class Divergence:
         The first neuron that differs: (channel, row, column) or (n,).
     engine, reference : float
         The float32 values on both sides.
-    path : {'automatic', 'scatter', 'gather'}
+    path : {'automatic', 'scatter', 'gather', 'dense', 'integer', 'traced'}
         The engine's path.
     """
 
@@ -116,11 +117,13 @@ class Verification:
 def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool = True) -> Verification:
     """Run the engine and the dense reference, and compare every value.
 
-    The engine runs three times: with the path chosen by density, all layers scattered, and all layers gathered.
-    The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in plain NumPy and shares no code with the
-    engine. Compared are the spikes (or counts) of every node that hands on spikes, the membranes of every
-    neuron, and the outputs. Long recordings are cut into chunks, so memory stays bounded, and the comparison
-    ends with the first chunk that differs. The integer path is not part of this comparison yet.
+    The engine runs on each of its paths: 'automatic' (chosen by density), all layers by 'scatter', by 'gather', by
+    the 'dense' path and in whole numbers ('integer'), the last two where a layer has them, and 'traced', with
+    every membrane recorded. The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in plain NumPy and
+    shares no code with the engine. Compared are the spikes (or counts) of every node that hands on spikes, the
+    outputs, and the membranes of every neuron: in every step of the traced run, and at the end of each chunk of the
+    others, which leave silent pixels alone until then. Long recordings are cut into chunks, so memory stays bounded,
+    and the comparison ends with the first chunk that differs.
 
     Parameters
     ----------
@@ -154,7 +157,7 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     >>> nodes = {"in": Input(2), "fc": Linear([[0.6, 0.0]]), "out": IF(1.0)}
     >>> graph = Graph(nodes, [("in", "fc"), ("fc", "out")], clocked(dt_s=0.001))
     >>> verify(graph, np.ones((4, 2)))
-    Verification(equal: 3 engine paths (automatic, scatter, gather) x reference, 4 steps, 2 spikes, 20 values)
+    Verification(equal: 4 engine paths (automatic, scatter, gather, traced) x reference, 4 steps, 2 spikes, 20 values)
     """
     plan = lower(graph)
     spikes = checked_input(graph, plan, _one_recording(inputs))
@@ -171,7 +174,7 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
         start += n_chunk
     return Verification(
         comparison.divergence,
-        tuple(_PATHS),
+        tuple(comparison.paths),
         spikes.n_steps,
         stop,
         n_dropped,
@@ -187,11 +190,12 @@ class _Comparison:
         self.divergence: Divergence | None = None
         self.n_spikes = self.n_values = 0
         self._graph, self._reports, self._use_attention = graph, reports, use_attention
-        self._record: dict[str, list[str]] = {name: [] for name in graph.order}
+        self.paths = _paths(graph)
+        self._spikes = {name: ["spikes"] for name in graph.order if name in lower(graph).events}
+        self._all = {name: list(self._spikes.get(name, [])) for name in graph.order}
         for name, node in graph.nodes.items():
-            self._record[name] += ["spikes"] * (name in lower(graph).events)
-            self._record[name] += ["membrane"] * isinstance(node, NEURONS)
-        self._states: dict[str, State | None] = dict.fromkeys(_PATHS)
+            self._all[name] += ["membrane"] * isinstance(node, NEURONS)
+        self._states: dict[str, State | None] = dict.fromkeys(self.paths)
         self._reference_state: DenseState | None = None
 
     def run_chunk(self, spikes: Spikes, start: int) -> None:
@@ -206,7 +210,7 @@ class _Comparison:
         self._reference_state = dense.state
         self.n_spikes += sum(map(len, dense.spikes.values()))
         found: list[Divergence] = []
-        for path in _PATHS:
+        for path in self.paths:
             result = self._run(spikes, path)
             self._states[path] = result.state
             found += self._differences(result, dense, path, start)
@@ -221,10 +225,10 @@ class _Comparison:
         return run_recording(
             self._graph,
             spikes,
-            record=self._record,
+            record=self._all if path == _TRACED else self._spikes,
             state=self._states[path],
             use_attention=self._use_attention,
-            path=_PATHS[path],
+            path=self.paths[path],
         )
 
     def _pairs(self, result: Result, dense: DenseResult) -> Iterator[tuple[str, str, Floats, Floats]]:
@@ -237,6 +241,13 @@ class _Comparison:
         ):
             for name in ours:
                 yield name, quantity, ours[name], theirs[name]
+        if not result.membranes and result.counters.n_steps:
+            for name, membranes in last_membranes(self._graph, result.state).items():
+                known = np.full_like(dense.membranes[name], np.nan)
+                known[-1] = dense.membranes[name][-1]
+                last = np.full_like(known, np.nan)
+                last[-1] = membranes
+                yield name, "membrane", last, known
 
     def _differences(self, result: Result, dense: DenseResult, path: str, start: int) -> Iterator[Divergence]:
         """Yield the first difference of each node and quantity."""
@@ -248,6 +259,27 @@ class _Comparison:
                 yield Divergence(
                     start + step, name, quantity, tuple(index), float(ours[where]), float(theirs[where]), path
                 )
+
+
+def _paths(graph: Graph) -> dict[str, Path | None]:
+    """The engine's paths that some layer of a graph has, by what they are called."""
+    paths: dict[str, Path | None] = {"automatic": None, "scatter": "scatter", "gather": "gather"}
+    wirings = [layer.wiring for layer in lower(graph).layers if layer.wiring is not None]
+    if any(map(dense_size, wirings)):
+        paths["dense"] = "dense"
+    if any(map(has_bytes, wirings)):
+        paths["integer"] = "integer"
+    return paths | {_TRACED: None}
+
+
+def last_membranes(graph: Graph, state: State) -> dict[str, Floats]:
+    """Return the membranes of every neuron node at the end of a run, each of its node's shape."""
+    layers = [layer for layer in lower(graph).layers if layer.neuron_name is not None]
+    return {
+        str(layer.neuron_name): layer.layout.outside(state.membranes[layer.name][0])[0]
+        for layer in layers
+        if layer.name in state.membranes
+    }
 
 
 def _one_recording(inputs: Any) -> Any:

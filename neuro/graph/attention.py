@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from neuro.errors import GraphError
 from neuro.graph.fields import FloatArray, as_array, as_float, first_position, position_text
-from neuro.graph.node import LATER, Node
+from neuro.graph.node import Node, later
 
 __all__ = ["TemporalAttention", "MovingAttention", "check_threshold", "check_scaling", "check_shapes"]
 
@@ -91,7 +91,7 @@ class TemporalAttention(Node):
     weight_2: FloatArray
     bias_2: FloatArray
     threshold: float
-    scaling: bool = field(default=False, metadata=LATER)
+    scaling: bool = later(False)
 
     def __post_init__(self) -> None:
         for name, ndim in (("weight_1", 2), ("bias_1", 1), ("weight_2", 2), ("bias_2", 1)):
@@ -162,7 +162,7 @@ class MovingAttention(Node):
     weight_2: FloatArray
     bias_2: float
     threshold: float
-    scaling: bool = field(default=False, metadata=LATER)
+    scaling: bool = later(False)
 
     def __post_init__(self) -> None:
         for name, ndim in (("rates", 1), ("start", 1), ("weight_1", 2), ("bias_1", 1), ("weight_2", 1)):

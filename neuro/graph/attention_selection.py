@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from neuro.errors import GraphError
 from neuro.graph.attention import check_scaling, check_shapes, check_threshold
 from neuro.graph.fields import FloatArray, as_array, as_float
-from neuro.graph.node import LATER, Node
+from neuro.graph.node import Node, later
 
 __all__ = ["ChannelAttention", "SpatialAttention"]
 
@@ -57,7 +57,7 @@ class ChannelAttention(Node):
     weight_2: FloatArray
     bias_2: FloatArray
     threshold: float
-    scaling: bool = field(default=False, metadata=LATER)
+    scaling: bool = later(False)
 
     def __post_init__(self) -> None:
         for name, ndim in (("weight_1", 2), ("bias_1", 1), ("weight_2", 2), ("bias_2", 1)):
@@ -119,7 +119,7 @@ class SpatialAttention(Node):
     weight: FloatArray
     bias: float
     threshold: float
-    scaling: bool = field(default=False, metadata=LATER)
+    scaling: bool = later(False)
 
     def __post_init__(self) -> None:
         self._set("weight", as_array("SpatialAttention", "weight", self.weight, ndim=3))

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from neuro.errors import GraphError
-from neuro.graph.fields import Parameter, as_choice, as_parameter, as_time_constant, check_positive
-from neuro.graph.node import Node
+from neuro.graph.fields import Parameter, as_choice, as_float, as_parameter, as_time_constant, check_positive
+from neuro.graph.node import Node, later
 
 __all__ = ["IF", "LIF", "CubaLIF", "LI", "Reset", "Comparison", "Update", "CubaUpdate"]
 
@@ -49,6 +49,10 @@ class _Neuron(Node):
             raise GraphError(f"{owner}: v_reset has no meaning with reset={reset!r}, leave it at 0")
         if reset == "subtract":
             check_positive(owner, "threshold", self.threshold)  # type: ignore[attr-defined]
+        refractory_s = as_float(owner, "refractory_s", self.refractory_s)  # type: ignore[attr-defined]
+        if refractory_s < 0:
+            raise GraphError(f"{owner}: refractory_s must be >= 0 s, got {refractory_s}")
+        self._set("refractory_s", refractory_s)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,6 +71,9 @@ class IF(_Neuron):
         ``v = v_reset``, ``v = v - threshold`` or ``v = threshold``.
     comparison : {'>', '>='}
         Whether ``v == threshold`` fires.
+    refractory_s : float
+        How long after a spike the membrane is held and not compared, in seconds, >= 0. In a clocked graph it
+        must be a whole multiple of ``dt_s``.
 
     Raises
     ------
@@ -84,6 +91,7 @@ class IF(_Neuron):
     _: KW_ONLY
     reset: Reset = "value"
     comparison: Comparison = ">"
+    refractory_s: float = later(0.0)
 
     def __post_init__(self) -> None:
         self._check_parameters("threshold", "v_reset")
@@ -115,6 +123,9 @@ class LIF(_Neuron):
         ``v = v_reset``, ``v = v - threshold`` or ``v = threshold``.
     comparison : {'>', '>='}
         Whether ``v == threshold`` fires.
+    refractory_s : float
+        How long after a spike the membrane is held and not compared, in seconds, >= 0. In a clocked graph it
+        must be a whole multiple of ``dt_s``.
 
     Raises
     ------
@@ -143,6 +154,7 @@ class LIF(_Neuron):
     update: Update = "euler"
     reset: Reset = "value"
     comparison: Comparison = ">"
+    refractory_s: float = later(0.0)
 
     def __post_init__(self) -> None:
         self._check_parameters("tau_mem_s", "threshold", "v_leak", "v_reset")
@@ -175,6 +187,9 @@ class CubaLIF(_Neuron):
         ``v = v_reset``, ``v = v - threshold`` or ``v = threshold``.
     comparison : {'>', '>='}
         Whether ``v == threshold`` fires.
+    refractory_s : float
+        How long after a spike the membrane is held and not compared, in seconds, >= 0. In a clocked graph it
+        must be a whole multiple of ``dt_s``.
 
     Raises
     ------
@@ -200,6 +215,7 @@ class CubaLIF(_Neuron):
     update: CubaUpdate = "euler"
     reset: Reset = "value"
     comparison: Comparison = ">"
+    refractory_s: float = later(0.0)
 
     def __post_init__(self) -> None:
         self._check_parameters("tau_mem_s", "tau_syn_s", "threshold", "v_leak", "v_reset")

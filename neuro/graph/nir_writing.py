@@ -187,6 +187,8 @@ def _check_neuron(owner: str, node: Node) -> None:
             raise _refuse(owner, f"reset={node.reset!r}", "it knows the reset to a value only")
         if node.comparison != ">":
             raise _refuse(owner, "comparison='>='", "a NIR neuron fires strictly above its threshold")
+        if node.refractory_s:
+            raise _refuse(owner, f"refractory_s={node.refractory_s!r}", "set it to 0")
     if isinstance(node, (LIF, LI)) and node.update == "decay":
         remedy = "its input does not follow tau * dv/dt = (v_leak - v) + I; use 'exponential' and scale the weights"
         raise _refuse(owner, "update='decay'", remedy)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from dataclasses import field, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Node", "LATER"]
+__all__ = ["Node", "later"]
 
-# metadata of a field that came later than its node: at its default it stands in no digest and no file
-LATER = {"later": True}
+_LATER = "later"
+
+
+def later(default: object) -> Any:
+    """Return a field that came later than its node: at its default it stands in no digest and no file."""
+    return field(default=default, metadata={_LATER: True})
 
 
 class Node:
@@ -36,7 +40,7 @@ class Node:
         for each in fields(self):  # type: ignore[arg-type]
             value = getattr(self, each.name)
             is_default = not isinstance(value, np.ndarray) and value == each.default
-            if not (each.metadata.get("later") and is_default):
+            if not (each.metadata.get(_LATER) and is_default):
                 found[each.name] = value
         return found
 

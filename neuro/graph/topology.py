@@ -68,12 +68,10 @@ def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
     if not isinstance(execution, Clocked):
         return
     for name, node in nodes.items():
-        if isinstance(node, Delay):
-            try:
-                execution.steps(node.delay_s)
-            except GraphError as err:
-                raise GraphError(f"{label(name, node)}: delay_s {err}") from err
-        elif isinstance(node, NEURONS) and not isinstance(node, IF) and node.update == "euler":
+        for field in ("delay_s", "refractory_s"):
+            if hasattr(node, field):
+                _check_multiple(label(name, node), field, getattr(node, field), execution)
+        if isinstance(node, NEURONS) and not isinstance(node, IF) and node.update == "euler":
             for field in ("tau_mem_s", "tau_syn_s"):
                 smallest = float(np.min(getattr(node, field, np.inf)))
                 if execution.dt_s >= 2 * smallest:
@@ -81,6 +79,13 @@ def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
                         f"{label(name, node)}: {field} = {smallest} s with update='euler' diverges at "
                         f"dt_s = {execution.dt_s} s; use dt_s < 2 * {field} or update='exponential'"
                     )
+
+
+def _check_multiple(owner: str, field: str, duration_s: float, execution: Clocked) -> None:
+    try:
+        execution.steps(duration_s)
+    except GraphError as err:
+        raise GraphError(f"{owner}: {field} {err}") from err
 
 
 def topological_order(nodes: Mapping[str, Node], edges: Edges, execution: Execution) -> tuple[str, ...]:

@@ -125,6 +125,11 @@ def _check_supported(graph: Graph, name: str) -> None:
     node = graph.nodes[name]
     if type(node) in _UNSUPPORTED:
         raise GraphError(f"{_label(graph, name)}: {_UNSUPPORTED[type(node)]}")
+    if isinstance(node, (IF, LIF)) and node.refractory_s:
+        raise GraphError(
+            f"{_label(graph, name)}: continuous execution does not hold membranes yet, refractory_s must be 0, got "
+            f"{node.refractory_s} s"
+        )
     if isinstance(node, SYNAPSES):
         after = graph.successors(name)
         if len(after) != 1 or not isinstance(graph.nodes[after[0]], (IF, LIF)):

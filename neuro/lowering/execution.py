@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from types import MappingProxyType
 
 import numpy as np
 
+from neuro.kernels import arrays
 from neuro.kernels.arrays import Bytes, Floats, Membranes
 from neuro.lowering.deciding import computed_steps
+from neuro.lowering.layer import Layer
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries
+from neuro.lowering.wiring import aligned
 from neuro.results import Counters, State
 from neuro.spikes import Spikes
 
@@ -22,8 +25,10 @@ def start_run(state: State | None, traced: Collection[str], path: Path | None) -
     """Return a run at rest, or where a state left off (copied: a state is never written to)."""
     run = Run(np.ones(0, np.uint8), frozenset(traced), path)
     if state is not None:
-        for name, (voltage, current) in state.membranes.items():
-            run.membranes[name] = Membranes(voltage.copy(), current.copy())
+        for name, (before, current) in state.membranes.items():
+            voltage = aligned(before.size, np.float32)
+            voltage[:] = before
+            run.membranes[name] = Membranes(voltage, current.copy())
         run.lines.update(state.lines)
         run.decisions.histories.update(state.histories)
     return run
@@ -73,32 +78,50 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     """Return the counts of a finished run."""
     n_kept = int(np.count_nonzero(kept))
     value = spikes.value if n_kept == kept.size else spikes.value[kept[spikes.step] != 0]
-    emitted: dict[str, int] = {}
-    operations: dict[str, int] = {}
-    updates: dict[str, int] = {}
-    fractions: dict[str, float] = {}
-    paths: dict[str, Mapping[str, int]] = {}
-    for layer in plan.layers:
-        n_spikes, n_synaptic, n_active, n_scatter, n_gather = map(
-            int, run.tallies.get(layer.name, np.zeros(5))
-        )
-        if layer.neuron_name is not None:
-            updates[layer.neuron_name] = kept.size * layer.layout.size
-            if layer.neurons.is_firing:
-                emitted[layer.neuron_name] = n_spikes
-        if layer.synapse_name is not None:
-            operations[layer.synapse_name] = n_synaptic
-            fractions[layer.synapse_name] = n_active / max(1, (n_scatter + n_gather) * layer.layout.n_pixels)
-            paths[layer.synapse_name] = {"scatter": n_scatter, "gather": n_gather}
+    layers = [(layer, run.tally(layer.name)) for layer in plan.layers]
+    synapses = [
+        (layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None
+    ]
+    neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
     return Counters(
         n_steps=kept.size,
         frames_skipped=kept.size - n_kept,
         events_in=value.size,
         counts_in=float(value.sum(dtype=np.float64)),
-        spikes=emitted,
-        synaptic_operations=operations,
-        neuron_updates=updates,
-        active_output_fraction=fractions,
-        path_steps=paths,
+        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing},
+        synaptic_operations={name: tally[arrays.OPERATIONS] for _, name, tally in synapses},
+        neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons},
+        active_output_fraction={
+            name: tally[arrays.ACTIVE]
+            / max(1, sum(tally[k] for k in _PATHS.values()) * layer.layout.n_pixels)
+            for layer, name, tally in synapses
+        },
+        path_steps={name: {path: tally[k] for path, k in _PATHS.items()} for _, name, tally in synapses},
         delayed_entries_lost={line.name: run.lost.get(line.name, 0) for line in plan.lines},
+        products={name: tally[arrays.PRODUCTS] for _, name, tally in synapses},
+        weight_bytes={name: _weight_bytes(tally) for _, name, tally in synapses},
+        state_bytes={name: _state_bytes(layer, tally) for layer, name, tally in neurons},
+        pixels_skipped={
+            name: kept.size * layer.layout.n_pixels - tally[arrays.VISITS] for layer, name, tally in neurons
+        },
     )
+
+
+_PATHS = {
+    "scatter": arrays.SCATTERED,
+    "gather": arrays.GATHERED,
+    "dense": arrays.MULTIPLIED,
+    "silent": arrays.SILENT,
+}
+
+
+def _weight_bytes(tally: list[int]) -> int:
+    on_bytes = tally[arrays.BYTE_OPERATIONS]
+    one_by_one = tally[arrays.OPERATIONS] - tally[arrays.DENSE_OPERATIONS] - on_bytes
+    return 4 * (one_by_one + tally[arrays.PRODUCTS]) + on_bytes
+
+
+def _state_bytes(layer: Layer, tally: list[int]) -> int:
+    """Each visit of a pixel reads and writes 4 bytes for each of its state variables."""
+    n_variables = 2 if layer.has_synaptic_current else 1
+    return tally[arrays.VISITS] * layer.layout.n_channels * 8 * n_variables

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from neuro.errors import InputError
+from neuro.errors import GraphError, InputError
 from neuro.graph import (
     ATTENTIONS,
     LI,
@@ -30,17 +30,19 @@ from neuro.graph import (
 )
 from neuro.kernels.pooling import MAXIMUM, SUM
 from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
+from neuro.lowering.costs import Thresholds
 from neuro.lowering.deciding import Paths
+from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
-from neuro.lowering.operations import Flat, Join, Layer, Line, Operation, Pool, Sum
-from neuro.lowering.parameters import lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
+from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
 from neuro.lowering.scoring import Temporal
 from neuro.lowering.tables import synapse_tables, window_tables
+from neuro.lowering.wiring import wire
 
 __all__ = ["Plan", "lower"]
 
 _BLOCK_ENTRIES = 2**22  # largest dense array of a block: 16 MB
-_STRIP_NEURONS = 8192  # currents and membranes of a strip stay in the first-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,12 @@ def lower(graph: Graph) -> Plan:
             "simulate: the graph's execution is continuous, not clocked; it cannot run in steps "
             "(build the graph with execution=clocked(dt_s))"
         )
+    for name, node in graph.nodes.items():
+        if getattr(node, "refractory_s", 0.0):
+            raise GraphError(
+                f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
+                f"got {node.refractory_s} s"  # type: ignore[attr-defined]
+            )
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
     operations: list[Operation] = []
@@ -238,6 +246,7 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
     before = layouts[source]
+    wiring = None if synapse is None else wire(synapse, synapse_tables(synapse, before, layout))
     return Layer(
         name,
         (source,),
@@ -245,18 +254,13 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         layout,
         synapse_name,
         neuron_name,
-        None if synapse is None else synapse_tables(synapse, before, layout),
+        wiring,
         neurons,
         rest,
         isinstance(node, CubaLIF),
-        _rows_at_once(layout),
-        _scatter_under(synapse, layout),
+        wiring is not None and is_silence_safe(neurons, wiring.bias),
+        Thresholds(_scatter_under(synapse, layout), 2**62),
     )
-
-
-def _rows_at_once(layout: Layout) -> int:
-    rows, columns = layout.shape[1:] or (1, 1)
-    return max(1, min(rows, _STRIP_NEURONS // (columns * layout.n_channels)))
 
 
 def _scatter_under(synapse: Linear | Conv2d | None, layout: Layout) -> int:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Membranes
 from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
 
 __all__ = ["Path", "Run"]
 
-Path = Literal["scatter", "gather"]
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+Path = Literal["scatter", "gather", "integer", "dense"]
 
 
 @dataclass
@@ -33,18 +37,24 @@ class Run:
     traces : dict
         Membranes of the present block by node name.
     tallies : dict
-        int64, shape (5,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
+        int64, shape (N_TALLIES,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
     lost : dict
         Entries of delays that would have arrived on a dropped step.
     decisions : Decisions
         What the attentions decided.
-    path : {'scatter', 'gather'} or None
-        Forces a path (the result is the same); None lets the density decide.
+    path : {'scatter', 'gather', 'integer', 'dense'} or None
+        Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
+    pool : Executor or None
+        Threads that share the output rows of a layer; None for one thread.
+    n_threads : int
+        Their number.
     """
 
     kept: Bytes
     traced: Collection[str] = ()
     path: Path | None = None
+    pool: Executor | None = None
+    n_threads: int = 1
     membranes: dict[str, Membranes] = field(default_factory=dict)
     lines: dict[str, Signal] = field(default_factory=dict)
     traces: dict[str, Floats] = field(default_factory=dict)
@@ -62,6 +72,12 @@ class Run:
         """Whether a step of the present block is dropped."""
         return not self.kept.all()
 
+    def map(self, function: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+        """Apply a function to all items, side by side where there are threads."""
+        if self.pool is None or len(items) == 1:
+            return [function(item) for item in items]
+        return list(self.pool.map(function, items))
+
     def add_tally(self, name: str, tally: NDArray[np.int64]) -> None:
         """Add the counts of a block."""
         known = self.tallies.get(name)
@@ -70,4 +86,4 @@ class Run:
     def tally(self, name: str) -> list[int]:
         """Return the counts of a layer, zeros before its first block."""
         known = self.tallies.get(name)
-        return [0] * 5 if known is None else known.tolist()
+        return [0] * N_TALLIES if known is None else known.tolist()

@@ -1,0 +1,186 @@
+"""Synapses and the neurons behind them, run over a block of steps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.kernels import arrays
+from neuro.kernels.arrays import SPARE, Block, Floats, Frames, Membranes, Neurons, Wiring, Work
+from neuro.kernels.frames import join_strips
+from neuro.kernels.layers import run_layer, run_neurons
+from neuro.lowering.costs import Thresholds
+from neuro.lowering.operations import Operation
+from neuro.lowering.run import Run
+from neuro.lowering.signals import Signal, as_dense, as_frames
+from neuro.lowering.wiring import aligned, dense_size, has_bytes
+
+__all__ = ["Layer"]
+
+_NO_TRACE = np.zeros((0, 0), np.float32)
+_ALL_ONE = np.zeros(0, np.float32)
+_ALWAYS = int(np.iinfo(np.int64).max)
+_NOT_SO_FEW = 16  # spikes of a block are given room for one neuron in 16 at first
+_LEAST_ROWS = 4  # output rows for which a thread is worth while
+_scratch = threading.local()
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(Operation):
+    """A synapse, a population of neurons, or both in one.
+
+    ``rest``: the membranes before the first step. ``is_lazy``: silence makes no neuron fire, so that pixels without
+    input can wait. ``thresholds``: active inputs at which the paths change.
+    """
+
+    synapse_name: str | None
+    neuron_name: str | None
+    wiring: Wiring | None
+    neurons: Neurons
+    rest: Floats
+    has_synaptic_current: bool
+    is_lazy: bool
+    thresholds: Thresholds
+
+    def run(self, inputs: list[Signal], run: Run) -> Signal:
+        """Compute a block of steps: spikes as frames, or membranes and currents as a dense array."""
+        is_dense = not self.neurons.is_firing
+        is_traced = is_dense or self.name in run.traced
+        trace = np.empty((run.n_steps, self.layout.size), np.float32) if is_traced else _NO_TRACE
+        if self.wiring is None:
+            strips = [self._run_neurons(as_dense(inputs[0], self.layout, run.n_steps), run, trace)]
+        else:
+            frames = as_frames(inputs[0], run.kept, self.layouts[0])
+            membranes = self._membranes(run)  # made here, before threads share it
+            rows = _split(int(self.wiring.numbers[arrays.OUT_ROWS]), run.n_threads)
+            strips = run.map(lambda part: self._run_rows(frames, membranes, run, trace, part), rows)
+        for block in strips:
+            run.add_tally(self.name, block.tally)
+        if is_traced and self.neuron_name is not None:
+            run.traces[self.name] = trace
+        return trace if is_dense else _joined(strips, run.n_steps, self.layout.n_pixels)
+
+    def _run_neurons(self, currents: Floats, run: Run, trace: Floats) -> Block:
+        n_steps, n_pixels, size = run.n_steps, self.layout.n_pixels, self.layout.size
+        block = self._block(run, trace, 0, n_pixels, n_steps * size if self.neurons.is_firing else 0)
+        run_neurons(currents, self.neurons, self._membranes(run), self._work(), block)
+        return block
+
+    def _run_rows(
+        self, frames: Frames, membranes: Membranes, run: Run, trace: Floats, rows: tuple[int, int]
+    ) -> Block:
+        """Run some output rows through the block; room for their spikes grows as they come."""
+        assert self.wiring is not None
+        columns = int(self.wiring.numbers[arrays.OUT_COLUMNS])
+        n_pixels, n_steps = (rows[1] - rows[0]) * columns, run.n_steps
+        most = n_pixels * self.layout.n_channels
+        n_room = most + n_steps * most // _NOT_SO_FEW if self.neurons.is_firing else 0
+        block = self._block(run, trace, rows[0] * columns, n_pixels, n_room)
+        orders, work = self._orders(run, rows), self._work()
+        arguments = (frames, self.wiring, self.neurons, membranes, work)
+        done = run_layer(*arguments, block, orders, 0)
+        while done < n_steps:
+            block = block._replace(index=_grown(block.index, n_steps * most + SPARE))
+            done = run_layer(*arguments, block, orders, done)
+        return block
+
+    def _block(self, run: Run, trace: Floats, first_pixel: int, n_pixels: int, n_room: int) -> Block:
+        return Block(
+            first_pixel,
+            n_pixels,
+            self.layout.n_channels,
+            run.kept,
+            np.empty(run.n_steps * n_pixels + 1, np.int32),
+            np.empty(n_room + SPARE, np.int32),
+            trace,
+            np.zeros(arrays.N_TALLIES, np.int64),
+        )
+
+    def _orders(self, run: Run, rows: tuple[int, int]) -> NDArray[np.int64]:
+        assert self.wiring is not None
+        limits = self.thresholds.forced(run.path)
+        orders = np.zeros(arrays.N_ORDERS, np.int64)
+        orders[arrays.ROW_START], orders[arrays.ROW_STOP] = rows
+        orders[arrays.SCATTER_UNDER] = limits.scatter_under
+        orders[arrays.DENSE_FROM] = limits.dense_from if dense_size(self.wiring) else _ALWAYS
+        orders[arrays.USES_BYTES] = has_bytes(self.wiring) and limits.uses_bytes
+        if self.neurons.is_uniform and self.neurons.is_firing and self.name not in run.traced:
+            orders[arrays.MODE] = arrays.LAZY if self.is_lazy else arrays.EAGER
+        orders[arrays.IS_STEADY] = not run.is_any_dropped or not self.wiring.bias.any()
+        return orders
+
+    def _membranes(self, run: Run) -> Membranes:
+        if self.name not in run.membranes:
+            current = np.zeros(self.rest.size if self.has_synaptic_current else 0, np.float32)
+            voltage = aligned(self.rest.size, np.float32)
+            voltage[:] = self.rest
+            run.membranes[self.name] = Membranes(voltage, current)
+        return run.membranes[self.name]
+
+    def _work(self) -> Work:
+        """Scratch, kept per thread: nothing in it outlives a call of a kernel."""
+        kept: WeakKeyDictionary[Layer, Work] | None = getattr(_scratch, "work", None)
+        if kept is None:
+            kept = _scratch.work = WeakKeyDictionary()
+        if self not in kept:
+            kept[self] = self._new_work()
+        return kept[self]
+
+    def _new_work(self) -> Work:
+        n_pixels, size = self.layout.n_pixels, self.layout.size
+        n_list = n_dense = n_words = 0
+        n_current = n_fired = size
+        if self.wiring is not None:
+            numbers = self.wiring.numbers
+            n_list = int(numbers[arrays.N_ROWS]) + 2 * SPARE
+            n_current = n_pixels * int(numbers[arrays.PITCH])
+            n_fired = int(numbers[arrays.OUT_COLUMNS]) * self.layout.n_channels
+            n_dense = dense_size(self.wiring)
+            n_words = 2 * (int(numbers[arrays.PITCH]) + SPARE * 4) if has_bytes(self.wiring) else 0
+        words = np.zeros((n_fired + 7) // 8, np.uint64)
+        return Work(
+            aligned(n_current, np.float32),
+            np.empty(n_list, np.int32),
+            np.empty(n_list, np.float32),
+            aligned(n_words, np.int16),
+            aligned(n_dense, np.float32),
+            np.zeros(n_pixels, np.uint8),
+            np.zeros(n_pixels, np.uint8),
+            np.zeros(n_pixels, np.int32),
+            words.view(np.uint8),
+            words,
+        )
+
+
+def _split(n_rows: int, n_parts: int) -> list[tuple[int, int]]:
+    """Return rows as ranges of about the same length, not too short ones."""
+    n_parts = max(1, min(n_parts, n_rows // _LEAST_ROWS))
+    ends = [n_rows * k // n_parts for k in range(n_parts + 1)]
+    return list(pairwise(ends))
+
+
+def _grown(index: NDArray[np.int32], most: int) -> NDArray[np.int32]:
+    room = np.empty(min(2 * index.size, most), np.int32)
+    room[: index.size] = index
+    return room
+
+
+def _joined(strips: Sequence[Block], n_steps: int, n_pixels: int) -> Frames:
+    """Return the spikes of strips of rows, one below the other, as one block of frames."""
+    if len(strips) == 1:
+        return Frames(strips[0].start, strips[0].index, _ALL_ONE)
+    n_spikes = sum(int(block.tally[arrays.SPIKES]) for block in strips)
+    into = Frames(np.empty(n_steps * n_pixels + 1, np.int32), np.empty(n_spikes + SPARE, np.int32), _ALL_ONE)
+    into.start[0] = 0
+    for block in strips:  # first the counts of all strips, then the sums, then the entries
+        join_strips(block.start, block.index, block.first_pixel, n_steps, into, False)
+    np.cumsum(into.start, out=into.start)
+    for block in strips:
+        join_strips(block.start, block.index, block.first_pixel, n_steps, into, True)
+    return into
