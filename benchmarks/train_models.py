@@ -19,7 +19,7 @@ from spikeloom.training import train_recognizer
 #: Right early and with few frames: a loss at every step, scores by events, hard masks down to a fifth of the frames.
 DYNAMIC = Recipe(
     every_step_weight=0.5,
-    score_by_events=True,
+    by_events=True,
     score_strength=0.3,
     hard_fraction=0.7,
     least_kept=0.2,

@@ -8,7 +8,15 @@ from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileE
 from neuro.events import Events
 from neuro.graph import Graph
 from neuro.monitors import Monitor
-from neuro.results import AttentionReport, Counters, EventCounters, EventResult, Result, State
+from neuro.results import (
+    AttentionReport,
+    Counters,
+    EventCounters,
+    EventResult,
+    Result,
+    SelectionReport,
+    State,
+)
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
 from neuro.streaming import Stream, stream
@@ -30,6 +38,7 @@ __all__ = [
     "EventResult",
     "EventCounters",
     "AttentionReport",
+    "SelectionReport",
     "State",
     "Dynamics",
     "DynamicsReport",

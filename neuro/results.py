@@ -18,7 +18,15 @@ from neuro.spikes import Spikes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "Result", "State"]
+__all__ = [
+    "AttentionReport",
+    "Counters",
+    "EventCounters",
+    "EventResult",
+    "Result",
+    "SelectionReport",
+    "State",
+]
 
 Floats = NDArray[np.float32]
 
@@ -63,6 +71,38 @@ class AttentionReport:
     def is_all_dropped(self) -> bool:
         """Whether no frame was computed: the outputs are those of a network at rest."""
         return self.n_kept == 0
+
+
+@dataclass(frozen=True)
+class SelectionReport:
+    """How many channels or pixels a channel or spatial attention let through.
+
+    Attributes
+    ----------
+    n_considered : int
+        Channels (or pixels) with an entry, over all computed steps.
+    n_kept : int
+        Those of them whose score reached the threshold.
+    n_near_threshold : int
+        Those with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
+    entries_total, entries_kept : int
+        Non-zero entries that arrived, and those that went on to the synapse.
+    """
+
+    n_considered: int
+    n_kept: int
+    n_near_threshold: int
+    entries_total: int
+    entries_kept: int
+
+    def __add__(self, other: SelectionReport) -> SelectionReport:
+        return SelectionReport(
+            self.n_considered + other.n_considered,
+            self.n_kept + other.n_kept,
+            self.n_near_threshold + other.n_near_threshold,
+            self.entries_total + other.entries_total,
+            self.entries_kept + other.entries_kept,
+        )
 
 
 @dataclass(frozen=True)
@@ -140,12 +180,15 @@ class State:
         Steps run so far.
     membranes, lines : mapping
         Contents of neurons and delays, in the engine's layout.
+    histories : mapping
+        What the scores of causal attention depend on.
     """
 
     graph_digest: str
     n_steps: int
     membranes: Mapping[str, tuple[Floats, Floats]]
     lines: Mapping[str, Any]
+    histories: Mapping[str, Floats] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"
@@ -166,7 +209,7 @@ class Result:
     counters : Counters
         Exact counts.
     attention : AttentionReport or None
-        None without attention.
+        Of the first temporal attention (the one behind the Input, if there is one); None without.
     dynamics : DynamicsReport or None
         What was computed and what was left out; None unless `simulate` was given dynamics.
     state : State
@@ -175,6 +218,10 @@ class Result:
         Number of spikes of each neuron, where 'rate' was recorded; over ``n_steps * dt_s`` it is the rate in Hz.
     left_out : mapping of str to mapping of str to int
         What the monitors with ``overflow='count'`` had no room for: spikes by 'spikes', steps by 'membrane'.
+    attentions : mapping of str to AttentionReport
+        Of every temporal attention, by its name.
+    selections : mapping of str to SelectionReport
+        Of every channel and spatial attention, by its name.
     """
 
     outputs: Mapping[str, Floats]
@@ -185,6 +232,8 @@ class Result:
     state: State
     spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
+    selections: Mapping[str, SelectionReport] = field(default_factory=dict)
     dynamics: DynamicsReport | None = None
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 from neuro.errors import GraphError, InputError
 from neuro.events import LATEST_US, Events
 from neuro.graph import (
+    ATTENTIONS,
     IF,
     LI,
     LIF,
@@ -32,7 +33,6 @@ from neuro.graph import (
     MaxPool2d,
     Node,
     SumPool2d,
-    TemporalAttention,
 )
 from neuro.kernels.arrays import Floats, Synapses
 from neuro.kernels.events import Deltas, Dynamics
@@ -117,7 +117,7 @@ _UNSUPPORTED: dict[type[Node], str] = {
     CubaLIF: "may cross its threshold between events, which is not computed yet; use LIF",
     LI: "has a value at all times but no events; read the spikes of an IF or LIF instead",
     MaxPool2d: "has no meaning for single events; use SumPool2d or AvgPool2d",
-    TemporalAttention: "scores frames, and continuous execution has none; use clocked(dt_s)",
+    **dict.fromkeys(ATTENTIONS, "scores frames, and continuous execution has none; use clocked(dt_s)"),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuro.kernels import arrays
 from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.lowering.deciding import computed_steps
 from neuro.lowering.layer import Layer
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
@@ -29,6 +30,7 @@ def start_run(state: State | None, traced: Collection[str], path: Path | None) -
             voltage[:] = before
             run.membranes[name] = Membranes(voltage, current.copy())
         run.lines.update(state.lines)
+        run.decisions.histories.update(state.histories)
     return run
 
 
@@ -41,7 +43,10 @@ def run_block(plan: Plan, run: Run, spikes: Spikes, start: int, kept: Bytes) -> 
     signals: dict[str, Signal] = {
         plan.source: frames_of_entries(step, index, value, kept, plan.layouts[plan.source])
     }
+    run.decisions.kept[plan.source] = kept
     for operation in plan.operations:
+        if plan.paths:
+            run.kept = computed_steps(plan.paths[operation.name], run.decisions, kept.size)
         inputs = [
             signals[name] for name in operation.sources if name in signals
         ]  # a closing delay has none yet
@@ -49,6 +54,7 @@ def run_block(plan: Plan, run: Run, spikes: Spikes, start: int, kept: Bytes) -> 
     for line in plan.lines:
         if line.is_feedback:
             line.take(signals[line.sources[0]], run)
+    run.kept = kept
     return signals
 
 
@@ -59,7 +65,13 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
         voltage.setflags(write=False)
         current.setflags(write=False)
         membranes[name] = (voltage, current)
-    return State(graph_digest, n_steps, MappingProxyType(membranes), MappingProxyType(run.lines))
+    return State(
+        graph_digest,
+        n_steps,
+        MappingProxyType(membranes),
+        MappingProxyType(run.lines),
+        MappingProxyType(run.decisions.histories),
+    )
 
 
 def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
@@ -85,7 +97,8 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
         synaptic_operations={name: tally[arrays.OPERATIONS] for _, name, tally in synapses},
         neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons},
         active_output_fraction={
-            name: tally[arrays.ACTIVE] / max(1, n_kept * layer.layout.n_pixels)
+            name: tally[arrays.ACTIVE]
+            / max(1, sum(tally[k] for k in _PATHS.values()) * layer.layout.n_pixels)
             for layer, name, tally in synapses
         },
         path_steps={name: {path: tally[k] for path, k in _PATHS.items()} for _, name, tally in synapses},

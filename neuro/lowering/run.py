@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Membranes
+from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
 
 __all__ = ["Path", "Run"]
@@ -41,6 +42,8 @@ class Run:
         Entries of delays that would have arrived on a dropped step.
     entries : dict
         Input entries of computed steps, by the name of a synapse or neuron node.
+    decisions : Decisions
+        What the attentions decided.
     path : {'scatter', 'gather', 'integer', 'dense'} or None
         Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
     pool : Executor or None
@@ -60,6 +63,7 @@ class Run:
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     entries: dict[str, int] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
 
     @property
     def n_steps(self) -> int:

@@ -140,7 +140,7 @@ def test_the_report_counts_what_was_computed() -> None:
     assert report.dense_operations == 4 * 4
     found = report.fractions
     assert (found.steps, found.frames, found.layers, found.events) == (1.0, 0.75, 1.0, 5 / 7)
-    assert found.pixels == 2 / 3  # the last frame is empty
+    assert (found.active_pixels, found.channels, found.pixels) == (2 / 3, 1, 1)  # the last frame is empty
     assert found.synaptic_operations == 4 / 16
 
 
