@@ -99,7 +99,7 @@ def report_run(
         events_computed=counters.counts_in,
         layer_steps=layer_steps,
         active_pixels={
-            name: round(fraction * max(1, n_computed) * pixels[name])
+            name: round(fraction * max(1, layer_steps[name]) * pixels[name])
             for name, fraction in counters.active_output_fraction.items()
         },
         output_pixels=pixels,
