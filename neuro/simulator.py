@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -18,8 +18,9 @@ from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Clocked, Graph, Input, TemporalAttention
-from neuro.kernels.arrays import Frames
+from neuro.kernels.arrays import Bytes, Frames
 from neuro.kernels.events import Deltas
+from neuro.lowering.branches import Stage
 from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import EventRun, gathered
@@ -27,13 +28,23 @@ from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
-from neuro.lowering.stopping import blocks
+from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
-from neuro.watching import compared, forget_later_frames, report_run, turn_on, watch_readout
+from neuro.watching import (
+    check_heads,
+    close_branches,
+    compared,
+    forget_later_frames,
+    report_run,
+    turn_on,
+    watch_readout,
+)
 
 __all__ = ["simulate"]
+
+_Running = tuple[Plan, Run, Spikes, Bytes]  # what is run, on what, and which steps count
 
 
 @overload
@@ -248,6 +259,8 @@ def run_recording(
     watch = watch_readout(graph, spikes, state, dynamics)
     run = start_run(state, wanted.membrane, path)
     turn_on(run.decisions, use_attention, dynamics)
+    close_branches(graph, run, spikes, dynamics)
+    in_stages = check_heads(graph, plan, dynamics)
     check_frames(graph, spikes.n_steps, state, is_dropping=run.decisions.is_dropping)
     attention = attend(plan, run, spikes)
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
@@ -255,18 +268,16 @@ def run_recording(
     if attention is not None and plan.attention is not None and plan.attention.scaling:
         entering = _scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
-    n_steps = spikes.n_steps
-    rule = None if watch is None else watch.rule
+    n_steps, exit_head = spikes.n_steps, None
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
         run.n_threads = n_threads
-        for start, stop in blocks(spikes.n_steps, plan.block_steps, rule):
-            signals = run_block(plan, run, entering, start, kept[start:stop])
-            collected.add(run, signals, start)
-            if watch is not None and watch.is_over(collected.readout(start, stop), stop):
-                n_steps = stop
-                collected.end(stop)
-                forget_later_frames(plan, run, spikes, stop)
-                break
+        if in_stages:
+            watch, exit_head = _run_stages((plan, run, entering, kept), collected, in_stages)
+        else:
+            n_steps = _run_steps((plan, run, entering, kept), collected, watch)
+    if n_steps < spikes.n_steps:
+        collected.end(n_steps)
+        forget_later_frames(plan, run, spikes, n_steps)
     if attention is not None:
         run.decisions.reports[plan.source] = [attention]
     reports = run.decisions.joined_reports(graph)
@@ -285,8 +296,47 @@ def run_recording(
         counters=counters,
         attention=next(iter(reports.values()), None),
         state=end_run(graph.digest, n_before + n_steps, run),
-        dynamics=None if dynamics is None else report_run(graph, spikes, counters, run, watch),
+        dynamics=None
+        if dynamics is None
+        else report_run(graph, spikes, counters, run, watch=watch, exit_head=exit_head),
     )
+
+
+def _run_steps(running: _Running, collected: _Collected, watch: Watch | None) -> int:
+    """Run block after block until the end, or until the watch says that it is over; return the steps run."""
+    plan, run, spikes, kept = running
+    for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
+        signals = run_block(plan, run, spikes, start, kept[start:stop])
+        collected.add(run, signals, start)
+        if watch is not None and watch.is_over(collected.readout(start, stop), stop):
+            return stop
+    return spikes.n_steps
+
+
+def _run_stages(
+    running: _Running, collected: _Collected, in_stages: Sequence[Stage]
+) -> tuple[Watch | None, str | None]:
+    """Run all steps of one stage after the other; return the last watch, and the head that ended the run."""
+    plan, run, spikes, kept = running
+    bounds = list(blocks(spikes.n_steps, plan.block_steps, None))
+    known: list[dict[str, Signal] | None] = [None] * len(bounds)
+    watch = None
+    for stage in in_stages:
+        n_outputs = math.prod(plan.layouts[stage.sink].shape)
+        for k, (start, stop) in enumerate(bounds):
+            nodes, before = stage.nodes, known[k]
+            known[k] = signals = run_block(
+                plan, run, spikes, start, kept[start:stop], nodes=nodes, known=before
+            )
+            collected.add(run, signals, start, nodes)
+        if stage.rule is not None:
+            watch = Watch(stage.rule, n_outputs, spikes.n_steps)
+            watch.add(collected.outputs[stage.sink].reshape(spikes.n_steps, n_outputs))
+            if spikes.n_steps and watch.is_sure(spikes.n_steps):
+                later = frozenset().union(*(s.nodes for s in in_stages[in_stages.index(stage) + 1 :]))
+                collected.leave_out(later)
+                return watch, stage.sink
+    return watch, None
 
 
 def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
@@ -337,17 +387,25 @@ class _Collected:
         self._lists: dict[str, list[Spikes]] = {name: [] for name in wanted.spikes}
         self._n_spikes = dict.fromkeys(wanted.spikes, 0)
 
-    def add(self, run: Run, signals: Mapping[str, Signal], start: int) -> None:
-        """Copy what is wanted of a block."""
+    def add(
+        self, run: Run, signals: Mapping[str, Signal], start: int, nodes: Container[str] | None = None
+    ) -> None:
+        """Copy what is wanted of a block: of all nodes, or of some."""
         stop = start + run.n_steps
+        if nodes is not None:
+            signals = {name: signal for name, signal in signals.items() if name in nodes}
         for name, output in self.outputs.items():
             layout = self._plan.layouts[name]
             if name in signals:
                 output[start:stop] = layout.outside(as_dense(signals[name], layout, run.n_steps))
         for name, membranes in self.membranes.items():
+            if nodes is not None and name not in nodes:
+                continue
             room = membranes[start:stop]  # shorter, or empty, behind the limit of a monitor
             room[:] = self._plan.layouts[name].outside(run.traces[name][: len(room)])
         for name in self.spike_counts:
+            if name not in signals:
+                continue
             frames = self._by_channel(name, signals[name], run)
             index, shape = frames.index[: n_entries(frames)], self._plan.layouts[name].shape
             self.spike_counts[name] += np.bincount(index, minlength=math.prod(shape)).reshape(shape)
@@ -359,6 +417,11 @@ class _Collected:
         """Return the output of the only sink in a block, (stop - start, n_outputs)."""
         (output,) = self.outputs.values()
         return output[start:stop].reshape(stop - start, -1)
+
+    def leave_out(self, nodes: Container[str]) -> None:
+        """Forget the outputs and membranes of nodes that were never computed; their spikes are none."""
+        self.outputs = {name: output for name, output in self.outputs.items() if name not in nodes}
+        self.membranes = {name: v[:0] if name in nodes else v for name, v in self.membranes.items()}
 
     def end(self, n_steps: int) -> None:
         """Leave it at the first steps."""
