@@ -29,7 +29,9 @@ FORMS = ("window", "causal", "moving")
 SIGN_CLASSES = 15
 SIGN_FRAMES, SIGN_BIN_US, SIGN_SIDE, SIGN_MOST = 20, 200_000, 32, 15  # as in sign_language.py
 RECIPE: dict[str, Any] = {
-    "by_events": True,
+    "score_by_events": True,
+    "shares_by_events": True,
+    "every_step_weight": 0.5,
     "least_kept": 0.35,
     "keep_all": 0.3,
     "mean_score": 0.4,
@@ -84,7 +86,7 @@ def jobs() -> list[Job]:
     return found
 
 
-# --- frames -------------------------------------------------------------------------------------------------------------
+# --- frames
 
 
 def write_frames(folder: Path) -> None:
@@ -124,7 +126,7 @@ def write(path: Path, *arrays: np.ndarray) -> None:
     print(path, arrays[0].shape, arrays[2].shape, flush=True)
 
 
-# --- training -----------------------------------------------------------------------------------------------------------
+# --- training
 
 
 def train_one(folder: Path, job: Job, device: str) -> None:
@@ -199,7 +201,7 @@ def train_all(folder: Path, device: str, workers: int, only: str) -> None:
         time.sleep(0.2)
 
 
-# --- models -------------------------------------------------------------------------------------------------------------
+# --- models
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from neuro import graph
+from neuro import costs, graph
+from neuro.dynamics import Dynamics, DynamicsReport, ExitCalibration, ExitRule, calibrate_exit
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.events import Events
 from neuro.graph import Graph
@@ -30,6 +31,7 @@ __all__ = [
     "Events",
     "Graph",
     "graph",
+    "costs",
     "Monitor",
     "Result",
     "Counters",
@@ -38,6 +40,11 @@ __all__ = [
     "AttentionReport",
     "SelectionReport",
     "State",
+    "Dynamics",
+    "DynamicsReport",
+    "ExitRule",
+    "ExitCalibration",
+    "calibrate_exit",
     "Verification",
     "Divergence",
     "NeuroError",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.figures import Scores, draw_run
@@ -133,6 +134,8 @@ class Counters:
         layer was 'silent' and skipped.
     delayed_entries_lost : mapping of str to int
         For each Delay, the entries that would have arrived on a dropped step.
+    input_entries : mapping of str to int
+        For each Linear and Conv2d, its input entries that are not zero, on computed steps.
     products : mapping of str to int
         Multiplications by the dense path of each Linear and Conv2d, those with silent inputs included.
     weight_bytes : mapping of str to int
@@ -153,6 +156,7 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
+    input_entries: Mapping[str, int]
     products: Mapping[str, int]
     weight_bytes: Mapping[str, int]
     state_bytes: Mapping[str, int]
@@ -206,6 +210,8 @@ class Result:
         Exact counts.
     attention : AttentionReport or None
         Of the first temporal attention (the one behind the Input, if there is one); None without.
+    dynamics : DynamicsReport or None
+        What was computed and what was left out; None unless `simulate` was given dynamics.
     state : State
         Pass it as `state` with the next chunk.
     spike_counts : mapping of str to int64 array, shape (...)
@@ -228,6 +234,7 @@ class Result:
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
     selections: Mapping[str, SelectionReport] = field(default_factory=dict)
+    dynamics: DynamicsReport | None = None
 
     @property
     def output(self) -> Floats:

@@ -13,10 +13,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention import report_after
+from neuro.attention.windows import attend, check_frames, forget, scaled
+from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import Clocked, Graph, Input, TemporalAttention
+from neuro.graph import Clocked, Graph, Input
 from neuro.kernels.arrays import Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
@@ -24,11 +25,12 @@ from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
-from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
+from neuro.lowering.stopping import blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
-from neuro.results import AttentionReport, EventResult, Result, State
+from neuro.results import EventResult, Result, State
 from neuro.spikes import Spikes
+from neuro.watching import compared, report_run, watch_readout
 
 __all__ = ["simulate"]
 
@@ -42,6 +44,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> Result: ...
 
@@ -79,6 +82,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> list[Result]: ...
 
@@ -91,6 +95,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
@@ -121,6 +126,9 @@ def simulate(
     compare_attention : bool
         Whether to run a second time with every frame, so that ``Result.attention`` reports the synaptic
         operations with and without attention. Clocked graphs only; nothing happens without attention.
+    dynamics : Dynamics, optional
+        What may be left out: frames that attention drops, and the steps after an early exit. Then ``Result.dynamics``
+        says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
     n_threads : int
         Threads that share the recordings of a list, or the output rows of the layers for a single recording. The
         result has the same bits for any number.
@@ -139,7 +147,7 @@ def simulate(
         If an input is not of the kind that the graph's execution takes, has another shape or holds what the
         graph's Input does not allow (NaN, infinity, more than ``max_count``), the number of frames is not that
         of the attention, `record` names an unknown node or asks for what it does not have, a monitor
-        overflows, or `state` is of another graph.
+        overflows, `state` is of another graph, or `dynamics` does not fit the graph or goes with a state.
 
     Notes
     -----
@@ -164,6 +172,8 @@ def simulate(
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
     is_clocked = isinstance(graph.execution, Clocked)
+    if not is_clocked and dynamics is not None:
+        raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
     if not is_clocked and state is not None:
         raise InputError("simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)")
     if isinstance(inputs, list) and state is not None:
@@ -173,8 +183,15 @@ def simulate(
 
     run: Callable[..., Any] = partial(_run_events, graph, record=record)
     if is_clocked:
-        words = {"use_attention": use_attention, "compare_attention": compare_attention}
-        run = partial(_run_compared, graph, record=record, state=state, **words)
+        run = partial(
+            _run_compared,
+            graph,
+            record=record,
+            state=state,
+            use_attention=use_attention,
+            compare_attention=compare_attention,
+            dynamics=dynamics,
+        )
     if not isinstance(inputs, list):
         result: Result | EventResult = run(inputs, n_threads=int(n_threads))
         return result
@@ -192,11 +209,14 @@ def _run_compared(
     state: State | None,
     use_attention: bool,
     compare_attention: bool,
+    dynamics: Dynamics | None,
     n_threads: int,
 ) -> Result:
-    """Run one recording, and if asked for a second time with every frame."""
+    """Run one recording, and if asked for a second time with every frame, or with nothing left out."""
     run = partial(run_recording, graph, inputs, n_threads=n_threads)
-    result = run(record=record, state=state, use_attention=use_attention)
+    result = run(record=record, state=state, use_attention=use_attention, dynamics=dynamics)
+    if dynamics is not None and dynamics.compare:
+        result = compared(result, run(use_attention=False, dynamics=Dynamics.off()))
     if not compare_attention or result.attention is None:
         return result
     whole = run(use_attention=False)
@@ -216,6 +236,7 @@ def run_recording(
     state: State | None = None,
     use_attention: bool = True,
     path: Path | None = None,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
@@ -223,26 +244,37 @@ def run_recording(
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     _check_state(graph, state)
-    check_frames(graph, spikes.n_steps, state, is_dropping=use_attention)
+    watch = watch_readout(graph, spikes, state, dynamics)
+    use_attention = use_attention and (dynamics is None or dynamics.attention)
+    check_frames(graph, spikes.n_steps, state, is_dropping=use_attention, is_exiting=watch is not None)
     run = start_run(state, wanted.membrane, path)
     run.decisions.is_dropping = use_attention
+    history = run.decisions.histories.get(plan.source)
     attention = attend(plan, run, spikes)
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
     entering = spikes
     if attention is not None and plan.attention is not None and plan.attention.scaling:
-        entering = _scaled(spikes, attention.scores)
+        entering = scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
+    n_steps = spikes.n_steps
+    rule = None if watch is None else watch.rule
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
         run.n_threads = n_threads
-        for start in range(0, spikes.n_steps, plan.block_steps):
-            signals = run_block(plan, run, entering, start, kept[start : start + plan.block_steps])
+        for start, stop in blocks(spikes.n_steps, plan.block_steps, rule):
+            signals = run_block(plan, run, entering, start, kept[start:stop])
             collected.add(run, signals, start)
+            if watch is not None and watch.is_over(collected.readout(start, stop), stop):
+                n_steps = stop
+                collected.end(stop)
+                break
     if attention is not None:
         run.decisions.reports[plan.source] = [attention]
+    forget(plan, run, spikes, n_steps, history)
     reports = run.decisions.joined_reports(graph)
     if plan.attention is not None:
-        collected.keep(graph.input_name, spikes, spikes.n_steps)  # the Input before it hands on all frames
+        collected.keep(graph.input_name, spikes, n_steps)  # the Input before it hands on all frames
     n_before = 0 if state is None else state.n_steps
+    counters = count(plan, run, spikes, kept[:n_steps])
     return Result(
         outputs=collected.outputs,
         spikes={name: collected.spikes(name) for name in wanted.spikes},
@@ -251,9 +283,10 @@ def run_recording(
         left_out=collected.left_out(),
         attentions=reports,
         selections=run.decisions.selections,
-        counters=count(plan, run, spikes, kept),
+        counters=counters,
         attention=next(iter(reports.values()), None),
-        state=end_run(graph.digest, n_before + spikes.n_steps, run),
+        state=end_run(graph.digest, n_before + n_steps, run),
+        dynamics=None if dynamics is None else report_run(graph, spikes, counters, attention, watch),
     )
 
 
@@ -323,11 +356,29 @@ class _Collected:
             if name in signals:
                 self.keep(name, self._listed(name, signals[name], run, start), stop)
 
+    def readout(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return the output of the only sink in a block, (stop - start, n_outputs)."""
+        (output,) = self.outputs.values()
+        return output[start:stop].reshape(stop - start, -1)
+
+    def end(self, n_steps: int) -> None:
+        """Leave it at the first steps."""
+        self._n_steps = n_steps
+        self.outputs = {name: output[:n_steps].copy() for name, output in self.outputs.items()}
+        self.membranes = {name: membranes[:n_steps].copy() for name, membranes in self.membranes.items()}
+        self._lists = {
+            name: [Spikes(one.step, one.index, one.value, n_steps, one.shape) for one in lists]
+            for name, lists in self._lists.items()
+        }
+
     def keep(self, name: str, spikes: Spikes, stop: int) -> None:
         """Keep spikes of a node up to step `stop`, as far as its monitor has room."""
         monitor = self._wanted.spikes.get(name)
         if monitor is None:
             return
+        if stop < spikes.n_steps and spikes.n_steps != self._n_steps:  # a run that ended early
+            n = int(np.searchsorted(spikes.step, stop))
+            spikes = Spikes(spikes.step[:n], spikes.index[:n], spikes.value[:n], stop, spikes.shape)
         n_before = self._n_spikes[name]
         self._n_spikes[name] = n = n_before + len(spikes)
         if monitor.limit is not None and n > monitor.limit:
@@ -435,42 +486,3 @@ def _check_state(graph: Graph, state: State | None) -> None:
             f"simulate: state belongs to another graph ({state.graph_digest[:12]}, this one is "
             f"{graph.digest[:12]}); start without a state"
         )
-
-
-def check_frames(graph: Graph, n_steps: int, state: State | None, *, is_dropping: bool) -> None:
-    """Refuse a run that a TemporalAttention cannot score: it needs its whole window, or (causal) a part of one."""
-    n_before = 0 if state is None else state.n_steps
-    for name, node in graph.nodes.items():
-        if not isinstance(node, TemporalAttention) or not (is_dropping or node.scaling):
-            continue
-        owner, remedy = f"TemporalAttention {name!r}", "" if node.scaling else " or use_attention=False"
-        if node.is_causal:
-            if n_before + n_steps > node.n_frames:
-                raise InputError(
-                    f"{owner}: scores windows of {node.n_frames} frames, got {n_steps} after {n_before}; begin each "
-                    f"window without a state, or use a MovingAttention"
-                )
-        elif n_steps != node.n_frames:
-            raise InputError(
-                f"{owner}: scores a whole window of {node.n_frames} frames, got {n_steps}; pass whole windows{remedy}"
-            )
-        elif state is not None:
-            raise InputError(f"{owner}: scores whole windows from rest, state must be None;{remedy}")
-
-
-def attend(plan: Plan, run: Run, spikes: Spikes) -> AttentionReport | None:
-    """Return which frames the attention behind the Input keeps; None without one, or where it has nothing to do."""
-    node, decisions = plan.attention, run.decisions
-    if node is None or not (decisions.is_dropping or node.scaling):
-        return None
-    history = decisions.histories.get(plan.source, start_history(node))
-    report, history = report_after(node, spikes, history, is_dropping=decisions.is_dropping)
-    decisions.histories[plan.source] = history
-    return report
-
-
-def _scaled(spikes: Spikes, scores: NDArray[np.float32]) -> Spikes:
-    """Return frames times their scores; what becomes zero is no entry."""
-    value = spikes.value * scores[spikes.step]
-    left = value != 0
-    return Spikes(spikes.step[left], spikes.index[left], value[left], spikes.n_steps, spikes.shape)

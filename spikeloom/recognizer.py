@@ -152,6 +152,7 @@ class Recognizer:
         *,
         record: Record | None = None,
         use_attention: bool = True,
+        dynamics: neuro.Dynamics | None = None,
         damage: DamagePolicy = REFUSE_DAMAGE,
         chunk_events: int = CHUNK_EVENTS,
     ) -> Iterator[WindowRun]:
@@ -165,6 +166,8 @@ class Recognizer:
             What `neuro.simulate` shall record per node.
         use_attention : bool
             False computes every frame.
+        dynamics : neuro.Dynamics, optional
+            What may be left out; an exit rule looks at each window anew.
         damage : DamagePolicy
             What to do with damaged recordings.
         chunk_events : int
@@ -186,7 +189,9 @@ class Recognizer:
         ):
             spikes = encoding.spikes(window)
             start = time.perf_counter()
-            result = neuro.simulate(self.graph, spikes, record=record, use_attention=use_attention)
+            result = neuro.simulate(
+                self.graph, spikes, record=record, use_attention=use_attention, dynamics=dynamics
+            )
             yield WindowRun(window, spikes, result, time.perf_counter() - start)
 
     def recognize(
@@ -194,12 +199,14 @@ class Recognizer:
         recording: str | Path | eventio.Recording,
         *,
         use_attention: bool = True,
+        dynamics: neuro.Dynamics | None = None,
         damage: DamagePolicy = REFUSE_DAMAGE,
         chunk_events: int = CHUNK_EVENTS,
     ) -> Decision:
         """Say what a recording shows.
 
-        The readout is the sum of the readout membrane over all steps of all windows.
+        The readout is the sum of the readout membrane over all steps of all windows; with an exit rule, over the
+        steps that ran.
 
         Parameters
         ----------
@@ -207,6 +214,8 @@ class Recognizer:
             What to recognise; files are read chunk by chunk, so they may be larger than memory.
         use_attention : bool
             False computes every frame.
+        dynamics : neuro.Dynamics, optional
+            What may be left out; an exit rule looks at each window anew.
         damage : DamagePolicy
             What to do with damaged recordings.
         chunk_events : int
@@ -227,7 +236,11 @@ class Recognizer:
         start = time.perf_counter()
         tally = Tally(self.class_names, bin_us=self.encoding.bin_us, temperature=self.temperature)
         for run in self.run_windows(
-            recording, use_attention=use_attention, damage=damage, chunk_events=chunk_events
+            recording,
+            use_attention=use_attention,
+            dynamics=dynamics,
+            damage=damage,
+            chunk_events=chunk_events,
         ):
             tally.add(run)
         return tally.decision(time.perf_counter() - start)

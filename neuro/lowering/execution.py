@@ -75,9 +75,14 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
 
 
 def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
-    """Return the counts of a finished run."""
+    """Return the counts of a finished run of the first ``kept.size`` steps."""
     n_kept = int(np.count_nonzero(kept))
-    value = spikes.value if n_kept == kept.size else spikes.value[kept[spikes.step] != 0]
+    value, step = spikes.value, spikes.step
+    if kept.size < spikes.n_steps:
+        n_entries = int(np.searchsorted(step, kept.size))
+        value, step = value[:n_entries], step[:n_entries]
+    if n_kept < kept.size:
+        value = value[kept[step] != 0]
     layers = [(layer, run.tally(layer.name)) for layer in plan.layers]
     synapses = [
         (layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None
@@ -98,6 +103,7 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
         },
         path_steps={name: {path: tally[k] for path, k in _PATHS.items()} for _, name, tally in synapses},
         delayed_entries_lost={line.name: run.lost.get(line.name, 0) for line in plan.lines},
+        input_entries={name: run.entries.get(layer.name, 0) for layer, name, _ in synapses},
         products={name: tally[arrays.PRODUCTS] for _, name, tally in synapses},
         weight_bytes={name: _weight_bytes(tally) for _, name, tally in synapses},
         state_bytes={name: _state_bytes(layer, tally) for layer, name, tally in neurons},

@@ -18,7 +18,7 @@ from neuro.kernels.layers import run_layer, run_neurons
 from neuro.lowering.costs import Thresholds
 from neuro.lowering.operations import Operation
 from neuro.lowering.run import Run
-from neuro.lowering.signals import Signal, as_dense, as_frames
+from neuro.lowering.signals import Signal, as_dense, as_frames, n_entries
 from neuro.lowering.wiring import aligned, dense_size, has_bytes
 
 __all__ = ["Layer"]
@@ -57,6 +57,7 @@ class Layer(Operation):
             strips = [self._run_neurons(as_dense(inputs[0], self.layout, run.n_steps), run, trace)]
         else:
             frames = as_frames(inputs[0], run.kept, self.layouts[0])
+            run.entries[self.name] = run.entries.get(self.name, 0) + n_entries(frames)
             membranes = self._membranes(run)  # made here, before threads share it
             rows = _split(int(self.wiring.numbers[arrays.OUT_ROWS]), run.n_threads)
             strips = run.map(lambda part: self._run_rows(frames, membranes, run, trace, part), rows)

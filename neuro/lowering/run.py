@@ -42,6 +42,8 @@ class Run:
         Entries of delays that would have arrived on a dropped step.
     decisions : Decisions
         What the attentions decided.
+    entries : dict
+        Input entries of computed steps, by the name of a synapse or neuron node.
     path : {'scatter', 'gather', 'integer', 'dense'} or None
         Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
     pool : Executor or None
@@ -61,6 +63,7 @@ class Run:
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     decisions: Decisions = field(default_factory=Decisions)
+    entries: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_steps(self) -> int:

@@ -146,7 +146,7 @@ class Training:
             task.validation_frames,
             task.validation_labels,
             shares=task.shares(phase),
-            by_events=task.recipe.by_events,
+            by_events=task.recipe.shares_by_events,
         )
         report = EpochReport(
             epoch=number + 1,
@@ -180,16 +180,16 @@ class Training:
         gain, kept, scores, score = None, None, None, None
         if self.network.scores is not None:
             gain = scores = self.network.scores(frames)
-            events = events_of(frames) if recipe.by_events else None
-            score = scores.mean() if events is None else (scores * events).sum() / events.sum().clamp(min=1.0)
+            score, events = scores.mean(), events_of(frames)
+            if recipe.score_by_events:
+                score = (scores * events).sum() / events.sum().clamp(min=1.0)
             if phase == "hard":
                 kept = scores.detach() >= self._drawn_threshold(scores.detach(), events)
                 kept |= kept.sum() < 2  # batch norm needs two frames
                 gain = straight_through(scores)
         rates: list[torch.Tensor] = []
-        logits = self.network.forward_fast(frames, gain=gain, kept=kept, rates=rates).sum(0)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        total = loss
+        membranes = self.network.forward_fast(frames, gain=gain, kept=kept, rates=rates)
+        logits, loss, total = _losses(membranes, labels, recipe=recipe)
         if score is not None:
             total = total + recipe.score_weight * (score - recipe.mean_score) ** 2
         rate = torch.stack(rates) if rates else logits.new_zeros(1)
@@ -201,14 +201,14 @@ class Training:
         accuracy = (logits.argmax(1) == labels).double().mean().item()
         return loss.item(), accuracy, math.nan if score is None else score.item(), rate.mean().item()
 
-    def _drawn_threshold(self, scores: torch.Tensor, events: torch.Tensor | None) -> float:
+    def _drawn_threshold(self, scores: torch.Tensor, events: torch.Tensor) -> float:
         """Threshold that keeps a random share of the batch's frames, or events."""
         recipe = self.task.recipe
         keep_all, where = torch.rand(2, generator=self.generator).tolist()
         if keep_all < recipe.keep_all:
             return 0.0
         share = recipe.least_kept + (1.0 - recipe.least_kept) * where
-        weights = None if events is None else events.cpu().numpy()
+        weights = events.cpu().numpy() if recipe.shares_by_events else None
         return threshold_for(scores.cpu().numpy(), share, weights=weights)
 
     def finish(self) -> TrainedNetwork:
@@ -228,7 +228,7 @@ class Training:
             task.validation_frames,
             task.validation_labels,
             shares=task.shares(self.best_report.phase),
-            by_events=task.recipe.by_events,
+            by_events=task.recipe.shares_by_events,
         )
         return TrainedNetwork(
             network=snapped,
@@ -275,6 +275,25 @@ class Training:
         self.history = [EpochReport(**report) for report in values["history"]]
         self.best = values["best"]
         self.best_report = self.history[values["best_epoch"] - 1] if values["best_epoch"] else None
+
+
+def _losses(
+    membranes: torch.Tensor, labels: torch.Tensor, *, recipe: Recipe
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits, the loss at the end of the window, and the loss to minimise, from the readout of every step."""
+
+    def cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+
+    weight = recipe.every_step_weight
+    if weight == 0:
+        logits = membranes.sum(0)
+        loss = cross_entropy(logits, labels)
+        return logits, loss, loss
+    running = torch.cumsum(membranes, 0)
+    loss = cross_entropy(running[-1], labels)
+    every = cross_entropy(running.flatten(0, 1), labels.repeat(len(running)))
+    return running[-1], loss, (1 - weight) * loss + weight * every
 
 
 def _rate(recipe: Recipe, done: float) -> float:

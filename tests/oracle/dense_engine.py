@@ -44,6 +44,7 @@ class OracleResult:
     membranes: dict[str, Array] = field(default_factory=dict)
     spikes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     synaptic_operations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    input_entries: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     active_outputs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -133,6 +134,7 @@ def _reshaping(node: Any, inputs: list[Array], nothing: Array) -> Array:
 
 def _linear(name: str, node: Linear, x: Array, result: OracleResult) -> Array:
     n_out = node.weight.shape[0]
+    result.input_entries[name] += int(np.count_nonzero(x))
     total = np.zeros(n_out, F) if node.bias is None else node.bias.copy()
     n = 0
     for i in range(x.size):
@@ -148,6 +150,7 @@ def _linear(name: str, node: Linear, x: Array, result: OracleResult) -> Array:
 def _conv2d(name: str, node: Conv2d, x: Array, shape: tuple[int, ...], result: OracleResult) -> Array:
     n_out, n_rows, n_columns = shape
     group_in, group_out = node.weight.shape[1], n_out // node.groups
+    result.input_entries[name] += int(np.count_nonzero(x))
     total = np.zeros(shape, F)
     if node.bias is not None:
         total += node.bias[:, None, None]

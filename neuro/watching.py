@@ -1,0 +1,95 @@
+"""Dynamics around a run: what watches its readout, and the report of what was computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+from neuro.costs import spike_driven_operations
+from neuro.costs.geometry import sizes
+from neuro.dynamics import Dynamics, DynamicsReport
+from neuro.errors import InputError
+from neuro.graph import Graph
+from neuro.lowering.stopping import Watch
+from neuro.results import AttentionReport, Counters, Result, State
+from neuro.spikes import Spikes
+
+__all__ = ["compared", "report_run", "watch_readout"]
+
+
+def watch_readout(
+    graph: Graph, spikes: Spikes, state: State | None, dynamics: Dynamics | None
+) -> Watch | None:
+    """Return what watches the readout, or None without a rule; an InputError where the rule does not fit."""
+    if dynamics is None:
+        return None
+    if not isinstance(dynamics, Dynamics):
+        raise InputError(f"simulate: dynamics must be a neuro.Dynamics, got {type(dynamics).__name__}")
+    if dynamics.early_exit is None:
+        return None
+    if state is not None:
+        raise InputError(
+            "simulate: an exit rule looks at a recording from its start, state must be None; or early_exit=None"
+        )
+    if len(graph.output_names) != 1:
+        raise InputError(
+            f"simulate: early_exit watches the readout, but the graph has {len(graph.output_names)} sinks "
+            f"({', '.join(graph.output_names)}); give it one, or early_exit=None"
+        )
+    name = graph.output_names[0]
+    n_outputs = math.prod(graph.shapes[name])
+    if n_outputs < 2:
+        raise InputError(
+            f"simulate: early_exit compares outputs, but {name!r} has only {n_outputs}; use early_exit=None"
+        )
+    return Watch(dynamics.early_exit, n_outputs, spikes.n_steps)
+
+
+def report_run(
+    graph: Graph, spikes: Spikes, counters: Counters, attention: AttentionReport | None, watch: Watch | None
+) -> DynamicsReport:
+    """Say which part of a run was computed, from its exact counts."""
+    pixels, dense_operations = _everything(graph)
+    layer_steps = {name: sum(steps.values()) for name, steps in counters.path_steps.items()}
+    n_computed = counters.n_steps - counters.frames_skipped
+    total = float(spikes.value.sum(dtype="float64")) if attention is None else attention.events_total
+    return DynamicsReport(
+        n_frames=spikes.n_steps,
+        n_steps=counters.n_steps,
+        n_computed=n_computed,
+        exit_step=None if watch is None else watch.exit_step,
+        certainty=math.nan if watch is None else watch.certainty,
+        n_near_threshold=0 if watch is None else watch.n_near_threshold,
+        events_total=total,
+        events_computed=counters.counts_in,
+        layer_steps=layer_steps,
+        active_pixels={
+            name: round(fraction * max(1, layer_steps[name]) * pixels[name])
+            for name, fraction in counters.active_output_fraction.items()
+        },
+        output_pixels=pixels,
+        synaptic_operations=counters.total_synaptic_operations,
+        spike_driven_operations=sum(spike_driven_operations(graph, counters).values()),
+        dense_operations=spikes.n_steps * dense_operations,
+    )
+
+
+@lru_cache(maxsize=16)
+def _everything(graph: Graph) -> tuple[dict[str, int], int]:
+    """Output pixels of each synapse, and the operations of a step of all of them computed densely."""
+    synapses, _ = sizes(graph)
+    pixels = {name: size.n_pixels for name, size in synapses.items()}
+    return pixels, sum(size.dense_operations for size in synapses.values())
+
+
+def compared(result: Result, whole: Result) -> Result:
+    """Add to a result the operations of a run that left nothing out."""
+    assert result.dynamics is not None
+    assert whole.dynamics is not None
+    report = replace(
+        result.dynamics,
+        synaptic_operations_without=whole.dynamics.synaptic_operations,
+        spike_driven_operations_without=whole.dynamics.spike_driven_operations,
+    )
+    return replace(result, dynamics=report)
