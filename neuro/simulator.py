@@ -13,11 +13,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention.windows import attend, check_frames, forget, scaled
+from neuro.attention import report_after
 from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import Clocked, Graph, Input
+from neuro.graph import Clocked, Graph, Input, TemporalAttention
 from neuro.kernels.arrays import Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
@@ -25,12 +25,13 @@ from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
+from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
 from neuro.lowering.stopping import blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
-from neuro.results import EventResult, Result, State
+from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
-from neuro.watching import compared, report_run, watch_readout
+from neuro.watching import compared, forget_later_frames, report_run, turn_on, watch_readout
 
 __all__ = ["simulate"]
 
@@ -245,16 +246,14 @@ def run_recording(
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     _check_state(graph, state)
     watch = watch_readout(graph, spikes, state, dynamics)
-    use_attention = use_attention and (dynamics is None or dynamics.attention)
-    check_frames(graph, spikes.n_steps, state, is_dropping=use_attention, is_exiting=watch is not None)
     run = start_run(state, wanted.membrane, path)
-    run.decisions.is_dropping = use_attention
-    history = run.decisions.histories.get(plan.source)
+    turn_on(run.decisions, use_attention, dynamics)
+    check_frames(graph, spikes.n_steps, state, is_dropping=run.decisions.is_dropping)
     attention = attend(plan, run, spikes)
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
     entering = spikes
     if attention is not None and plan.attention is not None and plan.attention.scaling:
-        entering = scaled(spikes, attention.scores)
+        entering = _scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
     n_steps = spikes.n_steps
     rule = None if watch is None else watch.rule
@@ -266,10 +265,10 @@ def run_recording(
             if watch is not None and watch.is_over(collected.readout(start, stop), stop):
                 n_steps = stop
                 collected.end(stop)
+                forget_later_frames(plan, run, spikes, stop)
                 break
     if attention is not None:
         run.decisions.reports[plan.source] = [attention]
-    forget(plan, run, spikes, n_steps, history)
     reports = run.decisions.joined_reports(graph)
     if plan.attention is not None:
         collected.keep(graph.input_name, spikes, n_steps)  # the Input before it hands on all frames
@@ -286,7 +285,7 @@ def run_recording(
         counters=counters,
         attention=next(iter(reports.values()), None),
         state=end_run(graph.digest, n_before + n_steps, run),
-        dynamics=None if dynamics is None else report_run(graph, spikes, counters, attention, watch),
+        dynamics=None if dynamics is None else report_run(graph, spikes, counters, run, watch),
     )
 
 
@@ -486,3 +485,42 @@ def _check_state(graph: Graph, state: State | None) -> None:
             f"simulate: state belongs to another graph ({state.graph_digest[:12]}, this one is "
             f"{graph.digest[:12]}); start without a state"
         )
+
+
+def check_frames(graph: Graph, n_steps: int, state: State | None, *, is_dropping: bool) -> None:
+    """Refuse a run that a TemporalAttention cannot score: it needs its whole window, or (causal) a part of one."""
+    n_before = 0 if state is None else state.n_steps
+    for name, node in graph.nodes.items():
+        if not isinstance(node, TemporalAttention) or not (is_dropping or node.scaling):
+            continue
+        owner, remedy = f"TemporalAttention {name!r}", "" if node.scaling else " or use_attention=False"
+        if node.is_causal:
+            if n_before + n_steps > node.n_frames:
+                raise InputError(
+                    f"{owner}: scores windows of {node.n_frames} frames, got {n_steps} after {n_before}; begin each "
+                    f"window without a state, or use a MovingAttention"
+                )
+        elif n_steps != node.n_frames:
+            raise InputError(
+                f"{owner}: scores a whole window of {node.n_frames} frames, got {n_steps}; pass whole windows{remedy}"
+            )
+        elif state is not None:
+            raise InputError(f"{owner}: scores whole windows from rest, state must be None;{remedy}")
+
+
+def attend(plan: Plan, run: Run, spikes: Spikes) -> AttentionReport | None:
+    """Return which frames the attention behind the Input keeps; None without one, or where it has nothing to do."""
+    node, decisions = plan.attention, run.decisions
+    if node is None or not (decisions.is_dropping or node.scaling):
+        return None
+    history = decisions.histories.get(plan.source, start_history(node))
+    report, history = report_after(node, spikes, history, is_dropping=decisions.is_dropping)
+    decisions.histories[plan.source] = history
+    return report
+
+
+def _scaled(spikes: Spikes, scores: NDArray[np.float32]) -> Spikes:
+    """Return frames times their scores; what becomes zero is no entry."""
+    value = spikes.value * scores[spikes.step]
+    left = value != 0
+    return Spikes(spikes.step[left], spikes.index[left], value[left], spikes.n_steps, spikes.shape)

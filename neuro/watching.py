@@ -6,16 +6,30 @@ import math
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
+
+from neuro.attention import report_after
 from neuro.costs import spike_driven_operations
 from neuro.costs.geometry import sizes
 from neuro.dynamics import Dynamics, DynamicsReport
 from neuro.errors import InputError
-from neuro.graph import Graph
+from neuro.graph import ChannelAttention, Graph, TemporalAttention
+from neuro.lowering.deciding import Decisions
+from neuro.lowering.plan import Plan
+from neuro.lowering.run import Run
+from neuro.lowering.scoring import start_history
 from neuro.lowering.stopping import Watch
-from neuro.results import AttentionReport, Counters, Result, State
+from neuro.results import Counters, Result, State
 from neuro.spikes import Spikes
 
-__all__ = ["compared", "report_run", "watch_readout"]
+__all__ = ["compared", "forget_later_frames", "report_run", "turn_on", "watch_readout"]
+
+
+def turn_on(decisions: Decisions, use_attention: bool, dynamics: Dynamics | None) -> None:
+    """Say which attention may drop what: both the argument and the dynamics must allow it."""
+    decisions.is_dropping = use_attention and (dynamics is None or dynamics.attention)
+    decisions.selects_channels = use_attention and (dynamics is None or dynamics.channels)
+    decisions.selects_pixels = use_attention and (dynamics is None or dynamics.pixels)
 
 
 def watch_readout(
@@ -43,17 +57,37 @@ def watch_readout(
         raise InputError(
             f"simulate: early_exit compares outputs, but {name!r} has only {n_outputs}; use early_exit=None"
         )
+    for at, node in graph.nodes.items():
+        is_first = graph.predecessors(at) == (graph.input_name,)
+        if isinstance(node, TemporalAttention) and not (is_first or node.is_causal):
+            raise InputError(
+                f"simulate: early_exit runs a window in blocks, but TemporalAttention {at!r} among the layers scores "
+                "whole windows; use a causal one, a MovingAttention, or early_exit=None"
+            )
     return Watch(dynamics.early_exit, n_outputs, spikes.n_steps)
 
 
+def forget_later_frames(plan: Plan, run: Run, spikes: Spikes, stop: int) -> None:
+    """Bring what the scores of the attention behind the Input go on with to the end of a run of `stop` steps."""
+    node, decisions = plan.attention, run.decisions
+    if node is not None and plan.source in decisions.histories:
+        n = int(np.searchsorted(spikes.step, stop))
+        first = Spikes(spikes.step[:n], spikes.index[:n], spikes.value[:n], stop, spikes.shape)
+        _, decisions.histories[plan.source] = report_after(node, first, start_history(node))
+
+
 def report_run(
-    graph: Graph, spikes: Spikes, counters: Counters, attention: AttentionReport | None, watch: Watch | None
+    graph: Graph, spikes: Spikes, counters: Counters, run: Run, watch: Watch | None
 ) -> DynamicsReport:
     """Say which part of a run was computed, from its exact counts."""
     pixels, dense_operations = _everything(graph)
     layer_steps = {name: sum(steps.values()) for name, steps in counters.path_steps.items()}
     n_computed = counters.n_steps - counters.frames_skipped
-    total = float(spikes.value.sum(dtype="float64")) if attention is None else attention.events_total
+    seen = {True: [0, 0], False: [0, 0]}  # by whether it looks at channels
+    for name, selection in run.decisions.selections.items():
+        counts = seen[isinstance(graph.nodes[name], ChannelAttention)]
+        counts[0] += selection.n_considered
+        counts[1] += selection.n_kept
     return DynamicsReport(
         n_frames=spikes.n_steps,
         n_steps=counters.n_steps,
@@ -61,14 +95,18 @@ def report_run(
         exit_step=None if watch is None else watch.exit_step,
         certainty=math.nan if watch is None else watch.certainty,
         n_near_threshold=0 if watch is None else watch.n_near_threshold,
-        events_total=total,
+        events_total=float(spikes.value.sum(dtype=np.float64)),
         events_computed=counters.counts_in,
         layer_steps=layer_steps,
         active_pixels={
-            name: round(fraction * max(1, layer_steps[name]) * pixels[name])
+            name: round(fraction * max(1, n_computed) * pixels[name])
             for name, fraction in counters.active_output_fraction.items()
         },
         output_pixels=pixels,
+        channels_seen=seen[True][0],
+        channels_kept=seen[True][1],
+        pixels_seen=seen[False][0],
+        pixels_kept=seen[False][1],
         synaptic_operations=counters.total_synaptic_operations,
         spike_driven_operations=sum(spike_driven_operations(graph, counters).values()),
         dense_operations=spikes.n_steps * dense_operations,

@@ -15,12 +15,16 @@ class Dynamics:
     """What a run may leave out; each part can be turned on and off.
 
     With everything off a run computes every step of every node, and equals ``simulate`` without attention bit for bit.
-    Pixels without input are never computed, with or without this object (`DynamicsReport.pixels` says how many).
+    Output pixels without input need no operation, with or without this object (`Fractions.active_pixels`).
 
     Attributes
     ----------
     attention : bool
-        Whether a TemporalAttention drops frames; nothing happens where the graph has none.
+        Whether temporal attention drops frames; nothing happens where the graph has none.
+    channels : bool
+        Whether a ChannelAttention drops channels; likewise. Scores that scale what passes go on scaling it.
+    pixels : bool
+        Whether a SpatialAttention drops pixels; likewise.
     early_exit : ExitRule or None
         Ends the run as soon as the readout is sure enough; no layer computes a later step.
     compare : bool
@@ -36,11 +40,13 @@ class Dynamics:
     """
 
     attention: bool = True
+    channels: bool = True
+    pixels: bool = True
     early_exit: ExitRule | None = None
     compare: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("attention", "compare"):
+        for name in ("attention", "channels", "pixels", "compare"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"Dynamics: {name} must be True or False, got {getattr(self, name)!r}")
         if self.early_exit is not None and not isinstance(self.early_exit, ExitRule):
@@ -51,9 +57,9 @@ class Dynamics:
     @classmethod
     def off(cls) -> Dynamics:
         """Return the object with everything turned off."""
-        return cls(attention=False)
+        return cls(attention=False, channels=False, pixels=False)
 
     @property
     def is_off(self) -> bool:
         """Whether nothing may be left out."""
-        return not self.attention and self.early_exit is None
+        return not (self.attention or self.channels or self.pixels) and self.early_exit is None

@@ -21,10 +21,11 @@ class Fractions:
         Frames computed, of the steps run: less than 1 where attention dropped frames.
     layers : float
         (Frame, layer) pairs computed, of those of computed frames.
-    channels : float
-        (Layer, input channel) pairs that were not masked, of those computed.
-    pixels : float
-        (Layer, output pixel) pairs with a contribution, of those computed: the rest was skipped in space.
+    channels, pixels : float
+        Channels and pixels with an entry that channel and spatial attention kept, of those they looked at; 1
+        without such attention.
+    active_pixels : float
+        (Layer, output pixel) pairs with a contribution, of those of the layers computed: the rest was skipped in space.
     events : float
         Input events in computed frames, of all events of the recording (the sum of the counts).
     synaptic_operations : float
@@ -36,6 +37,7 @@ class Fractions:
     layers: float
     channels: float
     pixels: float
+    active_pixels: float
     events: float
     synaptic_operations: float
 
@@ -66,6 +68,10 @@ class DynamicsReport:
         For each of them, the (step, output pixel) pairs with a contribution.
     output_pixels : mapping of str to int
         Its output pixels.
+    channels_seen, channels_kept : int
+        Channels with an entry that channel attention looked at, over all computed steps, and those it kept.
+    pixels_seen, pixels_kept : int
+        Likewise pixels and spatial attention.
     synaptic_operations : int
         Operations executed.
     spike_driven_operations : int
@@ -89,6 +95,10 @@ class DynamicsReport:
     layer_steps: Mapping[str, int]
     active_pixels: Mapping[str, int]
     output_pixels: Mapping[str, int]
+    channels_seen: int
+    channels_kept: int
+    pixels_seen: int
+    pixels_kept: int
     synaptic_operations: int
     spike_driven_operations: int
     dense_operations: int
@@ -103,13 +113,14 @@ class DynamicsReport:
     @property
     def fractions(self) -> Fractions:
         """Which fraction of steps, frames, layers, channels, pixels, events and operations was computed."""
-        pixels = sum(steps * self.output_pixels[name] for name, steps in self.layer_steps.items())
+        outputs = sum(steps * self.output_pixels[name] for name, steps in self.layer_steps.items())
         return Fractions(
             steps=_ratio(self.n_steps, self.n_frames),
             frames=_ratio(self.n_computed, self.n_steps),
             layers=_ratio(sum(self.layer_steps.values()), len(self.layer_steps) * self.n_computed),
-            channels=1.0,
-            pixels=_ratio(sum(self.active_pixels.values()), pixels),
+            channels=_ratio(self.channels_kept, self.channels_seen),
+            pixels=_ratio(self.pixels_kept, self.pixels_seen),
+            active_pixels=_ratio(sum(self.active_pixels.values()), outputs),
             events=_ratio(self.events_computed, self.events_total),
             synaptic_operations=_ratio(self.synaptic_operations, self.dense_operations),
         )
@@ -120,7 +131,7 @@ class DynamicsReport:
         lost = "; every frame was dropped, the readout is at rest" if self.is_all_dropped else ""
         return (
             f"{self.n_computed} of {self.n_frames} frames computed{ended}; {100 * found.events:.1f} % of the events, "
-            f"{100 * found.pixels:.1f} % of the output pixels, {self.synaptic_operations:,} synaptic operations "
+            f"{100 * found.active_pixels:.1f} % of the output pixels, {self.synaptic_operations:,} synaptic operations "
             f"({100 * found.synaptic_operations:.2f} % of dense){lost}"
         )
 

@@ -119,11 +119,9 @@ class Select(Operation):
             scores = self._channel_scores(frames, run.n_steps)
         else:
             where, scores = slot, self._pixel_scores(frames, run.n_steps)
-        kept = (
-            scores >= np.float32(self.node.threshold)
-            if run.decisions.is_dropping
-            else np.ones(scores.size, bool)
-        )
+        is_channels = isinstance(self.node, ChannelAttention)
+        is_selecting = run.decisions.selects_channels if is_channels else run.decisions.selects_pixels
+        kept = scores >= np.float32(self.node.threshold) if is_selecting else np.ones(scores.size, bool)
         active = np.zeros(scores.size, bool)
         active[where] = True
         near = np.abs(scores.astype(np.float64) - self.node.threshold) < NEAR

@@ -25,7 +25,9 @@ class Decisions:
     Attributes
     ----------
     is_dropping : bool
-        False: every frame, channel and pixel passes; scaling stays.
+        False: every frame passes; scaling stays.
+    selects_channels, selects_pixels : bool
+        False: every channel, or pixel, passes; likewise.
     kept : dict
         By temporal attention: uint8, shape (n_steps of the block,).
     gains : dict
@@ -39,6 +41,8 @@ class Decisions:
     """
 
     is_dropping: bool = True
+    selects_channels: bool = True
+    selects_pixels: bool = True
     kept: dict[str, Bytes] = field(default_factory=dict)
     gains: dict[str, Floats] = field(default_factory=dict)
     histories: dict[str, Floats] = field(default_factory=dict)

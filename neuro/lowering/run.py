@@ -40,10 +40,10 @@ class Run:
         int64, shape (N_TALLIES,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
     lost : dict
         Entries of delays that would have arrived on a dropped step.
-    decisions : Decisions
-        What the attentions decided.
     entries : dict
         Input entries of computed steps, by the name of a synapse or neuron node.
+    decisions : Decisions
+        What the attentions decided.
     path : {'scatter', 'gather', 'integer', 'dense'} or None
         Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
     pool : Executor or None
@@ -62,8 +62,8 @@ class Run:
     traces: dict[str, Floats] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
-    decisions: Decisions = field(default_factory=Decisions)
     entries: dict[str, int] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
 
     @property
     def n_steps(self) -> int:

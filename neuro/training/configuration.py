@@ -181,7 +181,8 @@ class Recipe:
     probability `keep_all` every frame is kept); one network then serves every threshold. The step function
     passes the gradient straight through to the scores of kept frames. In both phases
     `score_weight` * (mean score - `mean_score`)**2 is added to the loss, so that scores neither all open nor
-    all close. With `rate_penalty` the sum over the spiking layers of
+    all close. With `by_events` shares and the mean score count events instead of frames: a frame with many events
+    must be worth more. With `rate_penalty` the sum over the spiking layers of
     `rate_penalty` * max(0, rate - `target_rate`) is added, the rate being spikes per neuron and frame.
 
     With `every_step_weight` w the loss is (1 - w) times the cross entropy of the readout summed over all steps, plus
@@ -207,15 +208,14 @@ class Recipe:
         Range and exception of the drawn share of kept frames.
     mean_score, score_weight : float
         Target of the mean score and the weight of its penalty.
-    score_by_events : bool
-        Whether the mean score is weighted by the events of each frame: then busy frames must close, too, and dropping
-        frames drops events.
+    score_strength : float
+        How strongly scores follow the events of their frames before training; below 1 training decides more.
     every_step_weight : float
         w, from 0 (only the end of the window counts) to 1.
     validation_kept : tuple[float, ...]
         In the hard phase the validation accuracy that chooses the model is the mean over these kept shares.
-    shares_by_events : bool
-        Whether kept shares (drawn and of the validation) are shares of the events instead of the frames.
+    by_events : bool
+        Whether kept shares and the mean score weigh each frame by its events.
     rate_penalty, target_rate : float
         Weight of the penalty on spike rates above the target (0: none), and the target.
     augmentation : Augmentation
@@ -233,10 +233,10 @@ class Recipe:
     keep_all: float = 0.5
     mean_score: float = 0.5
     score_weight: float = 1.0
-    score_by_events: bool = False
+    score_strength: float = 1.0
     every_step_weight: float = 0.0
     validation_kept: tuple[float, ...] = (1.0, 0.6)
-    shares_by_events: bool = False
+    by_events: bool = False
     rate_penalty: float = 0.0
     target_rate: float = 0.0
     augmentation: Augmentation = Augmentation()
@@ -255,7 +255,7 @@ class Recipe:
         )
         for name in (*fractions, "mean_score", "target_rate"):
             _check_fraction("Recipe", name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "score_weight", "rate_penalty"):
+        for name in ("learning_rate", "weight_decay", "score_weight", "score_strength", "rate_penalty"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"Recipe: {name} must be a finite number >= 0, got {value!r}")

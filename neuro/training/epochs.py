@@ -111,6 +111,7 @@ class Training:
         if self.network.scores is not None:
             squeezed = task.frames.sum(dim=(2, 3, 4)).double() / math.prod(task.config.input_shape)
             self.network.scores.start_from(float(squeezed.mean()), float(squeezed.std(correction=0)))
+            self.network.scores.weaken(task.recipe.score_strength)
         self.network.to(task.device)
         groups = _parameter_groups(self.network, task.recipe)
         self.optimizer = torch.optim.AdamW(groups, lr=task.recipe.learning_rate)
@@ -146,7 +147,7 @@ class Training:
             task.validation_frames,
             task.validation_labels,
             shares=task.shares(phase),
-            by_events=task.recipe.shares_by_events,
+            by_events=task.recipe.by_events,
         )
         report = EpochReport(
             epoch=number + 1,
@@ -180,9 +181,8 @@ class Training:
         gain, kept, scores, score = None, None, None, None
         if self.network.scores is not None:
             gain = scores = self.network.scores(frames)
-            score, events = scores.mean(), events_of(frames)
-            if recipe.score_by_events:
-                score = (scores * events).sum() / events.sum().clamp(min=1.0)
+            events = events_of(frames) if recipe.by_events else None
+            score = scores.mean() if events is None else (scores * events).sum() / events.sum().clamp(min=1.0)
             if phase == "hard":
                 kept = scores.detach() >= self._drawn_threshold(scores.detach(), events)
                 kept |= kept.sum() < 2  # batch norm needs two frames
@@ -201,14 +201,14 @@ class Training:
         accuracy = (logits.argmax(1) == labels).double().mean().item()
         return loss.item(), accuracy, math.nan if score is None else score.item(), rate.mean().item()
 
-    def _drawn_threshold(self, scores: torch.Tensor, events: torch.Tensor) -> float:
+    def _drawn_threshold(self, scores: torch.Tensor, events: torch.Tensor | None) -> float:
         """Threshold that keeps a random share of the batch's frames, or events."""
         recipe = self.task.recipe
         keep_all, where = torch.rand(2, generator=self.generator).tolist()
         if keep_all < recipe.keep_all:
             return 0.0
         share = recipe.least_kept + (1.0 - recipe.least_kept) * where
-        weights = events.cpu().numpy() if recipe.shares_by_events else None
+        weights = None if events is None else events.cpu().numpy()
         return threshold_for(scores.cpu().numpy(), share, weights=weights)
 
     def finish(self) -> TrainedNetwork:
@@ -228,7 +228,7 @@ class Training:
             task.validation_frames,
             task.validation_labels,
             shares=task.shares(self.best_report.phase),
-            by_events=task.recipe.shares_by_events,
+            by_events=task.recipe.by_events,
         )
         return TrainedNetwork(
             network=snapped,

@@ -15,6 +15,8 @@ from neuro.training.configuration import NetworkConfig
 class FrameScores(nn.Module, ABC):
     """Scores of the frames of a window at the input of a network."""
 
+    excite_2: nn.Linear
+
     @abstractmethod
     def start_from(self, mean: float, spread: float) -> None:
         """Set weights so that scores depend on the frames' event counts from the first batch on.
@@ -24,6 +26,18 @@ class FrameScores(nn.Module, ABC):
         mean, spread : float
             Mean and standard deviation of s over the training frames.
         """
+
+    def weaken(self, strength: float) -> None:
+        """Multiply the second layer, so that scores begin nearer to one half.
+
+        Parameters
+        ----------
+        strength : float
+            The factor: 1 changes nothing, with 0 all scores are one half.
+        """
+        with torch.no_grad():
+            self.excite_2.weight.mul_(strength)
+            self.excite_2.bias.mul_(strength)
 
     @abstractmethod
     def score(self, squeezed: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 import neuro
 from neuro.dynamics import MEASURES, Dynamics, ExitRule, exit_steps, running_certainty
-from neuro.graph import Graph
+from neuro.graph import TEMPORAL, ChannelAttention, Graph, SpatialAttention
 from neuro.kernels.certainty import add_steps, certainty
 from neuro.lowering.stopping import MEASURE_NUMBERS
 from neuro.simulator import run_recording
+from tests.attention_strategies import attended_runs
 from tests.oracle.dense_engine import simulate_densely
 from tests.properties.test_engine_oracle import assert_equal_to_oracle, record_all
 from tests.strategies import recurrent_runs, runs, wide_runs
@@ -98,3 +100,64 @@ def test_the_kernel_measures_as_plain_numpy(rows: list[list[float]], rule: ExitR
         assert 0 <= found <= 1 + 1e-15
         # q differs by at most 2 ulp of |q| <= 3e4 from the reference's two divisions: 8e-12; slopes are at most 1
         assert abs(found - expected[step]) < 1e-10
+
+
+def _whatever_the_blocks(result: neuro.Result) -> neuro.Counters:
+    """The counters but for those that depend on where blocks end: pixels wait until then."""
+    return dataclasses.replace(result.counters, state_bytes={}, pixels_skipped={})
+
+
+def _with_threshold_0(graph: Graph, kinds: tuple[type, ...]) -> Graph:
+    """The graph whose attentions of some kinds keep everything."""
+    nodes = {
+        name: dataclasses.replace(node, threshold=0.0) if isinstance(node, kinds) else node
+        for name, node in graph.nodes.items()
+    }
+    return Graph(nodes, graph.edges, graph.execution, weight_grid=graph.weight_grid)
+
+
+@settings(max_examples=50)
+@given(attended_runs(), st.booleans(), st.booleans(), st.booleans())
+def test_each_kind_of_attention_is_turned_off_by_itself(
+    run: tuple[Graph, Frames], attention: bool, channels: bool, pixels: bool
+) -> None:
+    graph, frames = run
+    dynamics = Dynamics(attention=attention, channels=channels, pixels=pixels)
+    off = (
+        *(() if attention else TEMPORAL),
+        *(() if channels else (ChannelAttention,)),
+        *(() if pixels else (SpatialAttention,)),
+    )
+    found = neuro.simulate(graph, frames, dynamics=dynamics)
+    expected = neuro.simulate(_with_threshold_0(graph, off), frames)
+    for name, output in expected.outputs.items():
+        assert output.tobytes() == found.outputs[name].tobytes()
+    assert found.counters == expected.counters
+    report = found.dynamics
+    assert report is not None
+    kinds = {name: type(node) for name, node in graph.nodes.items()}
+    for kind, seen, kept in (
+        (ChannelAttention, report.channels_seen, report.channels_kept),
+        (SpatialAttention, report.pixels_seen, report.pixels_kept),
+    ):
+        chosen = [one for name, one in expected.selections.items() if kinds[name] is kind]
+        assert seen == sum(one.n_considered for one in chosen)
+        assert kept == sum(one.n_kept for one in chosen)
+
+
+@settings(max_examples=50)
+@given(attended_runs(causal=True), RULES, st.integers(1, 4))
+def test_a_causal_run_that_ends_early_goes_on_as_if_nothing_had_happened(
+    run: tuple[Graph, Frames], rule: ExitRule, n_more: int
+) -> None:
+    graph, frames = run
+    assume(math.prod(graph.shapes[graph.output_names[0]]) > 1 and len(graph.output_names) == 1)
+    ended = neuro.simulate(graph, frames, dynamics=Dynamics(early_exit=rule))
+    n_steps = ended.counters.n_steps
+    plain = neuro.simulate(graph, frames[:n_steps])
+    name = graph.output_names[0]
+    assert plain.output.tobytes() == ended.output.tobytes()
+    assert _whatever_the_blocks(plain) == _whatever_the_blocks(ended)
+    rest = frames[n_steps : n_steps + n_more]
+    after = [neuro.simulate(graph, rest, state=one.state).outputs[name] for one in (plain, ended)]
+    assert after[0].tobytes() == after[1].tobytes()

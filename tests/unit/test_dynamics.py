@@ -140,7 +140,7 @@ def test_the_report_counts_what_was_computed() -> None:
     assert report.dense_operations == 4 * 4
     found = report.fractions
     assert (found.steps, found.frames, found.layers, found.events) == (1.0, 0.75, 1.0, 5 / 7)
-    assert found.pixels == 2 / 3  # the last frame is empty
+    assert (found.active_pixels, found.channels, found.pixels) == (2 / 3, 1, 1)  # the last frame is empty
     assert found.synaptic_operations == 4 / 16
 
 
@@ -291,3 +291,20 @@ def test_attention_of_dynamics_and_of_simulate_both_have_a_say() -> None:
             graph, frames, use_attention=use_attention, dynamics=Dynamics(attention=attention)
         )
         assert result.counters.frames_skipped == skipped
+
+
+def test_attention_that_scores_whole_windows_among_the_layers_refuses_an_early_exit() -> None:
+    node = TemporalAttention(np.ones((1, 3)), [0.0], np.ones((3, 1)), np.zeros(3), 0.5)
+    nodes = {
+        "in": Input(2),
+        "fc": Linear(np.eye(2)),
+        "lif": LIF(0.01, 0.5),
+        "inner": node,
+        "out": Linear(np.eye(2)),
+        "read": LI(0.1),
+    }
+    graph = Graph(nodes, list(pairwise(nodes)), clocked(0.001))
+    with pytest.raises(
+        neuro.InputError, match="TemporalAttention 'inner' among the layers scores whole windows"
+    ):
+        neuro.simulate(graph, np.ones((3, 2), np.float32), dynamics=Dynamics(early_exit=ExitRule(0.5)))

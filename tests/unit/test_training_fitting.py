@@ -323,7 +323,7 @@ def test_scores_weighted_by_events_let_fewer_events_through() -> None:
     frames, labels = _bars(90, 1)
 
     def events_under_high_scores(by_events: bool) -> float:
-        recipe = replace(RECIPE, score_by_events=by_events, mean_score=0.2, score_weight=20.0)
+        recipe = replace(RECIPE, by_events=by_events, mean_score=0.2, score_weight=20.0)
         trained = train(frames, labels, frames, labels, config=CONFIG, epochs=4, seed=0, recipe=recipe)
         scores = trained.run(frames).scores
         assert scores is not None

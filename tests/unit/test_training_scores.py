@@ -57,3 +57,14 @@ def test_thresholds_keep_their_share(share: float) -> None:
     scores = np.random.default_rng(0).random((50, 20)).astype(np.float32)
     kept = (scores >= threshold_for(scores, share)).mean()
     assert kept == pytest.approx(share, abs=0.001)
+
+
+def test_a_weaker_start_brings_scores_nearer_to_one_half() -> None:
+    frames = torch.tensor(np.random.default_rng(0).poisson(2, (6, 5, 2, 3, 3)), dtype=torch.float32)
+    scores = []
+    for strength in (1.0, 0.3, 0.0):
+        module = WindowScores(6, 3)
+        module.start_from(2.0, 0.5)
+        module.weaken(strength)
+        scores.append((module(frames) - 0.5).abs().mean().item())
+    assert scores[0] > scores[1] > scores[2] == 0
