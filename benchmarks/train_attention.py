@@ -20,9 +20,12 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from neuro.training import NetworkConfig, Recipe
 
 SEEDS = (0, 1, 2)
 FORMS = {"plain": "window", "dynamic": "window", "causal": "causal", "moving": "moving"}
@@ -61,6 +64,17 @@ class Job:
     def source(self) -> str:
         """Name of the frames."""
         return f"{self.data}-{self.seed}"
+
+    def settings(self, input_shape: tuple[int, ...]) -> tuple[NetworkConfig, Recipe]:
+        """Return what is trained and how."""
+        from neuro.training import Augmentation, NetworkConfig, Recipe
+
+        network = {**self.network, "input_shape": input_shape}
+        config = NetworkConfig(**network, attention=self.form != "plain", attention_form=FORMS[self.form])
+        recipe = dict(self.recipe)
+        if "augmentation" in recipe:
+            recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+        return config, Recipe(**recipe)
 
 
 def jobs() -> list[Job]:
@@ -133,22 +147,18 @@ def train_one(folder: Path, job: Job, device: str) -> None:
     """Train one network and write its weights and history."""
     import torch
 
-    from neuro.training import Augmentation, NetworkConfig, Recipe, train
+    from neuro.training import train
 
     with np.load(folder / f"{job.source}.npz") as file:
         parts = [file[name] for name in ("frames", "labels", "validation_frames", "validation_labels")]
-    network = {**job.network, "input_shape": parts[0].shape[2:]}
-    config = NetworkConfig(**network, attention=job.form != "plain", attention_form=FORMS[job.form])
-    recipe = {**job.recipe}
-    if "augmentation" in recipe:
-        recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+    config, recipe = job.settings(parts[0].shape[2:])
     start = time.perf_counter()
     trained = train(
         *parts,
         config=config,
         epochs=job.epochs,
         seed=job.seed,
-        recipe=Recipe(**recipe),
+        recipe=recipe,
         device=device,
         threads=1,
     )

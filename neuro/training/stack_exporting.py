@@ -118,7 +118,8 @@ def _synapse_nodes(layer: AttentiveLayer, number: int) -> dict[str, Node]:
     weight, bias = array_of(layer.synapse.weight), array_of(layer.synapse.bias)
     if layer.layer.kernel is None:
         return {f"linear{number}": Linear(weight, bias)}
-    found: dict[str, Node] = {f"conv{number}": Conv2d(weight, bias, padding=layer.layer.kernel // 2)}
+    padding = layer.layer.kernel // 2
+    found: dict[str, Node] = {f"conv{number}": Conv2d(weight, bias, padding=(padding, padding))}
     if layer.layer.pool > 1:
         found[f"pool{number}"] = AvgPool2d((layer.layer.pool, layer.layer.pool))
     return found
