@@ -14,7 +14,6 @@ from neuro.kernels.arrays import (
     BYTE_BITS,
     BYTE_OPERATIONS,
     COLUMN_PADDING,
-    DENSE_OPERATIONS,
     DENSE_ROW,
     DENSE_STEPS,
     FIRST_TABLE,
@@ -58,7 +57,7 @@ def table(wiring: Wiring, k: int) -> Int32s:
     return wiring.tables[wiring.numbers[FIRST_TABLE + k] : wiring.numbers[FIRST_TABLE + k + 1]]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def fill_bias(current: Floats, base: U, bias: Floats) -> None:
     """Start the currents of a pixel at the bias."""
     at = U(0)
@@ -67,7 +66,7 @@ def fill_bias(current: Floats, base: U, bias: Floats) -> None:
         at += U(16)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def add_grouped_rows(
     current: Floats, base: U, weight: Floats, row: Int32s, scale: Floats, n_rows: int, n: U, row_first: Int32s
 ) -> None:
@@ -79,7 +78,7 @@ def add_grouped_rows(
             current[first + o] = current[first + o] + weight[a + o] * p
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.float32) -> None:
     """Add a row of n weights, times its scale, to the n currents from `base`."""
     by, at, first = splat(scale), U(0), row * n
@@ -93,7 +92,7 @@ def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.fl
         store_lanes(current, base + at, add(load_lanes(current, base + at, lanes), term), lanes)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring, work: Work) -> None:
     """Write bias + the n rows listed in ``work.row`` to the currents from `base`."""
     n_channels = U(wiring.numbers[OUT_CHANNELS])
@@ -149,7 +148,7 @@ def gather_row(
                 shift = tap_shift[r] + run_shift[c]
                 lo = start[line + U(run_start[c])]
                 n_run = start[line + U(run_stop[c])] - lo
-                for done in range(0, n_run, 8):
+                for done in range(0, n_run + 1, 8):
                     for k in range(8):
                         row[U(n + done + k)] = index[U(lo + done + k)] + shift
                         if is_graded:
@@ -223,25 +222,28 @@ def scatter_frame(
 
 
 @njit(cache=True, **UNCOUNTED)
-def spread_frame(frames: Frames, first: int, wiring: Wiring, dense: Floats) -> None:
-    """Write the inputs of a step into a padded array of zeros, as far as a tap reaches them."""
+def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None:
+    """Write the inputs of a step into a padded array of zeros, as far as a tap reaches them.
+
+    ``work.occupied`` says which padded pixels have input.
+    """
     numbers, start, index, value = wiring.numbers, frames.start, frames.index, frames.value
-    in_channels, in_columns = numbers[IN_CHANNELS], numbers[IN_COLUMNS]
+    in_channels, in_columns, dense = numbers[IN_CHANNELS], numbers[IN_COLUMNS], work.dense
     dense[:] = 0
-    for y in range(numbers[N_IN_PIXELS] // in_columns):
-        row = y + numbers[ROW_PADDING]
-        if row >= numbers[PADDED_ROWS]:
-            break
-        n_columns = min(in_columns, numbers[PADDED_COLUMNS] - numbers[COLUMN_PADDING])
+    work.occupied[:] = 0
+    n_columns = min(in_columns, numbers[PADDED_COLUMNS] - numbers[COLUMN_PADDING])
+    for y in range(min(numbers[N_IN_PIXELS] // in_columns, numbers[PADDED_ROWS] - numbers[ROW_PADDING])):
+        to = (y + numbers[ROW_PADDING]) * numbers[PADDED_COLUMNS] + numbers[COLUMN_PADDING]
         line = first + y * in_columns
-        shift = (row * numbers[PADDED_COLUMNS] + numbers[COLUMN_PADDING]) * in_channels
-        shift -= y * in_columns * in_channels
+        shift = (to - y * in_columns) * in_channels
+        for x in range(n_columns):
+            work.occupied[to + x] = start[line + x + 1] > start[line + x]
         for k in range(start[line], start[line + n_columns]):
             dense[index[k] + shift] = value[k] if value.size > 0 else np.float32(1)
 
 
 @njit(cache=True, **UNCOUNTED)
-def multiply_row(frames: Frames, first: int, y: int, wiring: Wiring, work: Work, block: Block) -> None:
+def multiply_row(frames: Frames, y: int, wiring: Wiring, work: Work, block: Block) -> None:
     """Currents of output row y into the front of ``work.current`` by the dense path (`spread_frame` comes first)."""
     numbers = wiring.numbers
     n_columns, n_out = numbers[OUT_COLUMNS], numbers[OUT_CHANNELS]
@@ -250,24 +252,49 @@ def multiply_row(frames: Frames, first: int, y: int, wiring: Wiring, work: Work,
     sizes = (n_columns, numbers[PITCH], n_out)
     sum_dense(work.current, wiring.weight, wiring.bias, work.dense, origin, steps, sizes, is_binary)
     block.tally[PRODUCTS] += n_columns * n_out * steps[0] * steps[2] * steps[4]
-    count_row(frames, first, y, wiring, work.touched, block)
+    block.tally[ACTIVE] += mark_row(y, wiring, work.occupied, work.touched)
 
 
 @njit(cache=True, **UNCOUNTED)
-def count_row(frames: Frames, first: int, y: int, wiring: Wiring, touched: Bytes, block: Block) -> None:
-    """Count the operations of an output row as the other paths do: one for each active input and channel."""
-    taps_of_row, tap_pixel, runs_of_column = table(wiring, 0), table(wiring, 1), table(wiring, 3)
-    run_start, run_stop, start = table(wiring, 4), table(wiring, 5), frames.start
-    n_columns, n_rows, n_active = wiring.numbers[OUT_COLUMNS], 0, 0
+def mark_row(y: int, wiring: Wiring, occupied: Bytes, touched: Bytes) -> int:
+    """Mark the pixels of an output row that a tap connects to an occupied pixel; return their number."""
+    numbers = wiring.numbers
+    n_columns, n_in = numbers[OUT_COLUMNS], numbers[IN_CHANNELS]
+    n_rows, row_step, n_taps, tap_step = numbers[DENSE_STEPS : DENSE_STEPS + 4]
+    stride = numbers[DENSE_STEPS + 5] // n_in
+    if n_taps == 1:  # the taps of a row are one run of inputs
+        n_taps, tap_step = numbers[DENSE_STEPS + 4] // n_in, n_in
+    row = touched[y * n_columns : (y + 1) * n_columns]
+    row[:] = 0
+    for r in range(n_rows):
+        for c in range(n_taps):
+            first = U((y * numbers[DENSE_ROW] + r * row_step + c * tap_step) // n_in)
+            if stride == 1:
+                for x in range(U(n_columns)):
+                    row[x] |= occupied[first + x]
+            else:
+                for x in range(U(n_columns)):
+                    row[x] |= occupied[first + x * U(stride)]
+    n = 0
     for x in range(n_columns):
-        n = 0
-        for r in range(taps_of_row[y], taps_of_row[y + 1]):
-            line = first + tap_pixel[r]
-            for c in range(runs_of_column[x], runs_of_column[x + 1]):
-                n += start[line + run_stop[c]] - start[line + run_start[c]]
-        touched[y * n_columns + x] = n > 0
-        n_rows += n
-        n_active += n > 0
-    block.tally[OPERATIONS] += n_rows * wiring.numbers[OUT_CHANNELS]
-    block.tally[DENSE_OPERATIONS] += n_rows * wiring.numbers[OUT_CHANNELS]
-    block.tally[ACTIVE] += n_active
+        n += row[x]
+    return n
+
+
+@njit(cache=True, **UNCOUNTED)
+def count_operations(frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring) -> int:
+    """Count operations as the other paths do them: one for each active input, tap inside the rows, and channel."""
+    numbers, start = wiring.numbers, frames.start
+    targets_of_row, row_pixel, targets_of_column = table(wiring, 7), table(wiring, 8), table(wiring, 10)
+    n_columns, n_out, n = numbers[IN_COLUMNS], numbers[OUT_COLUMNS], 0
+    for y in range(numbers[N_IN_PIXELS] // n_columns):
+        n_rows = 0
+        for r in range(targets_of_row[y], targets_of_row[y + 1]):
+            n_rows += rows[0] * n_out <= row_pixel[r] < rows[1] * n_out
+        if n_rows > 0:
+            line, n_taps = first + y * n_columns, 0
+            for x in range(n_columns):
+                n_active = start[line + x + 1] - start[line + x]
+                n_taps += n_active * (targets_of_column[x + 1] - targets_of_column[x])
+            n += n_rows * n_taps
+    return int(n * numbers[OUT_CHANNELS])

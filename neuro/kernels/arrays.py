@@ -129,9 +129,9 @@ class Work(NamedTuple):
     """Scratch of one layer.
 
     ``current``: pixels times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``: int16 or
-    int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``touched``, ``hot``: uint8, and ``done``:
-    int32, each shape (n_pixels,), the steps that the membranes of a pixel have behind them; ``fired`` and
-    ``fired_words`` are two views of the same bytes.
+    int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape (padded
+    pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the steps
+    that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
     """
 
     current: Floats
@@ -139,6 +139,7 @@ class Work(NamedTuple):
     scale: Floats
     words: NDArray[np.int16]
     dense: Floats
+    occupied: Bytes
     touched: Bytes
     hot: Bytes
     done: Int32s
@@ -174,5 +175,5 @@ class Block(NamedTuple):
 
 
 # Places in the `orders` of `neuro.kernels.layers.run_layer`, and the modes.
-ROW_START, ROW_STOP, SCATTER_UNDER, DENSE_FROM, MODE, IS_STEADY, USES_BYTES, N_ORDERS = range(8)
+ROW_START, ROW_STOP, SCATTER_UNDER, DENSE_FROM, ALL_FROM, MODE, IS_STEADY, USES_BYTES, N_ORDERS = range(9)
 EACH, EAGER, LAZY = range(3)

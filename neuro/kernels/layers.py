@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from neuro.kernels.accumulation import (
+    count_operations,
     fill_bias,
     gather_row,
     has_input,
@@ -17,7 +18,9 @@ from neuro.kernels.accumulation import (
     spread_frame,
 )
 from neuro.kernels.arrays import (
+    ALL_FROM,
     DENSE_FROM,
+    DENSE_OPERATIONS,
     EACH,
     EAGER,
     GATHERED,
@@ -27,6 +30,7 @@ from neuro.kernels.arrays import (
     MULTIPLIED,
     N_HOT,
     N_IN_PIXELS,
+    OPERATIONS,
     OUT_CHANNELS,
     OUT_COLUMNS,
     PITCH,
@@ -93,14 +97,14 @@ def step_row(
     work: Work,
     block: Block,
     orders: Int64s,
-    place: tuple[int, int, int],
+    place: tuple[int, int, int, bool],
 ) -> int:
     """Step the pixels of an output row that have input, or may fire without; bring them up to date before.
 
-    ``place``: row, step, and where the row's currents stand in ``work.current``. Returns the change in the number of
-    hot pixels.
+    ``place``: row, step, where the row's currents stand in ``work.current``, and whether all pixels are stepped.
+    Returns the change in the number of hot pixels.
     """
-    numbers, (y, step, offset) = wiring.numbers, place
+    numbers, (y, step, offset, wants_all) = wiring.numbers, place
     n_columns, n, pitch = numbers[OUT_COLUMNS], U(numbers[OUT_CHANNELS]), U(numbers[PITCH])
     is_lazy, is_steady = orders[MODE] == LAZY, orders[IS_STEADY] != 0
     n_spikes, n_visits, n_hot = U(block.tally[SPIKES]), 0, 0
@@ -108,7 +112,7 @@ def step_row(
     for x in range(n_columns):
         pixel = y * n_columns + x
         base, at = U(pixel) * n, U(offset) + U(x) * pitch
-        if not is_lazy or work.touched[pixel] != 0 or work.hot[pixel] != 0:
+        if wants_all or work.touched[pixel] != 0 or work.hot[pixel] != 0:
             if is_lazy and work.done[pixel] < step:
                 silence = (work.done[pixel], step)
                 rest_pixel(neurons, voltage, base, n, wiring.bias, block.kept, silence, is_steady)
@@ -183,35 +187,40 @@ def run_step(
         block.tally[SILENT] += is_kept
         return n_hot
     rows, uses_bytes = (orders[ROW_START], orders[ROW_STOP]), orders[USES_BYTES] != 0
-    is_scatter = is_kept and n_entries < orders[SCATTER_UNDER]
-    is_dense = is_kept and not is_scatter and n_entries >= orders[DENSE_FROM]
+    is_dense = is_kept and n_entries >= orders[DENSE_FROM]
+    is_scatter = is_kept and not is_dense and n_entries < orders[SCATTER_UNDER]
     if is_kept:
         block.tally[SCATTERED if is_scatter else MULTIPLIED if is_dense else GATHERED] += 1
     if is_scatter:
         scatter_frame(frames, first, rows, wiring, work, block)
     elif is_dense:
-        spread_frame(frames, first, wiring, work.dense)
+        spread_frame(frames, first, wiring, work)
+        n_operations = count_operations(frames, first, rows, wiring)
+        block.tally[OPERATIONS] += n_operations
+        block.tally[DENSE_OPERATIONS] += n_operations
+    wants_all = mode != LAZY or n_entries >= orders[ALL_FROM]
     n_before = n_hot
     for y in range(rows[0], rows[1]):
         offset = (y - rows[0]) * n_columns * pitch if is_scatter else 0
         if is_dense:
-            multiply_row(frames, first, y, wiring, work, block)
+            multiply_row(frames, y, wiring, work, block)
         elif is_kept and not is_scatter:
-            if mode == LAZY and n_before == 0 and not has_input(frames, first, y, wiring):
+            if not wants_all and n_before == 0 and not has_input(frames, first, y, wiring):
                 pass_over(block, step * block.n_pixels + y * n_columns - block.first_pixel, n_columns)
                 continue
-            gather_row(frames, first, y, mode != LAZY, uses_bytes, wiring, work, block)
+            gather_row(frames, first, y, wants_all, uses_bytes, wiring, work, block)
         elif is_scatter:
             for x in range(n_columns):
                 pixel = y * n_columns + x
-                if work.touched[pixel] == 0 and (mode != LAZY or work.hot[pixel] != 0):
+                if work.touched[pixel] == 0 and (wants_all or work.hot[pixel] != 0):
                     fill_bias(work.current, U(offset + x * pitch), wiring.bias)
         if mode == EACH:
             n = n_columns * numbers[OUT_CHANNELS]
             close_gaps(work.current, offset, n_columns, numbers[OUT_CHANNELS], pitch)
             finish(neurons, membranes, work, offset, y * n, n, step, block)
         elif is_kept:
-            n_hot += step_row(neurons, membranes.voltage, wiring, work, block, orders, (y, step, offset))
+            here = (y, step, offset, wants_all)
+            n_hot += step_row(neurons, membranes.voltage, wiring, work, block, orders, here)
     return n_hot
 
 
@@ -228,9 +237,10 @@ def run_layer(
 ) -> int:
     """Run a layer from a step of a block on; return the step reached: the end, or one whose spikes may find no room.
 
-    ``orders``: int64, shape (N_ORDERS,): output rows ``ROW_START`` to ``ROW_STOP``; a step with fewer active inputs
-    than ``SCATTER_UNDER`` is scattered, one with at least ``DENSE_FROM`` multiplied, others gathered (``USES_BYTES``:
-    int8 weights); ``MODE``; ``IS_STEADY``: all silent steps of the block are alike.
+    ``orders``: int64, shape (N_ORDERS,): output rows ``ROW_START`` to ``ROW_STOP``; a step with at least ``DENSE_FROM``
+    active inputs is multiplied, one with fewer than ``SCATTER_UNDER`` scattered, others gathered (``USES_BYTES``: int8
+    weights); from ``ALL_FROM`` on no pixel is left alone; ``MODE``; ``IS_STEADY``: all silent steps of the block are
+    alike.
     """
     n_steps, most = block.kept.size, block.n_pixels * block.n_channels
     if first_step == 0:

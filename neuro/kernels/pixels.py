@@ -40,7 +40,7 @@ def updated(is_decay: bool, v: Any, x: Any, gain: Any, leak: Any) -> Any:
     return add(v, multiply(gain, subtract(add(x, leak), v)))
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def step_pixel(
     neurons: Neurons, voltage: Floats, base: U, n: U, current: Floats, at: U, index: Int32s, n_spikes: U
 ) -> tuple[U, bool]:
@@ -71,7 +71,7 @@ def step_pixel(
     return n_spikes, hot != 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def rest_pixel(
     neurons: Neurons,
     voltage: Floats,
@@ -123,7 +123,7 @@ def rest_pixel(
         n += U(16)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def is_above(voltage: Floats, base: U, n: U, fire_above: np.float32) -> bool:
     """Whether one of n neurons from `base` stands above its threshold: it may fire without input."""
     limit, o = splat(fire_above), U(0)

@@ -25,7 +25,6 @@ __all__ = ["Layer"]
 
 _NO_TRACE = np.zeros((0, 0), np.float32)
 _ALL_ONE = np.zeros(0, np.float32)
-_ALWAYS = int(np.iinfo(np.int64).max)
 _NOT_SO_FEW = 16  # spikes of a block are given room for one neuron in 16 at first
 _LEAST_ROWS = 4  # output rows for which a thread is worth while
 _scratch = threading.local()
@@ -109,7 +108,8 @@ class Layer(Operation):
         orders = np.zeros(arrays.N_ORDERS, np.int64)
         orders[arrays.ROW_START], orders[arrays.ROW_STOP] = rows
         orders[arrays.SCATTER_UNDER] = limits.scatter_under
-        orders[arrays.DENSE_FROM] = limits.dense_from if dense_size(self.wiring) else _ALWAYS
+        orders[arrays.DENSE_FROM] = limits.dense_from if dense_size(self.wiring) else np.iinfo(np.int64).max
+        orders[arrays.ALL_FROM] = limits.all_from
         orders[arrays.USES_BYTES] = has_bytes(self.wiring) and limits.uses_bytes
         if self.neurons.is_uniform and self.neurons.is_firing and self.name not in run.traced:
             orders[arrays.MODE] = arrays.LAZY if self.is_lazy else arrays.EAGER
@@ -135,7 +135,7 @@ class Layer(Operation):
 
     def _new_work(self) -> Work:
         n_pixels, size = self.layout.n_pixels, self.layout.size
-        n_list = n_dense = n_words = 0
+        n_list = n_dense = n_padded = n_words = 0
         n_current = n_fired = size
         if self.wiring is not None:
             numbers = self.wiring.numbers
@@ -143,6 +143,7 @@ class Layer(Operation):
             n_current = n_pixels * int(numbers[arrays.PITCH])
             n_fired = int(numbers[arrays.OUT_COLUMNS]) * self.layout.n_channels
             n_dense = dense_size(self.wiring)
+            n_padded = n_dense // self.layouts[0].n_channels
             n_words = 2 * (int(numbers[arrays.PITCH]) + SPARE * 4) if has_bytes(self.wiring) else 0
         words = np.zeros((n_fired + 7) // 8, np.uint64)
         return Work(
@@ -151,6 +152,7 @@ class Layer(Operation):
             np.empty(n_list, np.float32),
             aligned(n_words, np.int16),
             aligned(n_dense, np.float32),
+            np.zeros(n_padded, np.uint8),
             np.zeros(n_pixels, np.uint8),
             np.zeros(n_pixels, np.uint8),
             np.zeros(n_pixels, np.int32),

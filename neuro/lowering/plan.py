@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,9 +29,11 @@ from neuro.graph import (
     MaxPool2d,
     SumPool2d,
 )
+from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
 from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
-from neuro.lowering.costs import Thresholds
+from neuro.lowering.calibration import machine_costs
+from neuro.lowering.costs import Shape, Thresholds
 from neuro.lowering.deciding import Paths
 from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
@@ -38,7 +41,7 @@ from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
 from neuro.lowering.scoring import Temporal
 from neuro.lowering.tables import synapse_tables, window_tables
-from neuro.lowering.wiring import wire
+from neuro.lowering.wiring import dense_size, has_bytes, wire
 
 __all__ = ["Plan", "lower"]
 
@@ -259,19 +262,19 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         rest,
         isinstance(node, CubaLIF),
         wiring is not None and is_silence_safe(neurons, wiring.bias),
-        Thresholds(_scatter_under(synapse, layout), 2**62),
+        _thresholds(synapse, before, layout, wiring),
     )
 
 
-def _scatter_under(synapse: Linear | Conv2d | None, layout: Layout) -> int:
-    """Active inputs under which scattering is the faster path.
-
-    Measured on one core: gathering costs about 5 ns + 5.5 ns per tap row for each output pixel before any
-    addition, scattering about 2 ns + 0.1 ns per channel more for each (input, tap).
-    """
-    if not isinstance(synapse, Conv2d):
-        return 0
-    stride = synapse.stride[0] * synapse.stride[1]
-    taps = max(1.0, synapse.kernel_size[0] * synapse.kernel_size[1] / stride)
-    taps_per_pixel = (5 + 5.5 * synapse.kernel_size[0]) / (2 + 0.1 * layout.n_channels)
-    return int(taps_per_pixel * layout.n_pixels / taps)
+def _thresholds(
+    synapse: Linear | Conv2d | None, before: Layout, layout: Layout, wiring: Wiring | None
+) -> Thresholds:
+    if wiring is None:
+        return Thresholds(0, 0, 0)  # of no use without a synapse
+    n_taps = n_kernel = 1.0
+    if isinstance(synapse, Conv2d):
+        n_kernel = math.prod(synapse.kernel_size)
+        n_taps = n_kernel / math.prod(synapse.stride)
+    shape = Shape(layout.n_pixels, layout.n_channels, int(n_kernel * before.n_channels), max(1.0, n_taps))
+    has_dense = dense_size(wiring) > 0
+    return machine_costs().thresholds(shape, has_bytes=has_bytes(wiring), has_dense=has_dense)
