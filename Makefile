@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 PACKAGES := neuro eventio spikeloom
 JOBS ?= 2
 
-.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers lava docs clean clean-kernels
+.PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers nest lava docs clean clean-kernels
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
@@ -59,10 +59,20 @@ benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks u
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
 	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5
 
-peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison, in an environment of their own
+peers: .venv-peers/stamp $(VENV)/brian.stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
+	touch $@
+
+$(VENV)/brian.stamp: $(VENV)/setup.stamp
+	$(PIP) install --quiet -c constraints.txt 'Brian2; python_version < "3.12"'
+	touch $@
+
+nest: .venv-nest/stamp  ## NEST (GPL, for comparison only) in an environment of its own; it needs Python 3.11
+.venv-nest/stamp: constraints.txt
+	test -x .venv-nest/bin/python || $(PYTHON) -m venv .venv-nest
+	.venv-nest/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt nest-simulator
 	touch $@
 
 lava: $(VENV)/setup.stamp  ## Lava, for exporting to Loihi (its metadata asks for an old Python; the pinned version runs)
@@ -76,5 +86,5 @@ clean-kernels:  ## forget compiled kernels (after editing one)
 	find neuro eventio -name '*.nb[ic]' -delete
 
 clean:  ## remove environments, caches and build output
-	rm -rf .venv .venv-peers build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache
+	rm -rf .venv .venv-peers .venv-nest build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.figures import Scores, draw_run
@@ -17,7 +18,16 @@ from neuro.spikes import Spikes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "NetworkState", "Result", "State"]
+__all__ = [
+    "AttentionReport",
+    "Counters",
+    "EventCounters",
+    "EventResult",
+    "NetworkState",
+    "Result",
+    "SelectionReport",
+    "State",
+]
 
 Floats = NDArray[np.float32]
 
@@ -65,6 +75,38 @@ class AttentionReport:
 
 
 @dataclass(frozen=True)
+class SelectionReport:
+    """How many channels or pixels a channel or spatial attention let through.
+
+    Attributes
+    ----------
+    n_considered : int
+        Channels (or pixels) with an entry, over all computed steps.
+    n_kept : int
+        Those of them whose score reached the threshold.
+    n_near_threshold : int
+        Those with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
+    entries_total, entries_kept : int
+        Non-zero entries that arrived, and those that went on to the synapse.
+    """
+
+    n_considered: int
+    n_kept: int
+    n_near_threshold: int
+    entries_total: int
+    entries_kept: int
+
+    def __add__(self, other: SelectionReport) -> SelectionReport:
+        return SelectionReport(
+            self.n_considered + other.n_considered,
+            self.n_kept + other.n_kept,
+            self.n_near_threshold + other.n_near_threshold,
+            self.entries_total + other.entries_total,
+            self.entries_kept + other.entries_kept,
+        )
+
+
+@dataclass(frozen=True)
 class Counters:
     """What was really computed: counted in the kernels, never estimated.
 
@@ -84,13 +126,25 @@ class Counters:
         Accumulations executed by each Linear and Conv2d: one per (non-zero input entry, tap inside the frame,
         output channel).
     neuron_updates : mapping of str to int
-        Membrane updates of each neuron node, dropped steps included (their membranes decay).
+        Membrane updates of each neuron node, dropped steps included (their membranes decay). Those of a silent stretch
+        are made up for when the pixel is next needed.
     active_output_fraction : mapping of str to float
         For each Linear and Conv2d, the fraction of (computed step, output pixel) with a contribution.
     path_steps : mapping of str to mapping
-        For each Linear and Conv2d, the computed steps by 'scatter' and by 'gather'.
+        For each Linear and Conv2d, the computed steps by 'scatter', 'gather' and 'dense', and those in which the whole
+        layer was 'silent' and skipped.
     delayed_entries_lost : mapping of str to int
         For each Delay, the entries that would have arrived on a dropped step.
+    input_entries : mapping of str to int
+        For each Linear and Conv2d, its input entries that are not zero, on computed steps.
+    products : mapping of str to int
+        Multiplications by the dense path of each Linear and Conv2d, those with silent inputs included.
+    weight_bytes : mapping of str to int
+        Bytes of weights that each Linear and Conv2d read: 4 for an operation or product, 1 for one on whole numbers.
+    state_bytes : mapping of str to int
+        Bytes of membranes (and synaptic currents) that each neuron node read and wrote.
+    pixels_skipped : mapping of str to int
+        For each neuron node, the (step, pixel) whose membranes were not touched but made up for later, in registers.
     weight_clips : mapping of str to int
         For each SparseLinear with stdp, how often a weight was clipped to its bounds.
     """
@@ -105,6 +159,11 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
+    input_entries: Mapping[str, int]
+    products: Mapping[str, int]
+    weight_bytes: Mapping[str, int]
+    state_bytes: Mapping[str, int]
+    pixels_skipped: Mapping[str, int]
     weight_clips: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -125,18 +184,21 @@ class State:
         Steps run so far.
     membranes, lines : mapping
         Contents of neurons and delays, in the engine's layout.
+    histories : mapping
+        What the scores of causal attention depend on.
     """
 
     graph_digest: str
     n_steps: int
     membranes: Mapping[str, tuple[Floats, Floats]]
     lines: Mapping[str, Any]
+    histories: Mapping[str, Floats] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class NetworkState(State):
     """Where a run of a network of populations ended.
 
@@ -176,13 +238,19 @@ class Result:
     counters : Counters
         Exact counts.
     attention : AttentionReport or None
-        None without attention.
+        Of the first temporal attention (the one behind the Input, if there is one); None without.
+    dynamics : DynamicsReport or None
+        What was computed and what was left out; None unless `simulate` was given dynamics.
     state : State
         Pass it as `state` with the next chunk.
     spike_counts : mapping of str to int64 array, shape (...)
         Number of spikes of each neuron, where 'rate' was recorded; over ``n_steps * dt_s`` it is the rate in Hz.
     left_out : mapping of str to mapping of str to int
         What the monitors with ``overflow='count'`` had no room for: spikes by 'spikes', steps by 'membrane'.
+    attentions : mapping of str to AttentionReport
+        Of every temporal attention, by its name.
+    selections : mapping of str to SelectionReport
+        Of every channel and spatial attention, by its name.
     weights : mapping of str to array, shape (n_synapses,)
         The weights of each SparseLinear with stdp after the run, in its order; the graph keeps those before.
     """
@@ -195,6 +263,9 @@ class Result:
     state: State
     spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
+    selections: Mapping[str, SelectionReport] = field(default_factory=dict)
+    dynamics: DynamicsReport | None = None
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
@@ -285,12 +356,15 @@ class EventCounters:
         its group).
     neuron_updates : mapping of str to int
         Membranes brought to the time of an event, by neuron node.
+    lost_in_refractory : mapping of str to int
+        For each neuron node, the pairs (event, neuron) without effect on the membrane, which was held after a spike.
     """
 
     events_in: int
     spikes: Mapping[str, int]
     synaptic_operations: Mapping[str, int]
     neuron_updates: Mapping[str, int]
+    lost_in_refractory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_synaptic_operations(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
-from neuro.graph import NEURONS, Graph
+from neuro.graph import NEURONS, TEMPORAL, Graph
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
+from neuro.lowering.wiring import dense_size, has_bytes
 from neuro.reference import DenseResult, DenseState, evaluate
-from neuro.results import Result, State
-from neuro.simulator import attend, checked_input, run_recording
+from neuro.results import AttentionReport, Result, State
+from neuro.simulator import checked_input, run_recording
 from neuro.spikes import Spikes
 
 __all__ = ["Divergence", "Verification", "verify"]
 
 Floats = NDArray[np.float32]
 
-_PATHS: dict[str, Path | None] = {"automatic": None, "scatter": "scatter", "gather": "gather"}
+_TRACED = "traced"  # chosen by density, and every membrane recorded in every step
 _QUANTITIES = ("spikes", "membrane", "output")
 _CHUNK_ENTRIES = 2**23  # values of all nodes held at once: 32 MB on each side
 
@@ -44,7 +45,7 @@ class Divergence:
         The first neuron that differs: (channel, row, column) or (n,).
     engine, reference : float
         The float32 values on both sides.
-    path : {'automatic', 'scatter', 'gather'}
+    path : {'automatic', 'scatter', 'gather', 'dense', 'integer', 'traced'}
         The engine's path.
     """
 
@@ -79,7 +80,7 @@ class Verification:
     n_steps_compared : int
         Steps compared: all of them, or up to the end of the chunk that differs.
     n_steps_dropped : int
-        Steps that attention dropped (their membranes are compared, too).
+        Most steps that a temporal attention dropped (their membranes are compared, too).
     n_spikes : int
         Spikes of all spiking nodes in the reference, in the steps compared.
     n_values : int
@@ -116,11 +117,13 @@ class Verification:
 def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool = True) -> Verification:
     """Run the engine and the dense reference, and compare every value.
 
-    The engine runs three times: with the path chosen by density, all layers scattered, and all layers gathered.
-    The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in plain NumPy and shares no code with the
-    engine. Compared are the spikes (or counts) of every node that hands on spikes, the membranes of every
-    neuron, and the outputs. Long recordings are cut into chunks, so memory stays bounded, and the comparison
-    ends with the first chunk that differs. The integer path is not part of this comparison yet.
+    The engine runs on each of its paths: 'automatic' (chosen by density), all layers by 'scatter', by 'gather', by
+    the 'dense' path and in whole numbers ('integer'), the last two where a layer has them, and 'traced', with
+    every membrane recorded. The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in plain NumPy and
+    shares no code with the engine. Compared are the spikes (or counts) of every node that hands on spikes, the
+    outputs, and the membranes of every neuron: in every step of the traced run, and at the end of each chunk of the
+    others, which leave silent pixels alone until then. Long recordings are cut into chunks, so memory stays bounded,
+    and the comparison ends with the first chunk that differs.
 
     Parameters
     ----------
@@ -129,8 +132,8 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     inputs : Spikes or array of shape ``(n_steps, *shape)``
         One recording, as for `simulate`.
     use_attention : bool
-        Whether a TemporalAttention drops frames. Both sides drop the same frames: the scores are not
-        computed twice, their last bits are no part of the specification.
+        Whether attention drops frames, channels and pixels. Both sides drop the same frames: temporal scores are
+        not computed twice, their last bits are no part of the specification.
 
     Returns
     -------
@@ -154,13 +157,16 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     >>> nodes = {"in": Input(2), "fc": Linear([[0.6, 0.0]]), "out": IF(1.0)}
     >>> graph = Graph(nodes, [("in", "fc"), ("fc", "out")], clocked(dt_s=0.001))
     >>> verify(graph, np.ones((4, 2)))
-    Verification(equal: 3 engine paths (automatic, scatter, gather) x reference, 4 steps, 2 spikes, 20 values)
+    Verification(equal: 4 engine paths (automatic, scatter, gather, traced) x reference, 4 steps, 2 spikes, 20 values)
     """
     plan = lower(graph)
-    spikes = checked_input(graph, plan.max_pool, _one_recording(inputs))
-    attention = attend(plan, spikes, None) if use_attention else None
-    comparison = _Comparison(graph, None if attention is None else attention.kept)
-    n_chunk = max(1, spikes.n_steps if attention is not None else _CHUNK_ENTRIES // _n_entries(graph))
+    spikes = checked_input(graph, plan, _one_recording(inputs))
+    reports: Mapping[str, AttentionReport] = {}
+    if any(isinstance(node, TEMPORAL) for node in graph.nodes.values()):
+        reports = run_recording(graph, spikes, use_attention=use_attention).attentions
+    comparison = _Comparison(graph, reports, use_attention)
+    n_chunk = max(1, spikes.n_steps if reports else _CHUNK_ENTRIES // _n_entries(graph))
+    n_dropped = spikes.n_steps - min((report.n_kept for report in reports.values()), default=spikes.n_steps)
     start = stop = 0
     while comparison.divergence is None and (start < spikes.n_steps or start == 0):
         stop = min(start + n_chunk, spikes.n_steps)
@@ -168,10 +174,10 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
         start += n_chunk
     return Verification(
         comparison.divergence,
-        tuple(_PATHS),
+        tuple(comparison.paths),
         spikes.n_steps,
         stop,
-        0 if attention is None else spikes.n_steps - attention.n_kept,
+        n_dropped,
         comparison.n_spikes,
         comparison.n_values,
     )
@@ -180,24 +186,31 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
 class _Comparison:
     """A run of all paths and of the reference, chunk by chunk."""
 
-    def __init__(self, graph: Graph, kept: NDArray[np.bool_] | None) -> None:
+    def __init__(self, graph: Graph, reports: Mapping[str, AttentionReport], use_attention: bool) -> None:
         self.divergence: Divergence | None = None
         self.n_spikes = self.n_values = 0
-        self._graph, self._kept = graph, kept
-        self._record: dict[str, list[str]] = {name: [] for name in graph.order}
+        self._graph, self._reports, self._use_attention = graph, reports, use_attention
+        self.paths = _paths(graph)
+        self._spikes = {name: ["spikes"] for name in graph.order if name in lower(graph).events}
+        self._all = {name: list(self._spikes.get(name, [])) for name in graph.order}
         for name, node in graph.nodes.items():
-            self._record[name] += ["spikes"] * (name in lower(graph).events)
-            self._record[name] += ["membrane"] * isinstance(node, NEURONS)
-        self._states: dict[str, State | None] = dict.fromkeys(_PATHS)
+            self._all[name] += ["membrane"] * isinstance(node, NEURONS)
+        self._states: dict[str, State | None] = dict.fromkeys(self.paths)
         self._reference_state: DenseState | None = None
 
     def run_chunk(self, spikes: Spikes, start: int) -> None:
         """Run and compare the steps from `start` on (with attention: the one chunk there is)."""
-        dense = evaluate(self._graph, spikes, kept=self._kept, state=self._reference_state)
+        dense = evaluate(
+            self._graph,
+            spikes,
+            attention=self._reports or None,
+            select=self._use_attention,
+            state=self._reference_state,
+        )
         self._reference_state = dense.state
         self.n_spikes += sum(map(len, dense.spikes.values()))
         found: list[Divergence] = []
-        for path in _PATHS:
+        for path in self.paths:
             result = self._run(spikes, path)
             self._states[path] = result.state
             found += self._differences(result, dense, path, start)
@@ -212,10 +225,10 @@ class _Comparison:
         return run_recording(
             self._graph,
             spikes,
-            record=self._record,
+            record=self._all if path == _TRACED else self._spikes,
             state=self._states[path],
-            use_attention=self._kept is not None,
-            path=_PATHS[path],
+            use_attention=self._use_attention,
+            path=self.paths[path],
         )
 
     def _pairs(self, result: Result, dense: DenseResult) -> Iterator[tuple[str, str, Floats, Floats]]:
@@ -228,6 +241,13 @@ class _Comparison:
         ):
             for name in ours:
                 yield name, quantity, ours[name], theirs[name]
+        if not result.membranes and result.counters.n_steps:
+            for name, membranes in last_membranes(self._graph, result.state).items():
+                known = np.full_like(dense.membranes[name], np.nan)
+                known[-1] = dense.membranes[name][-1]
+                last = np.full_like(known, np.nan)
+                last[-1] = membranes
+                yield name, "membrane", last, known
 
     def _differences(self, result: Result, dense: DenseResult, path: str, start: int) -> Iterator[Divergence]:
         """Yield the first difference of each node and quantity."""
@@ -239,6 +259,27 @@ class _Comparison:
                 yield Divergence(
                     start + step, name, quantity, tuple(index), float(ours[where]), float(theirs[where]), path
                 )
+
+
+def _paths(graph: Graph) -> dict[str, Path | None]:
+    """The engine's paths that some layer of a graph has, by what they are called."""
+    paths: dict[str, Path | None] = {"automatic": None, "scatter": "scatter", "gather": "gather"}
+    wirings = [layer.wiring for layer in lower(graph).layers if layer.wiring is not None]
+    if any(map(dense_size, wirings)):
+        paths["dense"] = "dense"
+    if any(map(has_bytes, wirings)):
+        paths["integer"] = "integer"
+    return paths | {_TRACED: None}
+
+
+def last_membranes(graph: Graph, state: State) -> dict[str, Floats]:
+    """Return the membranes of every neuron node at the end of a run, each of its node's shape."""
+    layers = [layer for layer in lower(graph).layers if layer.neuron_name is not None]
+    return {
+        str(layer.neuron_name): layer.layout.outside(state.membranes[layer.name][0])[0]
+        for layer in layers
+        if layer.name in state.membranes
+    }
 
 
 def _one_recording(inputs: Any) -> Any:

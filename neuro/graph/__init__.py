@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from neuro.graph.attention_placement import chain_before
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
 from neuro.graph.files import read_graph, write_graph
+from neuro.graph.folding import fold_pooling
 from neuro.graph.graph import Graph
 from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
 from neuro.graph.nodes import (
+    ATTENTIONS,
     IF,
     LI,
     LIF,
@@ -14,11 +17,14 @@ from neuro.graph.nodes import (
     NODE_TYPES,
     POOLS,
     POPULATIONS,
+    SELECTIONS,
     SPIKING,
     SYNAPSES,
+    TEMPORAL,
     AdaptiveLIF,
     Add,
     AvgPool2d,
+    ChannelAttention,
     CobaLIF,
     Concat,
     Conv2d,
@@ -29,9 +35,11 @@ from neuro.graph.nodes import (
     Izhikevich,
     Linear,
     MaxPool2d,
+    MovingAttention,
     Node,
     PoissonSource,
     SparseLinear,
+    SpatialAttention,
     SumPool2d,
     TemporalAttention,
 )
@@ -41,6 +49,7 @@ from neuro.graph.wiring import connect_in_degree, connect_one_to_one, connect_pa
 
 __all__ = [
     "Graph",
+    "fold_pooling",
     "write_graph",
     "read_graph",
     "replaced_file",
@@ -79,10 +88,17 @@ __all__ = [
     "connect_in_degree",
     "connect_one_to_one",
     "TemporalAttention",
+    "MovingAttention",
+    "ChannelAttention",
+    "SpatialAttention",
+    "chain_before",
     "NODE_TYPES",
     "SYNAPSES",
     "POOLS",
     "SPIKING",
     "NEURONS",
     "POPULATIONS",
+    "TEMPORAL",
+    "SELECTIONS",
+    "ATTENTIONS",
 ]

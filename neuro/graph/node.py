@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from dataclasses import field, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Node", "LATER"]
+__all__ = ["Node", "LATER", "later"]
 
 # metadata of a field that came later than its node: at its default it stands in no digest and no file
 LATER = {"later": True}
+
+
+def later(default: object) -> Any:
+    """Return a field that came later than its node."""
+    return field(default=default, metadata=LATER)
 
 
 class Node:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from neuro.graph.attention import TemporalAttention
+from neuro.graph.attention import MovingAttention, TemporalAttention
+from neuro.graph.attention_selection import ChannelAttention, SpatialAttention
 from neuro.graph.neurons import IF, LI, LIF, CubaLIF
 from neuro.graph.node import Node
 from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
@@ -34,12 +35,18 @@ __all__ = [
     "SparseLinear",
     "PoissonSource",
     "TemporalAttention",
+    "MovingAttention",
+    "ChannelAttention",
+    "SpatialAttention",
     "NODE_TYPES",
     "SPIKING",
     "NEURONS",
     "SYNAPSES",
     "POOLS",
     "POPULATIONS",
+    "TEMPORAL",
+    "SELECTIONS",
+    "ATTENTIONS",
 ]
 
 SYNAPSES = (Linear, Conv2d)
@@ -47,6 +54,9 @@ POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
 POPULATIONS = (CobaLIF, AdaptiveLIF, Izhikevich)  # they run in networks of populations only
 SPIKING = (IF, LIF, CubaLIF)
 NEURONS = (IF, LIF, CubaLIF, LI)
+TEMPORAL = (TemporalAttention, MovingAttention)
+SELECTIONS = (ChannelAttention, SpatialAttention)
+ATTENTIONS = (*TEMPORAL, *SELECTIONS)
 
 NODE_TYPES: dict[str, type[Node]] = {
     node_type.__name__: node_type
@@ -62,6 +72,6 @@ NODE_TYPES: dict[str, type[Node]] = {
         *POPULATIONS,
         SparseLinear,
         PoissonSource,
-        TemporalAttention,
+        *ATTENTIONS,
     )
 }

@@ -12,6 +12,7 @@ from neuro.graph.nodes import (
     NEURONS,
     POOLS,
     POPULATIONS,
+    SELECTIONS,
     Add,
     Concat,
     Conv2d,
@@ -101,6 +102,8 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
                 f"{owner}: all that ends in it must have one shape, got {', '.join(map(str, inputs))}"
             )
         _check_parameters(owner, node, first)
+    elif isinstance(node, SELECTIONS):
+        node.check_input(owner, first)
     return first
 
 

@@ -1,64 +1,76 @@
-"""Sums of weight rows, one term at a time in the order given: gather and scatter give the same bits.
+"""Currents of output pixels: gathered, scattered or dense, each sum one term at a time in the same order.
 
-Rows are addressed by unsigned offsets into flat arrays: a signed index costs a wrap-around test that
-keeps LLVM from vectorising. Lists of inputs are copied eight at a time and
-filled up to four with a row of zeros (which changes no sum: none is ever -0), because branches that
-cannot be predicted cost more than the additions.
+Gathering lists the weight rows of an output pixel and adds them up in registers; scattering adds each input to
+all it reaches; the dense path multiplies every input, active or not. Rows are addressed by unsigned offsets: a
+signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied eight at a
+time, because branches that cannot be predicted cost more than the copies.
 """
 
 import numpy as np
 from numba import njit
 
-from neuro.kernels.arrays import Block, Floats, Frames, Int32s, Synapses, Work
+from neuro.kernels.arrays import (
+    ACTIVE,
+    BYTE_BITS,
+    BYTE_OPERATIONS,
+    COLUMN_PADDING,
+    DENSE_ROW,
+    DENSE_STEPS,
+    FIRST_TABLE,
+    IN_CHANNELS,
+    IN_COLUMNS,
+    N_GROUPS,
+    N_IN_PIXELS,
+    OPERATIONS,
+    OUT_CHANNELS,
+    OUT_COLUMNS,
+    PADDED_COLUMNS,
+    PADDED_ROWS,
+    PITCH,
+    PRODUCTS,
+    ROW_PADDING,
+    Block,
+    Bytes,
+    Floats,
+    Frames,
+    Int32s,
+    Wiring,
+    Work,
+)
 from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.sums import (
+    scale_words,
+    sum_dense,
+    sum_rows,
+    sum_scaled_rows,
+    sum_short_bytes,
+    sum_wide_bytes,
+)
+from neuro.kernels.vectors import add, load, load_lanes, multiply, splat, store, store_lanes
 
 U = np.uint64
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
-def add_rows(current: Floats, base: U, weight: Floats, row: Int32s, n_rows: int, n: U) -> None:
-    """Add `n_rows` (a multiple of 4) rows of n weights to the n currents from `base`; each sum is rounded."""
-    k = 0
-    while k + 8 <= n_rows:
-        a, b, c, d = U(row[k]) * n, U(row[k + 1]) * n, U(row[k + 2]) * n, U(row[k + 3]) * n
-        e, f, g, h = U(row[k + 4]) * n, U(row[k + 5]) * n, U(row[k + 6]) * n, U(row[k + 7]) * n
-        for o in range(n):
-            u = (((current[base + o] + weight[a + o]) + weight[b + o]) + weight[c + o]) + weight[d + o]
-            u = (((u + weight[e + o]) + weight[f + o]) + weight[g + o]) + weight[h + o]
-            current[base + o] = u
-        k += 8
-    if k < n_rows:
-        a, b, c, d = U(row[k]) * n, U(row[k + 1]) * n, U(row[k + 2]) * n, U(row[k + 3]) * n
-        for o in range(n):
-            u = ((current[base + o] + weight[a + o]) + weight[b + o]) + weight[c + o]
-            current[base + o] = u + weight[d + o]
+@njit(cache=True, inline="always", **UNCOUNTED)  # a view cannot be returned without reference counts
+def table(wiring: Wiring, k: int) -> Int32s:
+    """Return a table of a wiring: see `Synapses` from ``gather_row`` on."""
+    return wiring.tables[wiring.numbers[FIRST_TABLE + k] : wiring.numbers[FIRST_TABLE + k + 1]]
 
 
 @njit(cache=True, forceinline=True, **UNCOUNTED)
-def add_scaled_rows(
-    current: Floats, base: U, weight: Floats, row: Int32s, scale: Floats, n_rows: int, n: U
-) -> None:
-    """Add `n_rows` (a multiple of 4) rows of n weights, each times its scale: round the product, then add."""
-    for k in range(0, n_rows, 4):
-        a, b, c, d = U(row[k]) * n, U(row[k + 1]) * n, U(row[k + 2]) * n, U(row[k + 3]) * n
-        p, q, r, s = scale[k], scale[k + 1], scale[k + 2], scale[k + 3]
-        for o in range(n):
-            u = (current[base + o] + weight[a + o] * p) + weight[b + o] * q
-            current[base + o] = (u + weight[c + o] * r) + weight[d + o] * s
+def fill_bias(current: Floats, base: U, bias: Floats) -> None:
+    """Start the currents of a pixel at the bias."""
+    at = U(0)
+    while at < U(bias.size):
+        store(current, base + at, load(bias, at))
+        at += U(16)
 
 
 @njit(cache=True, forceinline=True, **UNCOUNTED)
 def add_grouped_rows(
-    current: Floats,
-    base: U,
-    weight: Floats,
-    row: Int32s,
-    scale: Floats,
-    n_rows: int,
-    n: U,
-    row_first: Int32s,
+    current: Floats, base: U, weight: Floats, row: Int32s, scale: Floats, n_rows: int, n: U, row_first: Int32s
 ) -> None:
-    """The same for a grouped convolution: a row feeds n output channels, from ``row_first``, of its group."""
+    """Add scaled rows of a grouped convolution: each feeds n output channels from ``row_first``, of its group."""
     for k in range(n_rows):
         a, p = U(row[k]) * n, scale[k]
         first = base + U(row_first[row[k]])
@@ -67,99 +79,222 @@ def add_grouped_rows(
 
 
 @njit(cache=True, forceinline=True, **UNCOUNTED)
-def fill_bias(current: Floats, bias: Floats, n_pixels: int) -> None:
-    """Start the currents of some pixels at the bias."""
-    n = U(bias.size)
-    for pixel in range(n_pixels):
-        base = U(pixel) * n
-        for o in range(n):
-            current[base + o] = bias[o]
+def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.float32) -> None:
+    """Add a row of n weights, times its scale, to the n currents from `base`."""
+    by, at, first = splat(scale), U(0), row * n
+    while at + U(16) <= n:
+        term = multiply(load(weight, first + at), by)
+        store(current, base + at, add(load(current, base + at), term))
+        at += U(16)
+    if at < n:
+        lanes = np.uint32((U(1) << (n - at)) - U(1))
+        term = multiply(load_lanes(weight, first + at, lanes), by)
+        store_lanes(current, base + at, add(load_lanes(current, base + at, lanes), term), lanes)
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring, work: Work) -> None:
+    """Write bias + the n rows listed in ``work.row`` to the currents from `base`."""
+    n_channels = U(wiring.numbers[OUT_CHANNELS])
+    n_groups = U(wiring.numbers[N_GROUPS])
+    if n_groups > U(1):
+        if not is_graded:
+            work.scale[:n] = np.float32(1)
+        fill_bias(work.current, base, wiring.bias)
+        width = n_channels // n_groups
+        add_grouped_rows(work.current, base, wiring.weight, work.row, work.scale, n, width, wiring.row_first)
+    elif is_graded:
+        sum_scaled_rows(work.current, base, wiring.weight, wiring.bias, work.row, work.scale, n, n_channels)
+    elif uses_bytes:
+        if wiring.numbers[BYTE_BITS] == 16:
+            sum_short_bytes(work.words, wiring.weight_bytes, work.row, n, n_channels)
+            scale_words(work.words, work.current, base, wiring.bias, wiring.byte_scale[0], n_channels)
+        else:
+            wide = work.words.view(np.int32)
+            sum_wide_bytes(wide, wiring.weight_bytes, work.row, n, n_channels)
+            scale_words(wide, work.current, base, wiring.bias, wiring.byte_scale[0], n_channels)
+    else:
+        sum_rows(work.current, base, wiring.weight, wiring.bias, work.row, n, n_channels)
 
 
 @njit(cache=True, **UNCOUNTED)
-def gather_rows(
-    frames: Frames, first: int, synapses: Synapses, row_start: int, row_stop: int, work: Work, block: Block
+def gather_row(
+    frames: Frames,
+    first: int,
+    y: int,
+    wants_all: bool,
+    uses_bytes: bool,
+    wiring: Wiring,
+    work: Work,
+    block: Block,
 ) -> None:
-    """Currents of some output rows into the front of ``work.current``: each output collects its inputs."""
-    start, index, value = frames.start, frames.index, frames.value
-    current, row, scale, weight = work.current, work.row, work.scale, synapses.weight
-    taps_of_row, tap_pixel, tap_shift = synapses.gather_row, synapses.gather_pixel, synapses.gather_shift
-    runs_of_column, run_start, run_stop = synapses.gather_column, synapses.run_start, synapses.run_stop
-    run_shift, row_first, zero_row = synapses.run_shift, synapses.row_first, np.int32(synapses.n_rows)
-    is_graded, is_grouped = value.size > 0, synapses.n_groups > 1
-    n_channels, group_out = U(synapses.out_channels), U(synapses.out_channels // synapses.n_groups)
-    n_rows, n_active, base = 0, 0, U(0)
-    fill_bias(current, synapses.bias, (row_stop - row_start) * synapses.out_columns)
-    for y in range(row_start, row_stop):
-        for x in range(synapses.out_columns):
-            n = 0
-            for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
-                line = U(first + tap_pixel[r])
-                for c in range(U(runs_of_column[x]), U(runs_of_column[x + 1])):
-                    shift = tap_shift[r] + run_shift[c]
-                    lo = start[line + U(run_start[c])]
-                    n_run = start[line + U(run_stop[c])] - lo
-                    for done in range(0, n_run + 1, 8):
-                        for k in range(8):
-                            row[U(n + done + k)] = index[U(lo + done + k)] + shift
-                            if is_graded:
-                                scale[U(n + done + k)] = value[U(lo + done + k)]
-                    n += n_run
-            if is_grouped:
-                if not is_graded:
-                    scale[:n] = 1
-                add_grouped_rows(current, base, weight, row, scale, n, group_out, row_first)
-            elif n > 0:
-                for k in range(n, n + 3):
-                    row[U(k)], scale[U(k)] = zero_row, 0
-                if is_graded:
-                    add_scaled_rows(current, base, weight, row, scale, (n + 3) // 4 * 4, n_channels)
-                else:
-                    add_rows(current, base, weight, row, (n + 3) // 4 * 4, n_channels)
-            n_rows += n
-            n_active += n > 0
-            base += n_channels
-    block.tally[1] += n_rows * (synapses.out_channels // synapses.n_groups)
-    block.tally[2] += n_active
+    """Currents of output row y into the front of ``work.current``; ``work.touched`` says which pixels have input.
+
+    Pixels without input, unless hot or `wants_all`, are left alone.
+    """
+    start, index, value, row, scale = frames.start, frames.index, frames.value, work.row, work.scale
+    taps_of_row, tap_pixel, tap_shift = table(wiring, 0), table(wiring, 1), table(wiring, 2)
+    runs_of_column, run_start = table(wiring, 3), table(wiring, 4)
+    run_stop, run_shift = table(wiring, 5), table(wiring, 6)
+    is_graded = value.size > 0
+    numbers = wiring.numbers
+    n_columns, pitch = numbers[OUT_COLUMNS], U(numbers[PITCH])
+    n_rows, n_active = 0, 0
+    for x in range(n_columns):
+        n = 0
+        for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
+            line = U(first + tap_pixel[r])
+            for c in range(U(runs_of_column[x]), U(runs_of_column[x + 1])):
+                shift = tap_shift[r] + run_shift[c]
+                lo = start[line + U(run_start[c])]
+                n_run = start[line + U(run_stop[c])] - lo
+                for done in range(0, n_run + 1, 8):
+                    for k in range(8):
+                        row[U(n + done + k)] = index[U(lo + done + k)] + shift
+                        if is_graded:
+                            scale[U(n + done + k)] = value[U(lo + done + k)]
+                n += n_run
+        pixel = y * n_columns + x
+        work.touched[pixel] = n > 0
+        if n > 0 or wants_all or work.hot[pixel] != 0:
+            sum_pixel(U(x) * pitch, n, is_graded, uses_bytes, wiring, work)
+        n_rows += n
+        n_active += n > 0
+    n_operations = n_rows * (numbers[OUT_CHANNELS] // numbers[N_GROUPS])
+    block.tally[OPERATIONS] += n_operations
+    block.tally[ACTIVE] += n_active
+    if uses_bytes and not is_graded:
+        block.tally[BYTE_OPERATIONS] += n_operations
 
 
 @njit(cache=True, **UNCOUNTED)
-def scatter_frame(frames: Frames, first: int, synapses: Synapses, work: Work, block: Block) -> None:
-    """Currents of a whole step into ``work.current``: each input, in raster order, adds to all it reaches."""
-    start, index, value = frames.start, frames.index, frames.value
-    current, row, scale, weight, touched = work.current, work.row, work.scale, synapses.weight, work.touched
-    targets_of_row, row_pixel, row_shift = (
-        synapses.scatter_row,
-        synapses.scatter_pixel,
-        synapses.scatter_shift,
-    )
-    targets_of_column, column_pixel = synapses.scatter_column, synapses.scatter_column_pixel
-    column_shift, row_first = synapses.scatter_column_shift, synapses.row_first
-    is_graded, is_grouped = value.size > 0, synapses.n_groups > 1
-    n_channels, group_out = U(synapses.out_channels), U(synapses.out_channels // synapses.n_groups)
-    n_pixels = synapses.out_rows * synapses.out_columns
-    n_rows, y, row_entries = 0, -1, synapses.in_columns * synapses.in_channels
-    fill_bias(current, synapses.bias, n_pixels)
-    touched[:n_pixels] = 0
-    for k in range(U(start[first]), U(start[first + synapses.n_in_pixels])):
+def has_input(frames: Frames, first: int, y: int, wiring: Wiring) -> bool:
+    """Whether an output row reads an input row that is not silent."""
+    taps_of_row, tap_pixel = table(wiring, 0), table(wiring, 1)
+    for r in range(taps_of_row[y], taps_of_row[y + 1]):
+        line = first + tap_pixel[r]
+        if frames.start[line + wiring.numbers[IN_COLUMNS]] != frames.start[line]:
+            return True
+    return False
+
+
+@njit(cache=True, **UNCOUNTED)
+def scatter_frame(
+    frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring, work: Work, block: Block
+) -> None:
+    """Currents of output rows into ``work.current``: each input, in raster order, adds to all it reaches.
+
+    Only pixels with input get currents; ``work.touched`` says which.
+    """
+    start, index, value, numbers = frames.start, frames.index, frames.value, wiring.numbers
+    current, row, scale, weight, touched = work.current, work.row, work.scale, wiring.weight, work.touched
+    targets_of_row, row_pixel, row_shift = table(wiring, 7), table(wiring, 8), table(wiring, 9)
+    targets_of_column, column_pixel, column_shift = table(wiring, 10), table(wiring, 11), table(wiring, 12)
+    n_channels, pitch = U(numbers[OUT_CHANNELS]), U(numbers[PITCH])
+    group_out, in_channels = n_channels // U(numbers[N_GROUPS]), numbers[IN_CHANNELS]
+    lowest, end = rows[0] * numbers[OUT_COLUMNS], rows[1] * numbers[OUT_COLUMNS]
+    n_rows, n_active, y, row_entries = 0, 0, -1, numbers[IN_COLUMNS] * in_channels
+    touched[lowest:end] = 0
+    for k in range(U(start[first]), U(start[first + numbers[N_IN_PIXELS]])):
         while index[k] >= (y + 1) * row_entries:
             y += 1
-        x = (index[k] - y * row_entries) // synapses.in_channels
-        scale[0] = value[k] if is_graded else np.float32(1)
+        x = (index[k] - y * row_entries) // in_channels
+        scale[0] = value[k] if value.size > 0 else np.float32(1)
         for r in range(U(targets_of_row[y]), U(targets_of_row[y + 1])):
+            if row_pixel[r] < lowest or row_pixel[r] >= end:
+                continue
             shift = index[k] + row_shift[r]
             for c in range(U(targets_of_column[x]), U(targets_of_column[x + 1])):
                 target = U(row_pixel[r] + column_pixel[c])
+                base = (target - U(lowest)) * pitch
+                if touched[target] == 0:
+                    touched[target] = 1
+                    n_active += 1
+                    fill_bias(current, base, wiring.bias)
                 row[0] = shift + column_shift[c]
-                touched[target] = 1
                 n_rows += 1
-                if is_grouped:
-                    add_grouped_rows(
-                        current, target * n_channels, weight, row, scale, 1, group_out, row_first
-                    )
+                if group_out < n_channels:
+                    add_grouped_rows(current, base, weight, row, scale, 1, group_out, wiring.row_first)
                 else:
-                    base, a, p = target * n_channels, U(row[0]) * n_channels, scale[0]
-                    for o in range(n_channels):
-                        current[base + o] = current[base + o] + weight[a + o] * p
-    block.tally[1] += n_rows * (synapses.out_channels // synapses.n_groups)
-    block.tally[2] += touched[:n_pixels].sum()
+                    add_row(current, base, weight, U(row[0]), n_channels, scale[0])
+    block.tally[OPERATIONS] += n_rows * np.int64(group_out)
+    block.tally[ACTIVE] += n_active
+
+
+@njit(cache=True, **UNCOUNTED)
+def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None:
+    """Write the inputs of a step into a padded array of zeros, as far as a tap reaches them.
+
+    ``work.occupied`` says which padded pixels have input.
+    """
+    numbers, start, index, value = wiring.numbers, frames.start, frames.index, frames.value
+    in_channels, in_columns, dense = numbers[IN_CHANNELS], numbers[IN_COLUMNS], work.dense
+    dense[:] = 0
+    work.occupied[:] = 0
+    n_columns = min(in_columns, numbers[PADDED_COLUMNS] - numbers[COLUMN_PADDING])
+    for y in range(min(numbers[N_IN_PIXELS] // in_columns, numbers[PADDED_ROWS] - numbers[ROW_PADDING])):
+        to = (y + numbers[ROW_PADDING]) * numbers[PADDED_COLUMNS] + numbers[COLUMN_PADDING]
+        line = first + y * in_columns
+        shift = (to - y * in_columns) * in_channels
+        for x in range(n_columns):
+            work.occupied[to + x] = start[line + x + 1] > start[line + x]
+        for k in range(start[line], start[line + n_columns]):
+            dense[index[k] + shift] = value[k] if value.size > 0 else np.float32(1)
+
+
+@njit(cache=True, **UNCOUNTED)
+def multiply_row(frames: Frames, y: int, wiring: Wiring, work: Work, block: Block) -> None:
+    """Currents of output row y into the front of ``work.current`` by the dense path (`spread_frame` comes first)."""
+    numbers = wiring.numbers
+    n_columns, n_out = numbers[OUT_COLUMNS], numbers[OUT_CHANNELS]
+    steps, origin = numbers[DENSE_STEPS : DENSE_STEPS + 6], U(y * numbers[DENSE_ROW])
+    is_binary = frames.value.size == 0
+    sizes = (n_columns, numbers[PITCH], n_out)
+    sum_dense(work.current, wiring.weight, wiring.bias, work.dense, origin, steps, sizes, is_binary)
+    block.tally[PRODUCTS] += n_columns * n_out * steps[0] * steps[2] * steps[4]
+    block.tally[ACTIVE] += mark_row(y, wiring, work.occupied, work.touched)
+
+
+@njit(cache=True, **UNCOUNTED)
+def mark_row(y: int, wiring: Wiring, occupied: Bytes, touched: Bytes) -> int:
+    """Mark the pixels of an output row that a tap connects to an occupied pixel; return their number."""
+    numbers = wiring.numbers
+    n_columns, n_in = numbers[OUT_COLUMNS], numbers[IN_CHANNELS]
+    n_rows, row_step, n_taps, tap_step = numbers[DENSE_STEPS : DENSE_STEPS + 4]
+    stride = numbers[DENSE_STEPS + 5] // n_in
+    if n_taps == 1:  # the taps of a row are one run of inputs
+        n_taps, tap_step = numbers[DENSE_STEPS + 4] // n_in, n_in
+    row = touched[y * n_columns : (y + 1) * n_columns]
+    row[:] = 0
+    for r in range(n_rows):
+        for c in range(n_taps):
+            first = U((y * numbers[DENSE_ROW] + r * row_step + c * tap_step) // n_in)
+            if stride == 1:
+                for x in range(U(n_columns)):
+                    row[x] |= occupied[first + x]
+            else:
+                for x in range(U(n_columns)):
+                    row[x] |= occupied[first + x * U(stride)]
+    n = 0
+    for x in range(n_columns):
+        n += row[x]
+    return n
+
+
+@njit(cache=True, **UNCOUNTED)
+def count_operations(frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring) -> int:
+    """Count operations as the other paths do them: one for each active input, tap inside the rows, and channel."""
+    numbers, start = wiring.numbers, frames.start
+    targets_of_row, row_pixel, targets_of_column = table(wiring, 7), table(wiring, 8), table(wiring, 10)
+    n_columns, n_out, n = numbers[IN_COLUMNS], numbers[OUT_COLUMNS], 0
+    for y in range(numbers[N_IN_PIXELS] // n_columns):
+        n_rows = 0
+        for r in range(targets_of_row[y], targets_of_row[y + 1]):
+            n_rows += rows[0] * n_out <= row_pixel[r] < rows[1] * n_out
+        if n_rows > 0:
+            line, n_taps = first + y * n_columns, 0
+            for x in range(n_columns):
+                n_active = start[line + x + 1] - start[line + x]
+                n_taps += n_active * (targets_of_column[x + 1] - targets_of_column[x])
+            n += n_rows * n_taps
+    return int(n * numbers[OUT_CHANNELS])

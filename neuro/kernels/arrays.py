@@ -98,26 +98,73 @@ class Membranes(NamedTuple):
     current: Floats
 
 
+# Places in `Wiring.numbers`; `FIRST_TABLE` is the first of 14, `DENSE_STEPS` of 6.
+N_IN_PIXELS, IN_CHANNELS, IN_COLUMNS, OUT_ROWS, OUT_COLUMNS, OUT_CHANNELS, N_GROUPS, N_ROWS, PITCH = range(9)
+FIRST_TABLE, BYTE_BITS, ROW_PADDING, COLUMN_PADDING, PADDED_ROWS, PADDED_COLUMNS = 9, 23, 24, 25, 26, 27
+DENSE_ROW, DENSE_STEPS, N_NUMBERS = 28, 29, 35
+
+
+class Wiring(NamedTuple):
+    """`Synapses` in few arrays, because unpacking many at every call takes longer than a small layer.
+
+    ``numbers``: int64, shape (N_NUMBERS,), at the places above. ``tables``: int32, the 13 tables of `Synapses` from
+    ``gather_row`` on, one behind the other; table k stands at ``numbers[FIRST_TABLE + k]`` up to the next.
+    ``numbers[DENSE_ROW]``: inputs between two output rows in the padded input; from ``DENSE_STEPS`` on: see
+    `neuro.kernels.sums.sum_dense`.
+    ``weight``: float32, `n_rows` rows as in `Synapses` and a spare vector; ``weight_bytes``: the same as int8 multiples
+    of ``byte_scale[0]``, empty where they are none; ``bias``: float32, shape (pitch,), zeros behind the last channel;
+    ``row_first``: as in `Synapses`. The currents of a pixel have a pitch of ``numbers[PITCH]``, whole vectors.
+    """
+
+    numbers: Int64s
+    tables: Int32s
+    weight: Floats
+    weight_bytes: NDArray[np.int8]
+    byte_scale: Floats
+    bias: Floats
+    row_first: Int32s
+
+
 class Work(NamedTuple):
-    """Scratch of one layer; ``fired`` and ``fired_words`` are two views of the same bytes."""
+    """Scratch of one layer.
+
+    ``current``: pixels times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``: int16 or
+    int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape (padded
+    pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the steps
+    that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
+    """
 
     current: Floats
     row: Int32s
     scale: Floats
+    words: NDArray[np.int16]
+    dense: Floats
+    occupied: Bytes
     touched: Bytes
+    hot: Bytes
+    done: Int32s
     fired: Bytes
     fired_words: NDArray[np.uint64]
+
+
+# Places in `Block.tally`.
+SPIKES, OPERATIONS, ACTIVE, SCATTERED, GATHERED, MULTIPLIED, SILENT, VISITS, PRODUCTS = range(9)
+BYTE_OPERATIONS, DENSE_OPERATIONS, N_HOT, N_TALLIES = range(9, 13)
 
 
 class Block(NamedTuple):
     """The steps of a block, and what a layer writes for them.
 
-    ``kept``: uint8, shape (n_steps,), 0 for a dropped step. ``start``, ``index``: the spikes, as in `Frames`
-    (``index`` with `SPARE` places more). ``trace``: float32, shape (n_steps, n_neurons) for the membranes (or the
-    currents of a layer without neurons), (0, 0) where not asked for. ``tally``: int64, shape (5,): spikes,
-    synaptic operations, output pixels with a contribution, steps by scatter, steps by gather.
+    ``first_pixel``, ``n_pixels``: the output pixels computed. ``kept``: uint8, shape (n_steps,), 0 for a dropped step.
+    ``start``, ``index``: the spikes of these pixels, as in `Frames` (``index`` with `SPARE` places more). ``trace``:
+    float32, shape (n_steps, n_neurons) for the membranes (or the currents of a layer without neurons), (0, 0) where
+    not asked for. ``tally``: int64, shape (N_TALLIES,): spikes, synaptic operations, output pixels with a
+    contribution, steps by scatter, by gather and by the dense path, steps skipped in silence, pixels whose membranes
+    were read and written, products of the dense path, operations on bytes and by the dense path, and the pixels that
+    may fire without input (now, not so far).
     """
 
+    first_pixel: int
     n_pixels: int
     n_channels: int
     kept: Bytes
@@ -125,3 +172,8 @@ class Block(NamedTuple):
     index: Int32s  # type: ignore[assignment]  # hides tuple.index, which no kernel needs
     trace: Floats
     tally: Int64s
+
+
+# Places in the `orders` of `neuro.kernels.layers.run_layer` (in this order), and the modes.
+ROW_START, ROW_STOP, SCATTER_UNDER, DENSE_FROM, ALL_FROM, MODE, IS_STEADY, USES_BYTES, N_ORDERS = range(9)
+EACH, EAGER, LAZY = range(3)

@@ -126,3 +126,20 @@ def join_channels(
                 into.value[n] = b.value[k] if b.value.size > 0 else np.float32(1)
             n += 1
         into.start[slot + 1] = n
+
+
+@njit(cache=True, **UNCOUNTED)
+def join_strips(
+    start: Int32s, index: Int32s, first_pixel: int, n_steps: int, into: Frames, is_filling: bool
+) -> None:
+    """Put a strip of pixels into whole frames: its counts into ``into.start[1:]``, or (`is_filling`) its entries."""
+    n_pixels, n_all = (start.size - 1) // n_steps, (into.start.size - 1) // n_steps
+    for step in range(n_steps):
+        slot, to = step * n_pixels, step * n_all + first_pixel
+        if not is_filling:
+            for k in range(n_pixels):
+                into.start[to + k + 1] = start[slot + k + 1] - start[slot + k]
+        else:
+            lo, at = start[slot], into.start[to]
+            for k in range(start[slot + n_pixels] - lo):
+                into.index[at + k] = index[lo + k]

@@ -107,7 +107,7 @@ def emit(work: Work, step: int, lo: int, n: int, block: Block, is_kept: bool) ->
     """Append the fired neurons among lo .. lo + n (whole pixels); ``tally[0]`` counts all spikes of the block."""
     start, index, fired, words = block.start, block.index, work.fired, work.fired_words
     n_channels = block.n_channels
-    slot = step * block.n_pixels + lo // n_channels + 1
+    slot = step * block.n_pixels + lo // n_channels - block.first_pixel + 1
     n_spikes = block.tally[0]
     for base in range(0, n, n_channels):
         if not is_kept:

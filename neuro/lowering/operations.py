@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import reduce
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from neuro.kernels.arrays import SPARE, Block, Floats, Frames, Membranes, Neurons, Synapses, Work
-from neuro.kernels.layers import run_neurons, run_synapses
+from neuro.kernels.arrays import Floats, Frames, Synapses
 from neuro.kernels.pooling import MAXIMUM, pool
 from neuro.lowering.layout import Layout
 from neuro.lowering.run import Run
@@ -28,12 +25,7 @@ from neuro.lowering.signals import (
     silence,
 )
 
-__all__ = ["Operation", "Layer", "Pool", "Flat", "Sum", "Join", "Line"]
-
-_NO_TRACE = np.zeros((0, 0), np.float32)
-_ALWAYS = int(np.iinfo(np.int32).max)
-_scratch = threading.local()
-_ALL_ONE = np.zeros(0, np.float32)
+__all__ = ["Operation", "Pool", "Flat", "Sum", "Join", "Line"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,81 +52,6 @@ class Operation(ABC):
     @abstractmethod
     def run(self, inputs: list[Signal], run: Run) -> Signal:
         """Compute a block of steps."""
-
-
-@dataclass(frozen=True, eq=False)
-class Layer(Operation):
-    """A synapse, a population of neurons, or both in one.
-
-    ``scatter_under``: a step with fewer active inputs is scattered. ``rest``: the membranes before the first step.
-    """
-
-    synapse_name: str | None
-    neuron_name: str | None
-    synapses: Synapses | None
-    neurons: Neurons
-    rest: Floats
-    has_synaptic_current: bool
-    rows_at_once: int
-    scatter_under: int
-
-    def run(self, inputs: list[Signal], run: Run) -> Signal:
-        """Compute a block of steps: spikes as frames, or membranes and currents as a dense array."""
-        is_dense = not self.neurons.is_firing
-        n_steps, size = run.n_steps, self.layout.size
-        is_traced = is_dense or self.name in run.traced
-        block = Block(
-            self.layout.n_pixels,
-            self.layout.n_channels,
-            run.kept,
-            np.empty(n_steps * self.layout.n_pixels + 1, np.int32),
-            np.empty(0 if is_dense else n_steps * size + SPARE, np.int32),
-            np.empty((n_steps, size), np.float32) if is_traced else _NO_TRACE,
-            np.zeros(5, np.int64),
-        )
-        membranes, work = self._membranes(run), self._work()
-        if self.synapses is None:
-            currents = as_dense(inputs[0], self.layout, n_steps)
-            run_neurons(currents, self.neurons, membranes, work, block)
-        else:
-            frames = as_frames(inputs[0], run.kept, self.layouts[0])
-            under = self.scatter_under if run.path is None else _ALWAYS if run.path == "scatter" else 0
-            run_synapses(
-                frames, self.synapses, self.neurons, membranes, work, block, self.rows_at_once, under
-            )
-        run.add_tally(self.name, block.tally)
-        if is_traced and self.neuron_name is not None:
-            run.traces[self.name] = block.trace
-        if is_dense:
-            return block.trace
-        return Frames(block.start, block.index, _ALL_ONE)
-
-    def _membranes(self, run: Run) -> Membranes:
-        if self.name not in run.membranes:
-            current = np.zeros(self.rest.size if self.has_synaptic_current else 0, np.float32)
-            run.membranes[self.name] = Membranes(self.rest.copy(), current)
-        return run.membranes[self.name]
-
-    def _work(self) -> Work:
-        """Scratch, kept per thread: nothing in it outlives a call of a kernel."""
-        kept: WeakKeyDictionary[Layer, Work] | None = getattr(_scratch, "work", None)
-        if kept is None:
-            kept = _scratch.work = WeakKeyDictionary()
-        if self not in kept:
-            n_list, n_rows = 0, self.layout.size
-            if self.synapses is not None:
-                n_list = self.synapses.n_rows + 2 * SPARE
-                n_rows = self.rows_at_once * self.synapses.out_columns * self.synapses.out_channels
-            words = np.zeros((n_rows + 7) // 8, np.uint64)
-            kept[self] = Work(
-                np.empty(self.layout.size, np.float32),
-                np.empty(n_list, np.int32),
-                np.empty(n_list, np.float32),
-                np.empty(self.layout.n_pixels, np.uint8),
-                words.view(np.uint8),
-                words,
-            )
-        return kept[self]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from neuro.kernels.arrays import Floats, Neurons
 from neuro.kernels.populations import BOX, CUBA, DECAY, INTEGRATOR, PASS
 from neuro.lowering.layout import Layout
 
-__all__ = ["Neuron", "lower_neurons", "resting_voltage", "no_neurons"]
+__all__ = ["Neuron", "lower_neurons", "resting_voltage", "no_neurons", "is_silence_safe"]
 
 Neuron = IF | LIF | CubaLIF | LI
 _ONE = np.float32(1)
@@ -42,6 +42,22 @@ def lower_neurons(node: Neuron, layout: Layout, dt_s: float) -> Neurons:
 def resting_voltage(node: Neuron, layout: Layout) -> Floats:
     """Return the membranes before the first step: the leak potential, 0 for IF and 'decay'."""
     return _expand(0.0 if isinstance(node, IF) else node.v_leak, layout)
+
+
+def is_silence_safe(neurons: Neurons, bias: Floats) -> bool:
+    """Whether a membrane that is not above its threshold stays there without input, kept steps or dropped ones.
+
+    DECAY: rounding is monotone, so no membrane below the threshold passes what becomes of the threshold itself, which
+    is computed here. BOX: a membrane above its resting value falls; one below ends at most there, since the step covers
+    less than the whole distance by more than its two roundings (gain <= 1 - 2^-20), and the last rounding is monotone.
+    """
+    if not (neurons.is_uniform and neurons.is_firing):
+        return False
+    gain, limit = neurons.gain[0], neurons.fire_above[0]
+    drives = np.append(bias, np.float32(0)).astype(np.float32)
+    if neurons.update == DECAY:
+        return bool(gain >= 0) and bool((gain * limit + drives <= limit).all())
+    return bool(0 < gain <= 1 - 2.0**-20) and bool((drives + neurons.leak[0] <= limit).all())
 
 
 def no_neurons() -> Neurons:

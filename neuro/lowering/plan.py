@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from neuro.errors import InputError
+from neuro.errors import GraphError, InputError
 from neuro.graph import (
+    ATTENTIONS,
     LI,
     NEURONS,
     SYNAPSES,
+    TEMPORAL,
     Add,
     AvgPool2d,
     Clocked,
@@ -25,18 +28,25 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     SumPool2d,
-    TemporalAttention,
+    fold_pooling,
 )
+from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
+from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
+from neuro.lowering.calibration import machine_costs
+from neuro.lowering.costs import Shape, Thresholds
+from neuro.lowering.deciding import Paths
+from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
-from neuro.lowering.operations import Flat, Join, Layer, Line, Operation, Pool, Sum
-from neuro.lowering.parameters import lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
+from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.scoring import Temporal
 from neuro.lowering.tables import synapse_tables, window_tables
+from neuro.lowering.wiring import dense_size, has_bytes, wire
 
 __all__ = ["Plan", "lower"]
 
 _BLOCK_ENTRIES = 2**22  # largest dense array of a block: 16 MB
-_STRIP_NEURONS = 8192  # currents and membranes of a strip stay in the first-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +63,10 @@ class Plan:
         The layout of every node.
     source : str
         The node whose output the first operations take: the attention where there is one, else the Input.
-    attention : TemporalAttention or None
-        The node that drops frames.
+    attention : TemporalAttention, MovingAttention or None
+        The node directly behind the Input that drops or scales frames.
+    paths : dict of str to Paths
+        For each operation, the attentions that drop its steps; empty if only the one behind the Input does.
     events : frozenset of str
         Nodes whose output is made of spikes or counts (not of currents or membranes).
     max_pool : str or None
@@ -68,7 +80,8 @@ class Plan:
     lines: tuple[Line, ...]
     layouts: dict[str, Layout]
     source: str
-    attention: TemporalAttention | None
+    attention: Temporal | None
+    paths: dict[str, Paths]
     events: frozenset[str]
     max_pool: str | None
     block_steps: int
@@ -98,15 +111,27 @@ def lower(graph: Graph) -> Plan:
             "simulate: the graph's execution is continuous, not clocked; it cannot run in steps "
             "(build the graph with execution=clocked(dt_s))"
         )
+    for name, node in graph.nodes.items():
+        if getattr(node, "refractory_s", 0.0):
+            raise GraphError(
+                f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
+                f"got {node.refractory_s} s"  # type: ignore[attr-defined]
+            )
+    graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
     operations: list[Operation] = []
     attention, source = None, graph.input_name
     seen: set[str] = set()
+    looks = chains(graph)
     for name in graph.order:
         node = graph.nodes[name]
-        if isinstance(node, TemporalAttention):
+        if name in looks:
+            operations.append(look_before(graph, looks[name], layouts))
+        if isinstance(node, TEMPORAL) and graph.predecessors(name) == (graph.input_name,):
             attention, source = node, name
+        elif isinstance(node, ATTENTIONS):
+            operations.append(attention_operation(graph, name, layouts))
         elif not isinstance(node, Input) and name not in fused:
             operations.append(_operation(graph, name, layouts, fused, seen))
         seen.add(name)
@@ -117,10 +142,27 @@ def lower(graph: Graph) -> Plan:
         layouts,
         source,
         attention,
+        _paths(graph, operations),
         _event_nodes(graph),
         _max_pool_of_input(graph),
-        _block_steps(operations, layouts),
+        check_blocks(graph, _block_steps(operations, layouts)),
     )
+
+
+def _paths(graph: Graph, operations: list[Operation]) -> dict[str, Paths]:
+    """The attentions before each operation, where there is one among the layers."""
+    inner = any(
+        isinstance(node, TEMPORAL) and graph.predecessors(name) != (graph.input_name,)
+        for name, node in graph.nodes.items()
+    )
+    if not inner:
+        return {}
+    paths = attention_paths(graph)
+    own = {name for name, node in graph.nodes.items() if not isinstance(node, TEMPORAL)}
+    return {  # a temporal attention itself sees what is left before it
+        operation.name: paths[operation.name if operation.name in own else operation.sources[0]]
+        for operation in operations
+    }
 
 
 def _is_fused(graph: Graph, name: str) -> bool:
@@ -209,6 +251,7 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
     before = layouts[source]
+    wiring = None if synapse is None else wire(synapse, synapse_tables(synapse, before, layout))
     return Layer(
         name,
         (source,),
@@ -216,29 +259,24 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         layout,
         synapse_name,
         neuron_name,
-        None if synapse is None else synapse_tables(synapse, before, layout),
+        wiring,
         neurons,
         rest,
         isinstance(node, CubaLIF),
-        _rows_at_once(layout),
-        _scatter_under(synapse, layout),
+        wiring is not None and is_silence_safe(neurons, wiring.bias),
+        _thresholds(synapse, before, layout, wiring),
     )
 
 
-def _rows_at_once(layout: Layout) -> int:
-    rows, columns = layout.shape[1:] or (1, 1)
-    return max(1, min(rows, _STRIP_NEURONS // (columns * layout.n_channels)))
-
-
-def _scatter_under(synapse: Linear | Conv2d | None, layout: Layout) -> int:
-    """Active inputs under which scattering is the faster path.
-
-    Measured on one core: gathering costs about 5 ns + 5.5 ns per tap row for each output pixel before any
-    addition, scattering about 2 ns + 0.1 ns per channel more for each (input, tap).
-    """
-    if not isinstance(synapse, Conv2d):
-        return 0
-    stride = synapse.stride[0] * synapse.stride[1]
-    taps = max(1.0, synapse.kernel_size[0] * synapse.kernel_size[1] / stride)
-    taps_per_pixel = (5 + 5.5 * synapse.kernel_size[0]) / (2 + 0.1 * layout.n_channels)
-    return int(taps_per_pixel * layout.n_pixels / taps)
+def _thresholds(
+    synapse: Linear | Conv2d | None, before: Layout, layout: Layout, wiring: Wiring | None
+) -> Thresholds:
+    if wiring is None:
+        return Thresholds(0, 0, 0)  # of no use without a synapse
+    n_taps = n_kernel = 1.0
+    if isinstance(synapse, Conv2d):
+        n_kernel = math.prod(synapse.kernel_size)
+        n_taps = n_kernel / math.prod(synapse.stride)
+    shape = Shape(layout.n_pixels, layout.n_channels, int(n_kernel * before.n_channels), max(1.0, n_taps))
+    has_dense = dense_size(wiring) > 0
+    return machine_costs().thresholds(shape, has_bytes=has_bytes(wiring), has_dense=has_dense)

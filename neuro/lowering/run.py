@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Membranes
+from neuro.lowering.branches import Branch
+from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
 
 __all__ = ["Path", "Run"]
 
-Path = Literal["scatter", "gather"]
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+Path = Literal["scatter", "gather", "integer", "dense"]
 
 
 @dataclass
@@ -32,21 +38,36 @@ class Run:
     traces : dict
         Membranes of the present block by node name.
     tallies : dict
-        int64, shape (5,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
+        int64, shape (N_TALLIES,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
     lost : dict
         Entries of delays that would have arrived on a dropped step.
-    path : {'scatter', 'gather'} or None
-        Forces a path (the result is the same); None lets the density decide.
+    entries : dict
+        Input entries of computed steps, by the name of a synapse or neuron node.
+    decisions : Decisions
+        What the attentions decided.
+    branches : sequence of Branch
+        Branches behind a gate.
+    path : {'scatter', 'gather', 'integer', 'dense'} or None
+        Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
+    pool : Executor or None
+        Threads that share the output rows of a layer; None for one thread.
+    n_threads : int
+        Their number.
     """
 
     kept: Bytes
     traced: Collection[str] = ()
     path: Path | None = None
+    pool: Executor | None = None
+    n_threads: int = 1
     membranes: dict[str, Membranes] = field(default_factory=dict)
     lines: dict[str, Signal] = field(default_factory=dict)
     traces: dict[str, Floats] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, int] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
+    branches: Sequence[Branch] = ()
 
     @property
     def n_steps(self) -> int:
@@ -58,6 +79,12 @@ class Run:
         """Whether a step of the present block is dropped."""
         return not self.kept.all()
 
+    def map(self, function: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+        """Apply a function to all items, side by side where there are threads."""
+        if self.pool is None or len(items) == 1:
+            return [function(item) for item in items]
+        return list(self.pool.map(function, items))
+
     def add_tally(self, name: str, tally: NDArray[np.int64]) -> None:
         """Add the counts of a block."""
         known = self.tallies.get(name)
@@ -66,4 +93,4 @@ class Run:
     def tally(self, name: str) -> list[int]:
         """Return the counts of a layer, zeros before its first block."""
         known = self.tallies.get(name)
-        return [0] * 5 if known is None else known.tolist()
+        return [0] * N_TALLIES if known is None else known.tolist()

@@ -17,20 +17,21 @@ from neuro.graph import NEURONS, SYNAPSES, Delay, Graph
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
 from neuro.simulator import run_recording
+from neuro.verification import last_membranes
 from tests.oracle.dense_engine import OracleResult, simulate_densely
 from tests.strategies import recurrent_runs, runs, wide_runs
 
 Frames = NDArray[np.float32]
-PATHS = st.sampled_from([None, "scatter", "gather"])
+PATHS = st.sampled_from([None, "scatter", "gather", "dense", "integer"])
 
 
-def record_all(graph: Graph) -> dict[str, list[str]]:
-    """Everything that can be recorded."""
+def record_all(graph: Graph, *, membranes: bool = True) -> dict[str, list[str]]:
+    """Everything that can be recorded; without membranes the engine leaves silent pixels alone."""
     kinds: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for name in lower(graph).events:
         kinds[name].append("spikes")
     for name, node in graph.nodes.items():
-        if isinstance(node, NEURONS):
+        if isinstance(node, NEURONS) and membranes:
             kinds[name].append("membrane")
     return kinds
 
@@ -45,12 +46,18 @@ def assert_equal_to_oracle(
         np.testing.assert_array_equal(spikes.to_dense(), oracle.values[name], err_msg=name, strict=True)
     for name, membranes in result.membranes.items():
         np.testing.assert_array_equal(membranes, oracle.membranes[name], err_msg=name, strict=True)
+    if result.counters.n_steps:
+        for name, last in last_membranes(graph, result.state).items():
+            np.testing.assert_array_equal(last, oracle.membranes[name][-1], err_msg=name, strict=True)
     counters = result.counters
     assert counters.spikes == {name: oracle.spikes[name] for name in counters.spikes}
     assert counters.synaptic_operations == {
         name: oracle.synaptic_operations[name]
         for name, node in graph.nodes.items()
         if isinstance(node, SYNAPSES)
+    }
+    assert counters.input_entries == {
+        name: oracle.input_entries[name] for name in counters.synaptic_operations
     }
     for name, fraction in counters.active_output_fraction.items():
         n_pixels = int(np.prod(graph.shapes[name][1:]))
@@ -64,41 +71,55 @@ def assert_equal_to_oracle(
     assert counters.counts_in == frames[frames != 0].sum(dtype=np.float64)
 
 
-@given(runs(), PATHS)
-def test_engine_equals_the_oracle(run: tuple[Graph, Frames], path: Path | None) -> None:
+@given(runs(), PATHS, st.booleans())
+def test_engine_equals_the_oracle(run: tuple[Graph, Frames], path: Path | None, membranes: bool) -> None:
     graph, frames = run
-    result = run_recording(graph, frames, record=record_all(graph), path=path)
+    record = record_all(graph, membranes=membranes)
+    result = run_recording(graph, frames, record=record, path=path)
     kept = np.ones(len(frames), bool) if result.attention is None else result.attention.kept
     assert_equal_to_oracle(graph, result, simulate_densely(graph, frames, kept), kept)
-    if path is not None:
-        assert all(steps[path] == kept.sum() for steps in result.counters.path_steps.values())
+    for name, steps in result.counters.path_steps.items():
+        if path == "scatter":
+            assert steps["scatter"] + steps["silent"] == kept.sum()
+        elif path in ("gather", "integer"):
+            assert steps["gather"] + steps["silent"] == kept.sum()
+        elif path == "dense" and result.counters.products[name]:
+            assert steps["dense"] + steps["silent"] == kept.sum()
 
 
 @settings(max_examples=30)
-@given(recurrent_runs())
-def test_recurrent_networks_equal_the_oracle(run: tuple[Graph, Frames]) -> None:
+@given(recurrent_runs(), st.booleans())
+def test_recurrent_networks_equal_the_oracle(run: tuple[Graph, Frames], membranes: bool) -> None:
     graph, frames = run
-    result = run_recording(graph, frames, record=record_all(graph))
+    result = run_recording(graph, frames, record=record_all(graph, membranes=membranes))
     kept = np.ones(len(frames), bool) if result.attention is None else result.attention.kept
     assert_equal_to_oracle(graph, result, simulate_densely(graph, frames, kept), kept)
 
 
 @settings(max_examples=25)
-@given(wide_runs(), PATHS)
-def test_wide_layers_equal_the_oracle(run: tuple[Graph, Frames], path: Path | None) -> None:
+@given(wide_runs(), PATHS, st.booleans(), st.integers(1, 3))
+def test_wide_layers_equal_the_oracle(
+    run: tuple[Graph, Frames], path: Path | None, membranes: bool, n_threads: int
+) -> None:
     graph, frames = run
-    result = run_recording(graph, frames, record=record_all(graph), path=path)
+    record = record_all(graph, membranes=membranes)
+    result = run_recording(graph, frames, record=record, path=path, n_threads=n_threads)
     kept = np.ones(len(frames), bool)
     assert_equal_to_oracle(graph, result, simulate_densely(graph, frames, kept), kept)
 
 
 @settings(max_examples=30)
-@given(runs(attention=False) | recurrent_runs(), st.lists(st.integers(0, 9), max_size=3), st.integers(1, 3))
+@given(
+    runs(attention=False) | recurrent_runs(),
+    st.lists(st.integers(0, 9), max_size=3),
+    st.integers(1, 3),
+    st.booleans(),
+)
 def test_chunks_and_blocks_equal_one_run(
-    run: tuple[Graph, Frames], cuts: list[int], block_steps: int
+    run: tuple[Graph, Frames], cuts: list[int], block_steps: int, is_traced: bool
 ) -> None:
     graph, frames = run
-    record = record_all(graph)
+    record = record_all(graph, membranes=is_traced)
     whole = run_recording(graph, frames, record=record, use_attention=False)
     bounds = [0, *sorted(min(cut, len(frames)) for cut in cuts), len(frames)]
     plan = dataclasses.replace(lower(graph), block_steps=min(block_steps, lower(graph).block_steps))

@@ -17,7 +17,7 @@ from neuro.simulator import run_recording
 rng = np.random.default_rng(0)
 nodes = {
     "in": Input((2, 7, 6)),
-    "conv": Conv2d(rng.normal(0.1, 0.5, (8, 2, 3, 3)), stride=2, padding=1),
+    "conv": Conv2d(rng.integers(-40, 60, (8, 2, 3, 3)) / 64, stride=2, padding=1),
     "lif": LIF(0.003, 0.5),
     "depthwise": Conv2d(rng.normal(0.2, 0.5, (16, 1, 2, 2)), dilation=(2, 1), padding=1, groups=8),
     "cuba": CubaLIF(0.004, 0.003, 0.2),
@@ -44,8 +44,10 @@ graph = Graph(nodes, edges, clocked(0.001))
 for density in (0.0, 0.1, 1.0):
     for graded in (1, 3):
         frames = np.where(rng.random((5, 2, 7, 6)) < density, rng.integers(1, graded + 1, (5, 2, 7, 6)), 0)
-        for path in ("scatter", "gather"):
-            result = run_recording(graph, frames, record={"lif": ["spikes", "membrane"], "max": "spikes"}, path=path)
+        for path in ("scatter", "gather", "dense", "integer"):
+            for kinds in ("spikes", ["spikes", "membrane"]):
+                record = {"lif": kinds, "max": "spikes"}
+                result = run_recording(graph, frames, record=record, path=path, n_threads=2)
 print(result.counters.total_synaptic_operations)
 
 import neuro

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -52,14 +53,16 @@ def network(*, attention: TemporalAttention | None = None) -> Graph:
 FRAMES = (np.random.default_rng(1).random((9, 2, 4, 4)) < 0.3).astype(np.float32)
 
 
-def tampered(monkeypatch: pytest.MonkeyPatch, path: str | None, tamper: Tamper, *, call: int = 0) -> None:
+def tampered(monkeypatch: pytest.MonkeyPatch, path: str, tamper: Tamper, *, call: int = 0) -> None:
     """Let a path of the engine return something else, from its `call`-th run on."""
-    n_calls = dict.fromkeys((None, "scatter", "gather"), 0)
+    n_calls: Counter[str] = Counter()
 
     def run(*args: Any, **words: Any) -> neuro.Result:
         result = run_recording(*args, **words)
-        n_calls[words["path"]] += 1
-        return tamper(result) if words["path"] == path and n_calls[path] > call else result
+        is_traced = any("membrane" in kinds for kinds in words["record"].values())
+        name = "traced" if is_traced else words["path"] or "automatic"
+        n_calls[name] += 1
+        return tamper(result) if name == path and n_calls[path] > call else result
 
     monkeypatch.setattr(verification, "run_recording", run)
 
@@ -99,7 +102,7 @@ def test_what_was_compared_is_counted() -> None:
     per_step = 32 + 3 * 48 + 48 + 2 + 2  # spikes of in, hidden, delay and flat, membranes, outputs
     assert found.is_equal
     assert repr(found) == (
-        "Verification(equal: 3 engine paths (automatic, scatter, gather) x reference, 9 steps, "
+        "Verification(equal: 5 engine paths (automatic, scatter, gather, dense, traced) x reference, 9 steps, "
         f"{counters.spikes['hidden']} spikes, {9 * per_step} values)"
     )
 
@@ -112,8 +115,7 @@ def test_frames_that_attention_drops_are_compared() -> None:
     assert neuro.verify(graph, FRAMES, use_attention=False).n_steps_dropped == 0
 
 
-@pytest.mark.parametrize("path", ["automatic", "scatter", "gather"])
-def test_the_first_divergence_is_named(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_the_first_divergence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = network()
     membranes = neuro.simulate(graph, FRAMES, record={"hidden": "membrane"}).membranes["hidden"]
     where = 3, *np.argwhere(membranes[3])[5].tolist()  # a neuron that did not just fire
@@ -124,17 +126,30 @@ def test_the_first_divergence_is_named(monkeypatch: pytest.MonkeyPatch, path: st
         array[where] = wrong
         array[3, 2, 3, 3] = array[4, 0, 0, 0] = 7
 
-    tampered(monkeypatch, None if path == "automatic" else path, with_changed("membranes", "hidden", change))
+    tampered(monkeypatch, "traced", with_changed("membranes", "hidden", change))
     found = neuro.verify(graph, FRAMES)
     assert not found
     assert found.divergence == neuro.Divergence(
-        3, "hidden", "membrane", where[1:], float(wrong), float(right), path
+        3, "hidden", "membrane", where[1:], float(wrong), float(right), "traced"
     )
     assert repr(found) == (
-        "Verification(NOT equal: 3 engine paths (automatic, scatter, gather) x reference; first divergence: "
-        f"step 3, node 'hidden', neuron {where[1:]}: membrane {wrong!s} in the engine (path {path}), {right!s} in "
-        "the reference)"
+        "Verification(NOT equal: 5 engine paths (automatic, scatter, gather, dense, traced) x reference; first "
+        f"divergence: step 3, node 'hidden', neuron {where[1:]}: membrane {wrong!s} in the engine (path traced), "
+        f"{right!s} in the reference)"
     )
+
+
+@pytest.mark.parametrize("path", ["automatic", "scatter", "gather", "dense"])
+def test_membranes_at_the_end_are_compared_on_every_path(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    def disturb(result: neuro.Result) -> neuro.Result:
+        voltage, current = result.state.membranes["hidden"]
+        changed = {**result.state.membranes, "hidden": (voltage + np.float32(1), current)}
+        return dataclasses.replace(result, state=dataclasses.replace(result.state, membranes=changed))
+
+    tampered(monkeypatch, path, disturb)
+    found = neuro.verify(network(), FRAMES).divergence
+    assert found is not None
+    assert (found.step, found.node, found.quantity, found.path) == (8, "hidden", "membrane", path)
 
 
 def flip(step: int) -> Callable[[NDArray[np.float32]], None]:
@@ -184,7 +199,7 @@ def test_verify_names_what_it_cannot_run() -> None:
         neuro.verify(network(), [FRAMES])  # type: ignore[arg-type]
     with pytest.raises(neuro.InputError, match="needs an array of shape"):
         neuro.verify(network(), FRAMES[0])
-    attention = TemporalAttention(np.zeros((1, 4)), [0.0], np.zeros((4, 1)), np.zeros(4), 0.5)
+    attention = TemporalAttention(np.ones((1, 4)), [0.0], np.ones((4, 1)), np.zeros(4), 0.5)
     with pytest.raises(neuro.InputError, match="scores a whole window of 4 frames, got 9"):
         neuro.verify(network(attention=attention), FRAMES)
     free = Graph({"in": Input(1), "fc": Linear([[1.0]])}, [("in", "fc")], continuous())

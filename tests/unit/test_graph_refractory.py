@@ -12,7 +12,8 @@ import pytest
 import neuro
 from neuro import reference
 from neuro.errors import GraphError
-from neuro.graph import IF, LIF, CubaLIF, Graph, Input, Linear, Node, clocked, continuous, to_nir
+from neuro.graph import IF, LIF, Conv2d, CubaLIF, Graph, Input, Linear, Node, clocked, continuous, to_nir
+from neuro.lowering.plan import lower
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,9 +80,20 @@ def test_a_held_current_goes_on() -> None:
 
 def test_where_it_is_not_computed_it_is_refused() -> None:
     held = LIF(0.01, refractory_s=0.002)
+    nodes = {"in": Input((1, 3, 3)), "conv": Conv2d(np.ones((1, 1, 3, 3))), "out": held}
+    layered = Graph(nodes, [("in", "conv"), ("conv", "out")], clocked(0.001))
+    with pytest.raises(GraphError, match=r"Input 'in': in a network of populations its shape is \(n,\)"):
+        neuro.simulate(layered, np.ones((2, 1, 3, 3)))
     with pytest.raises(GraphError, match="LIF 'out': layered graphs do not hold membranes yet"):
-        neuro.simulate(chain(held), np.ones((2, 1)))
-    with pytest.raises(GraphError, match="LIF 'out': continuous execution does not hold membranes yet"):
-        neuro.simulate(chain(held, dt_s=None), neuro.Events([], [], [], shape=(1,)))
+        lower(layered)
     with pytest.raises(GraphError, match=r"LIF 'out': NIR cannot say refractory_s=0.002; set it to 0"):
         to_nir(chain(held))
+
+
+def test_a_dense_layer_with_a_period_runs_as_the_reference() -> None:
+    """A Linear before a LIF is a network of populations: the engine holds the membranes."""
+    frames = np.random.default_rng(0).random((60, 1)).astype(np.float32)
+    graph = chain(LIF(0.01, 0.2, refractory_s=0.002))
+    result = neuro.simulate(graph, frames)
+    assert result.output.tolist() == reference.evaluate(graph, frames).outputs["out"].tolist()
+    assert result.output.sum() > 5

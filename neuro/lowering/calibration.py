@@ -1,0 +1,153 @@
+"""Measuring what the paths cost on this machine, once: a fraction of a second, kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path as FilePath
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import binding
+
+from neuro import kernels
+from neuro.graph import LIF, Conv2d
+from neuro.kernels.arrays import Frames
+from neuro.lowering.costs import Cost, Costs, Shape, Thresholds
+from neuro.lowering.layer import Layer
+from neuro.lowering.layout import Layout
+from neuro.lowering.parameters import lower_neurons, resting_voltage
+from neuro.lowering.run import Path, Run
+from neuro.lowering.signals import as_frames
+from neuro.lowering.tables import synapse_tables
+from neuro.lowering.wiring import wire
+
+__all__ = ["machine_costs", "measured_costs"]
+
+_SIDE, _N_STEPS, _N_RUNS = 16, 4, 5
+_FORMAT = 1
+
+
+@lru_cache(maxsize=1)
+def machine_costs() -> Costs:
+    """Return the costs on this machine: from the cache folder, or measured now.
+
+    Returns
+    -------
+    Costs
+        They decide which path a step takes, never what comes out.
+
+    Notes
+    -----
+    The file ``engine-costs.json`` lies in the folder named by SPIKELOOM_CACHE, or in the user's cache folder. Where it
+    cannot be written, each process measures for itself.
+    """
+    path = _folder() / "engine-costs.json"
+    key = _key()
+    with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or of another processor or version
+        known = json.loads(path.read_text())[key]
+        return Costs(**{name: Cost(**values) for name, values in known.items()})
+    costs = measured_costs(time.perf_counter)
+    _write(path, {key: asdict(costs)})
+    return costs
+
+
+def measured_costs(clock: Callable[[], float]) -> Costs:
+    """Measure all paths on small convolutions and fit the costs.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns the time in seconds.
+
+    Returns
+    -------
+    Costs
+        Non-negative least squares of the relative errors.
+    """
+    cases = [(32, 16, 0.02), (32, 16, 0.2), (32, 128, 0.02), (32, 128, 0.2), (2, 64, 0.1), (2, 64, 0.5)]
+    layers = [(_layer(n_in, n_out), _frames(n_in, density)) for n_in, n_out, density in cases]
+    fits: dict[str, Cost] = {}
+    paths: tuple[Path, ...] = ("scatter", "gather", "integer", "dense")
+    for path in paths:
+        rows, times = [], []
+        for (layer, shape), (frames, n_active) in layers:
+            n_terms = shape.n_pixels * shape.n_inputs if path == "dense" else n_active * shape.n_taps
+            vectors = shape.n_vectors
+            rows.append([shape.n_pixels, shape.n_pixels * vectors, n_terms, n_terms * vectors])
+            times.append(1e9 * _seconds(layer, frames, path, clock) / _N_STEPS)
+        fits[path] = _fitted(np.array(rows, float), np.array(times))
+    return Costs(**fits)
+
+
+def _fitted(rows: Any, times: Any) -> Cost:
+    from scipy.optimize import nnls
+
+    weights = 1 / times[:, np.newaxis]
+    values, _ = nnls(rows * weights, np.ones(len(times)))
+    pixel, pixel_vector, term, term_vector = map(float, values)
+    return Cost(pixel, pixel_vector, term, max(term_vector, 1e-3))
+
+
+def _layer(n_in: int, n_out: int) -> tuple[Layer, Shape]:
+    before, layout = Layout.of((n_in, _SIDE, _SIDE)), Layout.of((n_out, _SIDE, _SIDE))
+    rng = np.random.default_rng(0)
+    weight = (rng.integers(-9, 9, (n_out, n_in, 3, 3)) / 64).astype(np.float32)
+    node = Conv2d(weight, padding=(1, 1))
+    lif = LIF(0.01, 1.0)
+    wiring = wire(node, synapse_tables(node, before, layout))
+    neurons, rest = lower_neurons(lif, layout, 0.001), resting_voltage(lif, layout)
+    nothing = Thresholds(0, 0, 0)
+    layer = Layer(
+        "lif", ("in",), (before,), layout, "conv", "lif", wiring, neurons, rest, False, True, nothing
+    )
+    return layer, Shape(layout.n_pixels, n_out, 9 * n_in, 9.0)
+
+
+def _frames(n_in: int, density: float) -> tuple[Frames, float]:
+    layout = Layout.of((n_in, _SIDE, _SIDE))
+    spikes = np.random.default_rng(1).random((_N_STEPS, layout.size)) < density
+    frames = as_frames(spikes.astype(np.float32), np.ones(_N_STEPS, np.uint8), layout)
+    return frames._replace(value=frames.value[:0]), float(spikes.sum()) / _N_STEPS
+
+
+def _seconds(layer: Layer, frames: Frames, path: Path, clock: Callable[[], float]) -> float:
+    best = np.inf
+    run = Run(np.ones(_N_STEPS, np.uint8), path=path)
+    for _ in range(_N_RUNS + 1):  # the first one may compile
+        start = clock()
+        layer.run([frames], run)
+        best = min(best, clock() - start)
+    return float(best)
+
+
+def _key() -> str:
+    """The processor, numba, and the sources of the kernels."""
+    digest = hashlib.sha256(f"{_FORMAT} {binding.get_host_cpu_name()} {numba.__version__}".encode())
+    for path in sorted(FilePath(kernels.__path__[0]).glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _folder() -> FilePath:
+    if os.environ.get("SPIKELOOM_CACHE"):
+        return FilePath(os.environ["SPIKELOOM_CACHE"])
+    from platformdirs import user_cache_dir
+
+    return FilePath(user_cache_dir("spikeloom"))
+
+
+def _write(path: FilePath, content: dict[str, Any]) -> None:
+    with suppress(OSError):  # then the next process measures anew
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
+            json.dump(content, file, indent=1)
+        os.replace(file.name, path)

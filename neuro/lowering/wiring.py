@@ -1,0 +1,144 @@
+"""The arrays of a synapse for the kernels of clocked runs: tables, weights on cache lines, whole numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.graph import Conv2d, Linear
+from neuro.kernels import arrays
+from neuro.kernels.arrays import Floats, Synapses, Wiring
+from neuro.kernels.vectors import LANES
+
+__all__ = ["wire", "aligned", "dense_size", "pitch_of", "has_bytes"]
+
+_LINE = 64
+_NO_BYTES = np.zeros(0, np.int8)
+
+
+def aligned(n: int, dtype: Any) -> NDArray[Any]:
+    """Return n zeros that begin on a cache line; a vector that crosses one costs two reads."""
+    size = n * np.dtype(dtype).itemsize
+    raw = np.zeros(size + _LINE, np.uint8)
+    first = -raw.ctypes.data % _LINE
+    return raw[first : first + size].view(dtype)
+
+
+def pitch_of(n_channels: int) -> int:
+    """Return the places that the currents of a pixel take: whole vectors."""
+    return -(-n_channels // LANES) * LANES
+
+
+def wire(node: Linear | Conv2d, tables: Synapses) -> Wiring:
+    """Return the wiring of a Linear or Conv2d.
+
+    Parameters
+    ----------
+    node : Linear or Conv2d
+        The synapse.
+    tables : Synapses
+        Its tables and weights.
+
+    Returns
+    -------
+    Wiring
+        ``weight_bytes`` is empty unless every weight is a whole multiple, from -127 to 127, of a power of two and no
+        sum can be rounded in float32: then sums of whole numbers equal those of float32.
+    """
+    numbers = np.zeros(arrays.N_NUMBERS, np.int64)
+    numbers[arrays.N_IN_PIXELS], numbers[arrays.IN_CHANNELS] = tables.n_in_pixels, tables.in_channels
+    numbers[arrays.IN_COLUMNS], numbers[arrays.N_ROWS] = tables.in_columns, tables.n_rows
+    numbers[arrays.OUT_ROWS], numbers[arrays.OUT_COLUMNS] = tables.out_rows, tables.out_columns
+    numbers[arrays.OUT_CHANNELS], numbers[arrays.N_GROUPS] = tables.out_channels, tables.n_groups
+    numbers[arrays.PITCH] = pitch = pitch_of(tables.out_channels)
+    lists: tuple[Any, ...] = tables[tables._fields.index("gather_row") :]
+    ends = np.cumsum([0, *(one.size for one in lists)])
+    numbers[arrays.FIRST_TABLE : arrays.FIRST_TABLE + len(ends)] = ends
+    _number_dense_steps(numbers, node, tables)
+    weight_bytes, scale, bits = _as_bytes(tables)
+    numbers[arrays.BYTE_BITS] = bits
+    return Wiring(
+        numbers,
+        np.concatenate(lists),
+        _with_spare(tables.weight, np.float32),
+        weight_bytes,
+        np.full(1, scale, np.float32),
+        _padded(tables.bias, pitch),
+        tables.row_first,
+    )
+
+
+def dense_size(wiring: Wiring) -> int:
+    """Return the number of inputs of a padded frame; 0 for a synapse without a dense path."""
+    numbers = wiring.numbers
+    return int(numbers[arrays.PADDED_ROWS] * numbers[arrays.PADDED_COLUMNS] * numbers[arrays.IN_CHANNELS])
+
+
+def has_bytes(wiring: Wiring) -> bool:
+    """Whether the sums can be taken in whole numbers."""
+    return wiring.weight_bytes.size > 0
+
+
+def _number_dense_steps(numbers: NDArray[np.int64], node: Linear | Conv2d, tables: Synapses) -> None:
+    """Fill in the padded input of the dense path; a grouped convolution has none, nor has a single pixel."""
+    n_in = tables.in_channels
+    if isinstance(node, Linear) or tables.n_groups > 1:
+        return
+    (k_r, k_c), (s_r, s_c), (d_r, d_c) = node.kernel_size, node.stride, node.dilation
+    rows = (tables.out_rows - 1) * s_r + (k_r - 1) * d_r + 1
+    columns = (tables.out_columns - 1) * s_c + (k_c - 1) * d_c + 1
+    numbers[arrays.ROW_PADDING], numbers[arrays.COLUMN_PADDING] = node.padding
+    numbers[arrays.PADDED_ROWS], numbers[arrays.PADDED_COLUMNS] = rows, columns
+    numbers[arrays.DENSE_ROW] = s_r * columns * n_in
+    taps = (1, d_c * n_in, k_c * n_in) if d_c == 1 else (k_c, d_c * n_in, n_in)
+    steps = (k_r, d_r * columns * n_in, *taps, s_c * n_in)
+    numbers[arrays.DENSE_STEPS : arrays.DENSE_STEPS + 6] = steps
+
+
+def _with_spare(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Copy to a cache line, with room for vectors that read past the end."""
+    room = aligned(values.size + 2 * LANES, dtype)
+    room[: values.size] = values
+    return room
+
+
+def _padded(bias: Floats, pitch: int) -> Floats:
+    room = aligned(pitch, np.float32)
+    room[: bias.size] = bias
+    return room
+
+
+def _as_bytes(tables: Synapses) -> tuple[NDArray[np.int8], float, int]:
+    """Return weights as int8, their unit, and the bits that hold every sum; nothing where float32 would round."""
+    weight = tables.weight[: tables.n_rows * (tables.out_channels // tables.n_groups)].astype(np.float64)
+    largest = float(np.abs(weight).max(initial=0))
+    if tables.n_groups > 1 or largest == 0:
+        return _NO_BYTES, 1.0, 0
+    unit = 2.0 ** (
+        math.frexp(largest)[1] - 7
+    )  # the coarsest grid that may hold the largest, or the next finer
+    for scale in (unit * 2, unit):
+        whole = weight / scale
+        if np.abs(whole).max() <= 127 and (whole == np.rint(whole)).all():
+            break
+    else:
+        return _NO_BYTES, 1.0, 0
+    most = np.abs(whole).reshape(tables.n_rows, -1).sum(axis=0)
+    if not _is_exact(most, tables.bias.astype(np.float64) / scale):
+        return _NO_BYTES, 1.0, 0
+    bits = 16 if most.max() <= np.iinfo(np.int16).max else 32
+    return _with_spare(whole, np.int8), scale, bits
+
+
+def _is_exact(most: NDArray[np.float64], bias: NDArray[np.float64]) -> bool:
+    """Whether float32 holds every partial sum of whole numbers up to `most` and a bias, all in units of the weights."""
+    used = bias[bias != 0]
+    grid = 1.0
+    while used.size and grid > 2.0**-24 and (used / grid != np.rint(used / grid)).any():
+        grid /= 2
+    return bool(((most + np.abs(bias)) < 2.0**24 * grid).all()) and bool(
+        (bias / grid == np.rint(bias / grid)).all()
+    )
