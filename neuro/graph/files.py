@@ -209,10 +209,8 @@ def _read_node(place: str, name: str, nodes: h5py.Group) -> Node:
 
 
 def _read_array(what: str, item: object, dtype: str) -> np.ndarray[Any, Any]:
-    if not isinstance(item, h5py.Dataset) or item.dtype not in (np.float32, np.int32):
-        raise ModelFileError(
-            f"{what} must be a float32 or int32 array, the file is damaged; save the model again"
-        )
+    if not isinstance(item, h5py.Dataset) or item.dtype != dtype:
+        raise ModelFileError(f"{what} must be a {dtype} array, the file is damaged; save the model again")
     check_size(item, what)
     array: np.ndarray[Any, Any] = item[()]
     return array
