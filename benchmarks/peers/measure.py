@@ -1,7 +1,7 @@
-"""All peers on all networks, once: a table and a JSON file. `benchmarks/engine_networks.py` sets the engine beside them.
+"""All peers on all networks, once: a table and a JSON file. `engine_networks.py` sets the engine beside them.
 
-Every simulator runs the same synapses from the same state; over the first 100 ms its spikes are compared with those of the
-plain NumPy run, one by one, where both solve the same equations.
+Every simulator runs the same synapses from the same state; its spikes of the first 100 ms are compared with those of
+the plain NumPy run, one by one. (NEST's conductance-based neurons and Brian2's 'euler' solve the equations otherwise.)
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +39,22 @@ COLUMNS = (
 )
 
 
-def requests(network: NetworkModel, *, n_steps: int, n_runs: int) -> Iterator[tuple[str, Request]]:
+def requests(
+    network: NetworkModel, threads: Sequence[int], *, n_steps: int, n_runs: int
+) -> Iterator[tuple[str, Request]]:
     """What to ask of whom."""
+    for n_threads in threads:
+        yield "NEST", Request("", n_steps, n_threads=n_threads)
     if network.poisson_weight:
-        for n_threads in (1, 2):
-            yield "NEST", Request("", n_steps, n_threads=n_threads)
         return
     for precision in ("float64", "float32"):
         yield "Brian2", Request("", n_steps, precision=precision, n_runs=n_runs)
         yield "brainevent", Request("", n_steps, precision=precision, n_runs=n_runs)
     if network.kind == "conductance":
         yield "Brian2", Request("", n_steps, method="euler", n_runs=n_runs)
-    for n_threads in (1, 2):
-        yield "NEST", Request("", n_steps, n_threads=n_threads)
-    yield "Brian2", Request("", n_steps, n_threads=2, n_runs=n_runs)
+    for n_threads in threads:
+        if n_threads > 1:
+            yield "Brian2", Request("", n_steps, n_threads=n_threads, n_runs=n_runs)
 
 
 def is_equal(spikes: Spikes, expected: Spikes) -> bool:
@@ -67,12 +69,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the networks of 4,000 neurons, 200 ms")
     parser.add_argument("--json", type=Path, help="write the answers to this file")
     parser.add_argument("--scale", type=float, default=0.2, help="of the microcircuit")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="of NEST, and of Brian2 above 1")
+    parser.add_argument("--steps", type=int, help="instead of 1 s (200 ms)")
     parser.add_argument("--only", nargs="+", help="networks whose names begin so")
     arguments = parser.parse_args()
     builders: list[Callable[[], NetworkModel]] = [cuba, coba]
     if not arguments.quick:
         builders += [lambda: cuba(100_000), lambda: coba(100_000), lambda: microcircuit(arguments.scale)]
-    n_steps = 2_000 if arguments.quick else 10_000
+    n_steps = arguments.steps or (2_000 if arguments.quick else 10_000)
     answers: list[dict[str, Any]] = []
     for build in builders:
         network = build()
@@ -80,7 +84,7 @@ def main() -> None:
             continue
         _, expected = ask("NumPy", network, Request("", COMPARED_STEPS))
         for peer, request in requests(
-            network, n_steps=n_steps, n_runs=3 if network.n_neurons < 10_000 else 1
+            network, arguments.threads, n_steps=n_steps, n_runs=3 if network.n_neurons < 10_000 else 1
         ):
             if not is_there(peer):
                 print(f"{peer} is not installed", file=sys.stderr)
