@@ -265,7 +265,7 @@ class _Evaluation:
         threshold = F(node.threshold)
         fires: NDArray[np.bool_] = v > threshold if node.comparison == ">" else v >= threshold  # R29
         fires &= is_kept  # R34: no comparison, no reset, no spike
-        if name in self.held:  # R64
+        if name in self.held:  # R120
             is_held = self.held[name] > 0
             v, fires = np.where(is_held, before, v), fires & ~is_held
             n_held = Clocked(self.graph.dt_s).steps(node.refractory_s)

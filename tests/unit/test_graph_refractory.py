@@ -1,4 +1,4 @@
-"""The refractory period of neurons: its checks, its place in digests and files, its meaning (R64 to R66)."""
+"""The refractory period of neurons: its checks, its place in digests and files, its meaning (R120 to R122)."""
 
 from __future__ import annotations
 
