@@ -2,9 +2,9 @@
 
 Every simulator runs the same synapses from the same state. First the spikes of 100 ms in float64 are compared with
 those of plain NumPy, one by one; in float32 the networks are chaotic, and population rates and the variation of
-intervals are compared. Times are of the simulation alone (processor time of the steps here, what the peers measure themselves
-there), the fastest of several; a cold start is a new process from its start to the result, compilation included there,
-kernels from Numba's cache here (the first start ever compiles them for about 15 s).
+intervals are compared. Times are of the simulation alone, the fastest of several: processor time of the whole call
+here, the peers' own measure there. A cold start is a new process from its start to the result, compilation included
+there, kernels from Numba's cache here (the first start ever compiles them for about 15 s).
 """
 
 from __future__ import annotations
