@@ -39,10 +39,6 @@ def simulate_network(
     graph: Graph, inputs: Any, settings: NetworkSettings, as_frames: Callable[[Any], Spikes]
 ) -> Result | list[Result]:
     """Run a network of populations on one recording, on each of a list, or without an Input for a time."""
-    if not isinstance(graph.execution, Clocked):
-        raise InputError(
-            "simulate: a network of populations runs in steps; build the graph with execution=clocked(dt_s)"
-        )
     if settings.dynamics is not None:
         raise InputError(
             "simulate: dynamics leave out frames, which a network of populations has not; leave it out"

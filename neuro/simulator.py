@@ -222,12 +222,12 @@ def simulate(
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
-    if needs_populations(graph.nodes):
+    is_clocked = isinstance(graph.execution, Clocked)
+    if is_clocked and needs_populations(graph.nodes):
         _check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
         return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
     check_plain(n_steps, duration_s, precision)
-    is_clocked = isinstance(graph.execution, Clocked)
     if not is_clocked and dynamics is not None:
         raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
     if not is_clocked and state is not None:

@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse
 
 import neuro
+import neuro.reference
 from neuro.errors import GraphError, InputError
 from neuro.graph import (
     IF,
@@ -232,9 +233,15 @@ def test_other_graphs_take_no_length_and_no_precision() -> None:
     network = loop(sparse(), LIF(0.01))
     with pytest.raises(InputError, match="frames give the length of the run"):
         neuro.simulate(network, np.ones((2, 2)), n_steps=2)  # type: ignore[call-overload]
-    moving = Graph(dict(noise().nodes), noise().edges, continuous())
-    with pytest.raises(InputError, match="a network of populations runs in steps"):
-        neuro.simulate(moving, n_steps=2)
+    moving = Graph({"in": Input(2), "w": sparse(), "n": LIF(0.01)}, [("in", "w"), ("w", "n")], continuous())
+    with pytest.raises(
+        GraphError, match="SparseLinear 'w': is a part of networks of populations, not by continuous"
+    ):
+        neuro.simulate(moving, neuro.Events([], [], [], shape=(2,)))
+    with pytest.raises(GraphError, match="not by the engine of layered graphs"):
+        neuro.verify(network, np.ones((2, 2)))
+    with pytest.raises(GraphError, match=r"not by this reference; use neuro\.reference_networks"):
+        neuro.reference.evaluate(network, np.ones((2, 2)))
     with pytest.raises(GraphError, match="NIR cannot say"):
         to_nir(noise())
 
