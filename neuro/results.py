@@ -190,7 +190,7 @@ class State:
 
     graph_digest: str
     n_steps: int
-    membranes: Mapping[str, tuple[Floats, Floats]]
+    membranes: Mapping[str, tuple[NDArray[Any], ...]]
     lines: Mapping[str, Any]
     histories: Mapping[str, Floats] = field(default_factory=dict, kw_only=True)
 
