@@ -13,8 +13,19 @@ from pathlib import Path
 from rich.progress import track
 from splits import MODELS, SEEDS, Parts, data_dir, digits_split, nmnist_official, nmnist_split
 
-from neuro.training import NetworkConfig
+from neuro.training import NetworkConfig, Recipe
 from spikeloom.training import train_recognizer
+
+#: Right early and with few frames: a loss at every step, scores by events, hard masks down to a fifth of the frames.
+DYNAMIC = Recipe(
+    every_step_weight=0.5,
+    by_events=True,
+    score_strength=0.3,
+    hard_fraction=0.7,
+    least_kept=0.2,
+    keep_all=0.25,
+    validation_kept=(1.0, 0.6, 0.35),
+)
 
 
 def jobs() -> list[tuple[str, Callable[[int], Parts], int, int, bool]]:
@@ -27,6 +38,8 @@ def jobs() -> list[tuple[str, Callable[[int], Parts], int, int, bool]]:
             name = "attention" if attention else "plain"
             found.append((f"digits-split{seed}-{name}", digits_split, seed, seed, attention))
             found.append((f"nmnist-split{seed}-{name}", nmnist_split, seed, seed, attention))
+        found.append((f"digits-split{seed}-dynamic", digits_split, seed, seed, True))
+        found.append((f"nmnist-split{seed}-dynamic", nmnist_split, seed, seed, True))
         found.append((f"nmnist-seed{seed}", nmnist_official, seed, seed, True))
     found.remove(next(job for job in found if job[0] == "digits-split0-attention"))
     return [job for job in found if data_dir() is not None or job[0].startswith("digits")]
@@ -54,6 +67,7 @@ def train_one(path: Path, parts: Parts, *, seed: int, attention: bool, threads: 
         seed=seed,
         threads=threads,
         network=NetworkConfig(attention=attention),
+        recipe=DYNAMIC if path.stem.endswith("-dynamic") else None,
     )
     trained = result.trained
     result.recognizer.save(path)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from neuro import graph
+from neuro import costs, graph
+from neuro.dynamics import (
+    BranchGate,
+    Dynamics,
+    DynamicsReport,
+    ExitCalibration,
+    ExitRule,
+    calibrate_exit,
+)
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.events import Events
 from neuro.graph import Graph
 from neuro.monitors import Monitor
-from neuro.results import AttentionReport, Counters, EventCounters, EventResult, Result, State
+from neuro.results import (
+    AttentionReport,
+    Counters,
+    EventCounters,
+    EventResult,
+    Result,
+    SelectionReport,
+    State,
+)
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
 from neuro.streaming import Stream, stream
@@ -22,13 +38,21 @@ __all__ = [
     "Events",
     "Graph",
     "graph",
+    "costs",
     "Monitor",
     "Result",
     "Counters",
     "EventResult",
     "EventCounters",
     "AttentionReport",
+    "SelectionReport",
     "State",
+    "Dynamics",
+    "DynamicsReport",
+    "ExitRule",
+    "BranchGate",
+    "ExitCalibration",
+    "calibrate_exit",
     "Verification",
     "Divergence",
     "NeuroError",

@@ -19,7 +19,9 @@ from neuro.graph import (
     IF,
     LI,
     NEURONS,
+    SELECTIONS,
     SPIKING,
+    TEMPORAL,
     Add,
     AvgPool2d,
     Clocked,
@@ -34,8 +36,10 @@ from neuro.graph import (
     MaxPool2d,
     Node,
     SumPool2d,
-    TemporalAttention,
+    fold_pooling,
 )
+from neuro.reference_attention import computed_nodes, selected
+from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
 __all__ = ["DenseResult", "DenseState", "evaluate"]
@@ -81,7 +85,7 @@ class DenseResult:
     membranes : mapping of str to float32 array, shape (n_steps, ...)
         The membranes of every neuron node, after the reset.
     values : mapping of str to float32 array, shape (n_steps, ...)
-        The output of every node, currents too.
+        The output of every node, currents too; pools of currents that are folded (R64) have none.
     state : DenseState
         Pass it as `state` with the next chunk.
     """
@@ -102,6 +106,8 @@ def evaluate(
     inputs: Spikes | NDArray[Any],
     *,
     kept: NDArray[np.bool_] | None = None,
+    attention: Mapping[str, AttentionReport] | None = None,
+    select: bool = True,
     state: DenseState | None = None,
 ) -> DenseResult:
     """Evaluate a clocked graph densely, straight from its specification.
@@ -116,7 +122,13 @@ def evaluate(
     inputs : Spikes or array of shape ``(n_steps, *shape)``
         The frames of the graph's Input. `simulate` checks more (``max_count``, entries under a MaxPool2d).
     kept : bool, shape (n_steps,), optional
-        The frames that a TemporalAttention keeps, `Result.attention.kept`; None computes all frames.
+        The frames that the one temporal attention of the graph keeps, `Result.attention.kept`; None computes all
+        frames.
+    attention : mapping of str to AttentionReport, optional
+        Scores and kept frames of the temporal attentions, `Result.attentions`; instead of `kept`, and needed where
+        one has `scaling`. One that is missing keeps all frames.
+    select : bool
+        Whether channel and spatial attention remove entries.
     state : DenseState, optional
         ``DenseResult.state`` of the chunk before this one; None starts at rest.
 
@@ -128,8 +140,8 @@ def evaluate(
     Raises
     ------
     InputError
-        If the graph is not clocked, `inputs` or `kept` has another shape, there is a mask but no attention, or
-        `state` is of another graph.
+        If the graph is not clocked, `inputs`, `kept` or a report has another shape, there is a mask but not one
+        attention, a report is missing, or `state` is of another graph.
 
     Notes
     -----
@@ -148,13 +160,15 @@ def evaluate(
     ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
     """
     frames = _checked_frames(graph, inputs)
-    mask = _checked_mask(graph, kept, len(frames))
-    engine = _Evaluation(graph, _checked_state(graph, state))
+    graph = fold_pooling(graph)  # R64
+    gates = _checked_gates(graph, kept, attention, len(frames))
+    engine = _Evaluation(graph, _checked_state(graph, state), select)
     values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}
     membranes = {name: np.empty_like(values[name]) for name in engine.membranes}
     with np.errstate(over="ignore", invalid="ignore"):  # as the engine: what overflows is infinite
         for step, frame in enumerate(frames):
-            for name, value in engine.step(frame, bool(mask[step])).items():
+            gate = {name: (bool(mask[step]), scores[step]) for name, (mask, scores) in gates.items()}
+            for name, value in engine.step(frame, gate).items():
                 values[name][step] = value
             for name, membrane in engine.membranes.items():
                 membranes[name][step] = membrane
@@ -171,8 +185,8 @@ def evaluate(
 class _Evaluation:
     """The state of all nodes, and what a step does with it."""
 
-    def __init__(self, graph: Graph, state: DenseState | None) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, state: DenseState | None, select: bool) -> None:
+        self.graph, self.select = graph, select
         if state is None:
             self.membranes = {
                 name: np.broadcast_to(_resting(node), graph.shapes[name]).astype(F)  # R24 to R28
@@ -199,13 +213,18 @@ class _Evaluation:
             self.lines = {name: list(line) for name, line in state.lines.items()}
             self.held = dict(state.held)
 
-    def step(self, frame: Floats, is_kept: bool) -> dict[str, Floats]:
-        """Return the output of every node in one step; they run once, in topological order (R9, R11)."""
+    def step(self, frame: Floats, gates: Mapping[str, tuple[bool, np.float32]]) -> dict[str, Floats]:
+        """Return the output of every node in one step; they run once, in topological order (R9, R11).
+
+        `gates`: of each temporal attention, whether it keeps the step and the step's score.
+        """
         graph = self.graph
+        is_computed = computed_nodes(graph, {name: is_kept for name, (is_kept, _) in gates.items()})
         values = {graph.input_name: frame}
         for name in graph.order:
             node, silent = graph.nodes[name], np.zeros(graph.shapes[name], F)
-            inputs = [values.get(source) for source in graph.predecessors(name)]
+            inputs: list[Any] = [values.get(source) for source in graph.predecessors(name)]
+            is_kept = is_computed[name]
             if isinstance(node, Input):
                 continue
             if isinstance(node, Delay) and self.lines[name]:
@@ -213,8 +232,14 @@ class _Evaluation:
             elif isinstance(node, NEURONS):
                 current = inputs[0] if is_kept else silent  # R34: the membrane decays
                 values[name] = self._run_neurons(name, node, current, is_kept)
+            elif not is_kept:
+                values[name] = silent
+            elif isinstance(node, TEMPORAL):
+                values[name] = inputs[0] * gates[name][1] if node.scaling else inputs[0]  # R33
+            elif isinstance(node, SELECTIONS):
+                values[name] = selected(node, inputs[0], is_dropping=self.select)
             else:
-                values[name] = _evaluate_node(node, inputs, graph.shapes[name]) if is_kept else silent
+                values[name] = _evaluate_node(node, inputs, graph.shapes[name])
         for name, line in self.lines.items():
             self.lines[name] = [*line, values[graph.predecessors(name)[0]]][1:] if line else line
         return values
@@ -285,7 +310,7 @@ def _evaluate_node(node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Flo
     if isinstance(node, Concat):  # R21
         return np.concatenate(inputs)
     total: Floats = inputs[0].reshape(shape)  # R21: Flatten
-    assert isinstance(node, (Add, Delay, Flatten, TemporalAttention))
+    assert isinstance(node, (Add, Delay, Flatten))
     for value in inputs[1:]:  # R21: only an Add has more than one
         total = total + value
     return total
@@ -378,15 +403,36 @@ def _checked_frames(graph: Graph, inputs: Any) -> Floats:
     return inputs.to_dense()
 
 
-def _checked_mask(graph: Graph, kept: Any, n_steps: int) -> NDArray[np.bool_]:
-    if kept is None:
-        return np.ones(n_steps, bool)
-    mask = np.asarray(kept)
+def _checked_gates(
+    graph: Graph, kept: Any, attention: Mapping[str, AttentionReport] | None, n_steps: int
+) -> dict[str, tuple[NDArray[np.bool_], Floats]]:
+    """Return (kept, scores) of every temporal attention."""
+    names = [name for name in graph.order if isinstance(graph.nodes[name], TEMPORAL)]
+    gates = {name: (np.ones(n_steps, bool), np.ones(n_steps, F)) for name in names}
+    if kept is not None:
+        _check_mask("kept", np.asarray(kept), n_steps)
+        if not names:
+            raise InputError("evaluate: kept drops frames, but the graph has no TemporalAttention")
+        if len(names) > 1:
+            raise InputError(
+                f"evaluate: kept is for one temporal attention, the graph has {', '.join(names)}; pass attention"
+            )
+        gates[names[0]] = (np.asarray(kept), np.ones(n_steps, F))
+    for name in names:
+        report = (attention or {}).get(name)
+        if report is not None:
+            gates[name] = (report.kept, report.scores)
+        elif graph.nodes[name].scaling:  # type: ignore[attr-defined]
+            raise InputError(f"evaluate: lacks the scores of {name!r}; pass attention=result.attentions")
+        _check_mask(f"kept of {name!r}", gates[name][0], n_steps)
+    return gates
+
+
+def _check_mask(what: str, mask: NDArray[Any], n_steps: int) -> None:
     if mask.dtype != np.bool_ or mask.shape != (n_steps,):
-        raise InputError(f"evaluate: kept must be bool of shape ({n_steps},), got {mask.dtype} {mask.shape}")
-    if not any(isinstance(node, TemporalAttention) for node in graph.nodes.values()):
-        raise InputError("evaluate: kept drops frames, but the graph has no TemporalAttention")
-    return mask
+        raise InputError(
+            f"evaluate: {what} must be bool of shape ({n_steps},), got {mask.dtype} {mask.shape}"
+        )
 
 
 def _checked_state(graph: Graph, state: DenseState | None) -> DenseState | None:

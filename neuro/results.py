@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.figures import Scores, draw_run
@@ -17,7 +18,15 @@ from neuro.spikes import Spikes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["AttentionReport", "Counters", "EventCounters", "EventResult", "Result", "State"]
+__all__ = [
+    "AttentionReport",
+    "Counters",
+    "EventCounters",
+    "EventResult",
+    "Result",
+    "SelectionReport",
+    "State",
+]
 
 Floats = NDArray[np.float32]
 
@@ -65,6 +74,38 @@ class AttentionReport:
 
 
 @dataclass(frozen=True)
+class SelectionReport:
+    """How many channels or pixels a channel or spatial attention let through.
+
+    Attributes
+    ----------
+    n_considered : int
+        Channels (or pixels) with an entry, over all computed steps.
+    n_kept : int
+        Those of them whose score reached the threshold.
+    n_near_threshold : int
+        Those with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
+    entries_total, entries_kept : int
+        Non-zero entries that arrived, and those that went on to the synapse.
+    """
+
+    n_considered: int
+    n_kept: int
+    n_near_threshold: int
+    entries_total: int
+    entries_kept: int
+
+    def __add__(self, other: SelectionReport) -> SelectionReport:
+        return SelectionReport(
+            self.n_considered + other.n_considered,
+            self.n_kept + other.n_kept,
+            self.n_near_threshold + other.n_near_threshold,
+            self.entries_total + other.entries_total,
+            self.entries_kept + other.entries_kept,
+        )
+
+
+@dataclass(frozen=True)
 class Counters:
     """What was really computed: counted in the kernels, never estimated.
 
@@ -93,6 +134,8 @@ class Counters:
         layer was 'silent' and skipped.
     delayed_entries_lost : mapping of str to int
         For each Delay, the entries that would have arrived on a dropped step.
+    input_entries : mapping of str to int
+        For each Linear and Conv2d, its input entries that are not zero, on computed steps.
     products : mapping of str to int
         Multiplications by the dense path of each Linear and Conv2d, those with silent inputs included.
     weight_bytes : mapping of str to int
@@ -113,6 +156,7 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
+    input_entries: Mapping[str, int]
     products: Mapping[str, int]
     weight_bytes: Mapping[str, int]
     state_bytes: Mapping[str, int]
@@ -136,12 +180,15 @@ class State:
         Steps run so far.
     membranes, lines : mapping
         Contents of neurons and delays, in the engine's layout.
+    histories : mapping
+        What the scores of causal attention depend on.
     """
 
     graph_digest: str
     n_steps: int
     membranes: Mapping[str, tuple[Floats, Floats]]
     lines: Mapping[str, Any]
+    histories: Mapping[str, Floats] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"
@@ -162,13 +209,19 @@ class Result:
     counters : Counters
         Exact counts.
     attention : AttentionReport or None
-        None without attention.
+        Of the first temporal attention (the one behind the Input, if there is one); None without.
+    dynamics : DynamicsReport or None
+        What was computed and what was left out; None unless `simulate` was given dynamics.
     state : State
         Pass it as `state` with the next chunk.
     spike_counts : mapping of str to int64 array, shape (...)
         Number of spikes of each neuron, where 'rate' was recorded; over ``n_steps * dt_s`` it is the rate in Hz.
     left_out : mapping of str to mapping of str to int
         What the monitors with ``overflow='count'`` had no room for: spikes by 'spikes', steps by 'membrane'.
+    attentions : mapping of str to AttentionReport
+        Of every temporal attention, by its name.
+    selections : mapping of str to SelectionReport
+        Of every channel and spatial attention, by its name.
     """
 
     outputs: Mapping[str, Floats]
@@ -179,6 +232,9 @@ class Result:
     state: State
     spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
+    selections: Mapping[str, SelectionReport] = field(default_factory=dict)
+    dynamics: DynamicsReport | None = None
 
     @property
     def output(self) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,12 +13,14 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention import report
+from neuro.attention import report_after
+from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import Clocked, Graph, Input
-from neuro.kernels.arrays import Frames
+from neuro.graph import Clocked, Graph, Input, TemporalAttention
+from neuro.kernels.arrays import Bytes, Frames
 from neuro.kernels.events import Deltas
+from neuro.lowering.branches import Stage
 from neuro.lowering.continuous import lower_events
 from neuro.lowering.event_running import (
     as_events,
@@ -31,12 +33,25 @@ from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
+from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
+from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
+from neuro.watching import (
+    check_heads,
+    close_branches,
+    compared,
+    forget_later_frames,
+    report_run,
+    turn_on,
+    watch_readout,
+)
 
 __all__ = ["simulate"]
+
+_Running = tuple[Plan, Run, Spikes, Bytes]  # what is run, on what, and which steps count
 
 
 @overload
@@ -48,6 +63,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> Result: ...
 
@@ -85,6 +101,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> list[Result]: ...
 
@@ -97,6 +114,7 @@ def simulate(
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
@@ -127,6 +145,9 @@ def simulate(
     compare_attention : bool
         Whether to run a second time with every frame, so that ``Result.attention`` reports the synaptic
         operations with and without attention. Clocked graphs only; nothing happens without attention.
+    dynamics : Dynamics, optional
+        What may be left out: frames that attention drops, and the steps after an early exit. Then ``Result.dynamics``
+        says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
     n_threads : int
         Threads that share the recordings of a list, or the output rows of the layers for a single recording. The
         result has the same bits for any number.
@@ -145,7 +166,7 @@ def simulate(
         If an input is not of the kind that the graph's execution takes, has another shape or holds what the
         graph's Input does not allow (NaN, infinity, more than ``max_count``), the number of frames is not that
         of the attention, `record` names an unknown node or asks for what it does not have, a monitor
-        overflows, or `state` is of another graph.
+        overflows, `state` is of another graph, or `dynamics` does not fit the graph or goes with a state.
 
     Notes
     -----
@@ -170,6 +191,8 @@ def simulate(
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
     is_clocked = isinstance(graph.execution, Clocked)
+    if not is_clocked and dynamics is not None:
+        raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
     if not is_clocked and state is not None:
         raise InputError("simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)")
     if isinstance(inputs, list) and state is not None:
@@ -179,8 +202,15 @@ def simulate(
 
     run: Callable[..., Any] = partial(_run_events, graph, record=record)
     if is_clocked:
-        words = {"use_attention": use_attention, "compare_attention": compare_attention}
-        run = partial(_run_compared, graph, record=record, state=state, **words)
+        run = partial(
+            _run_compared,
+            graph,
+            record=record,
+            state=state,
+            use_attention=use_attention,
+            compare_attention=compare_attention,
+            dynamics=dynamics,
+        )
     if not isinstance(inputs, list):
         result: Result | EventResult = run(inputs, n_threads=int(n_threads))
         return result
@@ -198,11 +228,14 @@ def _run_compared(
     state: State | None,
     use_attention: bool,
     compare_attention: bool,
+    dynamics: Dynamics | None,
     n_threads: int,
 ) -> Result:
-    """Run one recording, and if asked for a second time with every frame."""
+    """Run one recording, and if asked for a second time with every frame, or with nothing left out."""
     run = partial(run_recording, graph, inputs, n_threads=n_threads)
-    result = run(record=record, state=state, use_attention=use_attention)
+    result = run(record=record, state=state, use_attention=use_attention, dynamics=dynamics)
+    if dynamics is not None and dynamics.compare:
+        result = compared(result, run(use_attention=False, dynamics=Dynamics.off()))
     if not compare_attention or result.attention is None:
         return result
     whole = run(use_attention=False)
@@ -222,6 +255,7 @@ def run_recording(
     state: State | None = None,
     use_attention: bool = True,
     path: Path | None = None,
+    dynamics: Dynamics | None = None,
     n_threads: int = 1,
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
@@ -229,28 +263,87 @@ def run_recording(
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     _check_state(graph, state)
-    attention = attend(plan, spikes, state) if use_attention else None
-    kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
+    watch = watch_readout(graph, spikes, state, dynamics)
     run = start_run(state, wanted.membrane, path)
+    turn_on(run.decisions, use_attention, dynamics)
+    close_branches(graph, run, spikes, dynamics)
+    in_stages = check_heads(graph, plan, dynamics)
+    check_frames(graph, spikes.n_steps, state, is_dropping=run.decisions.is_dropping)
+    attention = attend(plan, run, spikes)
+    kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
+    entering = spikes
+    if attention is not None and plan.attention is not None and plan.attention.scaling:
+        entering = _scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
+    n_steps, exit_head = spikes.n_steps, None
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
         run.n_threads = n_threads
-        for start in range(0, spikes.n_steps, plan.block_steps):
-            signals = run_block(plan, run, spikes, start, kept[start : start + plan.block_steps])
-            collected.add(run, signals, start)
+        if in_stages:
+            watch, exit_head = _run_stages((plan, run, entering, kept), collected, in_stages)
+        else:
+            n_steps = _run_steps((plan, run, entering, kept), collected, watch)
+    if n_steps < spikes.n_steps:
+        collected.end(n_steps)
+        forget_later_frames(plan, run, spikes, n_steps)
+    if attention is not None:
+        run.decisions.reports[plan.source] = [attention]
+    reports = run.decisions.joined_reports(graph)
     if plan.attention is not None:
-        collected.keep(graph.input_name, spikes, spikes.n_steps)  # the Input before it hands on all frames
+        collected.keep(graph.input_name, spikes, n_steps)  # the Input before it hands on all frames
     n_before = 0 if state is None else state.n_steps
+    counters = count(plan, run, spikes, kept[:n_steps])
     return Result(
         outputs=collected.outputs,
         spikes={name: collected.spikes(name) for name in wanted.spikes},
         membranes=collected.membranes,
         spike_counts=collected.spike_counts,
         left_out=collected.left_out(),
-        counters=count(plan, run, spikes, kept),
-        attention=attention,
-        state=end_run(graph.digest, n_before + spikes.n_steps, run),
+        attentions=reports,
+        selections=run.decisions.selections,
+        counters=counters,
+        attention=next(iter(reports.values()), None),
+        state=end_run(graph.digest, n_before + n_steps, run),
+        dynamics=None
+        if dynamics is None
+        else report_run(graph, spikes, counters, run, watch=watch, exit_head=exit_head),
     )
+
+
+def _run_steps(running: _Running, collected: _Collected, watch: Watch | None) -> int:
+    """Run block after block until the end, or until the watch says that it is over; return the steps run."""
+    plan, run, spikes, kept = running
+    for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
+        signals = run_block(plan, run, spikes, start, kept[start:stop])
+        collected.add(run, signals, start)
+        if watch is not None and watch.is_over(collected.readout(start, stop), stop):
+            return stop
+    return spikes.n_steps
+
+
+def _run_stages(
+    running: _Running, collected: _Collected, in_stages: Sequence[Stage]
+) -> tuple[Watch | None, str | None]:
+    """Run all steps of one stage after the other; return the last watch, and the head that ended the run."""
+    plan, run, spikes, kept = running
+    bounds = list(blocks(spikes.n_steps, plan.block_steps, None))
+    known: list[dict[str, Signal] | None] = [None] * len(bounds)
+    watch = None
+    for stage in in_stages:
+        n_outputs = math.prod(plan.layouts[stage.sink].shape)
+        for k, (start, stop) in enumerate(bounds):
+            nodes, before = stage.nodes, known[k]
+            known[k] = signals = run_block(
+                plan, run, spikes, start, kept[start:stop], nodes=nodes, known=before
+            )
+            collected.add(run, signals, start, nodes)
+        if stage.rule is not None:
+            watch = Watch(stage.rule, n_outputs, spikes.n_steps)
+            watch.add(collected.outputs[stage.sink].reshape(spikes.n_steps, n_outputs))
+            if spikes.n_steps and watch.is_sure(spikes.n_steps):
+                later = frozenset().union(*(s.nodes for s in in_stages[in_stages.index(stage) + 1 :]))
+                collected.leave_out(later)
+                return watch, stage.sink
+    return watch, None
 
 
 def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
@@ -306,17 +399,25 @@ class _Collected:
         self._lists: dict[str, list[Spikes]] = {name: [] for name in wanted.spikes}
         self._n_spikes = dict.fromkeys(wanted.spikes, 0)
 
-    def add(self, run: Run, signals: Mapping[str, Signal], start: int) -> None:
-        """Copy what is wanted of a block."""
+    def add(
+        self, run: Run, signals: Mapping[str, Signal], start: int, nodes: Container[str] | None = None
+    ) -> None:
+        """Copy what is wanted of a block: of all nodes, or of some."""
         stop = start + run.n_steps
+        if nodes is not None:
+            signals = {name: signal for name, signal in signals.items() if name in nodes}
         for name, output in self.outputs.items():
             layout = self._plan.layouts[name]
             if name in signals:
                 output[start:stop] = layout.outside(as_dense(signals[name], layout, run.n_steps))
         for name, membranes in self.membranes.items():
+            if nodes is not None and name not in nodes:
+                continue
             room = membranes[start:stop]  # shorter, or empty, behind the limit of a monitor
             room[:] = self._plan.layouts[name].outside(run.traces[name][: len(room)])
         for name in self.spike_counts:
+            if name not in signals:
+                continue
             frames = self._by_channel(name, signals[name], run)
             index, shape = frames.index[: n_entries(frames)], self._plan.layouts[name].shape
             self.spike_counts[name] += np.bincount(index, minlength=math.prod(shape)).reshape(shape)
@@ -324,11 +425,34 @@ class _Collected:
             if name in signals:
                 self.keep(name, self._listed(name, signals[name], run, start), stop)
 
+    def readout(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return the output of the only sink in a block, (stop - start, n_outputs)."""
+        (output,) = self.outputs.values()
+        return output[start:stop].reshape(stop - start, -1)
+
+    def leave_out(self, nodes: Container[str]) -> None:
+        """Forget the outputs and membranes of nodes that were never computed; their spikes are none."""
+        self.outputs = {name: output for name, output in self.outputs.items() if name not in nodes}
+        self.membranes = {name: v[:0] if name in nodes else v for name, v in self.membranes.items()}
+
+    def end(self, n_steps: int) -> None:
+        """Leave it at the first steps."""
+        self._n_steps = n_steps
+        self.outputs = {name: output[:n_steps].copy() for name, output in self.outputs.items()}
+        self.membranes = {name: membranes[:n_steps].copy() for name, membranes in self.membranes.items()}
+        self._lists = {
+            name: [Spikes(one.step, one.index, one.value, n_steps, one.shape) for one in lists]
+            for name, lists in self._lists.items()
+        }
+
     def keep(self, name: str, spikes: Spikes, stop: int) -> None:
         """Keep spikes of a node up to step `stop`, as far as its monitor has room."""
         monitor = self._wanted.spikes.get(name)
         if monitor is None:
             return
+        if stop < spikes.n_steps and spikes.n_steps != self._n_steps:  # a run that ended early
+            n = int(np.searchsorted(spikes.step, stop))
+            spikes = Spikes(spikes.step[:n], spikes.index[:n], spikes.value[:n], stop, spikes.shape)
         n_before = self._n_spikes[name]
         self._n_spikes[name] = n = n_before + len(spikes)
         if monitor.limit is not None and n > monitor.limit:
@@ -356,7 +480,8 @@ class _Collected:
         n = n_entries(frames)
         step = np.repeat(np.arange(start, start + run.n_steps), np.diff(frames.start))
         value = frames.value[:n] if frames.value.size else np.ones(n, np.float32)
-        return Spikes(step, frames.index[:n], value, self._n_steps, self._plan.layouts[name].shape)
+        index = frames.index[:n].copy()  # the next block is written over it
+        return Spikes(step, index, value, self._n_steps, self._plan.layouts[name].shape)
 
     def spikes(self, name: str) -> Spikes:
         """Return the recorded spikes of a node."""
@@ -438,19 +563,40 @@ def _check_state(graph: Graph, state: State | None) -> None:
         )
 
 
-def attend(plan: Plan, spikes: Spikes, state: State | None) -> AttentionReport | None:
-    """Return which frames the attention keeps; None without attention, an InputError if it cannot score them."""
-    node = plan.attention
-    if node is None:
+def check_frames(graph: Graph, n_steps: int, state: State | None, *, is_dropping: bool) -> None:
+    """Refuse a run that a TemporalAttention cannot score: it needs its whole window, or (causal) a part of one."""
+    n_before = 0 if state is None else state.n_steps
+    for name, node in graph.nodes.items():
+        if not isinstance(node, TemporalAttention) or not (is_dropping or node.scaling):
+            continue
+        owner, remedy = f"TemporalAttention {name!r}", "" if node.scaling else " or use_attention=False"
+        if node.is_causal:
+            if n_before + n_steps > node.n_frames:
+                raise InputError(
+                    f"{owner}: scores windows of {node.n_frames} frames, got {n_steps} after {n_before}; begin each "
+                    f"window without a state, or use a MovingAttention"
+                )
+        elif n_steps != node.n_frames:
+            raise InputError(
+                f"{owner}: scores a whole window of {node.n_frames} frames, got {n_steps}; pass whole windows{remedy}"
+            )
+        elif state is not None:
+            raise InputError(f"{owner}: scores whole windows from rest, state must be None;{remedy}")
+
+
+def attend(plan: Plan, run: Run, spikes: Spikes) -> AttentionReport | None:
+    """Return which frames the attention behind the Input keeps; None without one, or where it has nothing to do."""
+    node, decisions = plan.attention, run.decisions
+    if node is None or not (decisions.is_dropping or node.scaling):
         return None
-    owner = f"TemporalAttention {plan.source!r}"
-    if spikes.n_steps != node.n_frames:
-        raise InputError(
-            f"{owner}: scores a whole window of {node.n_frames} frames, got {spikes.n_steps}; "
-            "pass whole windows or use_attention=False"
-        )
-    if state is not None:
-        raise InputError(
-            f"{owner}: scores whole windows from rest, state must be None; or use_attention=False"
-        )
-    return report(node, spikes)
+    history = decisions.histories.get(plan.source, start_history(node))
+    report, history = report_after(node, spikes, history, is_dropping=decisions.is_dropping)
+    decisions.histories[plan.source] = history
+    return report
+
+
+def _scaled(spikes: Spikes, scores: NDArray[np.float32]) -> Spikes:
+    """Return frames times their scores; what becomes zero is no entry."""
+    value = spikes.value * scores[spikes.step]
+    left = value != 0
+    return Spikes(spikes.step[left], spikes.index[left], value[left], spikes.n_steps, spikes.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
-from neuro.graph import NEURONS, Graph
+from neuro.graph import NEURONS, TEMPORAL, Graph
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
 from neuro.lowering.wiring import dense_size, has_bytes
 from neuro.reference import DenseResult, DenseState, evaluate
-from neuro.results import Result, State
-from neuro.simulator import attend, checked_input, run_recording
+from neuro.results import AttentionReport, Result, State
+from neuro.simulator import checked_input, run_recording
 from neuro.spikes import Spikes
 
 __all__ = ["Divergence", "Verification", "verify"]
@@ -80,7 +80,7 @@ class Verification:
     n_steps_compared : int
         Steps compared: all of them, or up to the end of the chunk that differs.
     n_steps_dropped : int
-        Steps that attention dropped (their membranes are compared, too).
+        Most steps that a temporal attention dropped (their membranes are compared, too).
     n_spikes : int
         Spikes of all spiking nodes in the reference, in the steps compared.
     n_values : int
@@ -132,8 +132,8 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     inputs : Spikes or array of shape ``(n_steps, *shape)``
         One recording, as for `simulate`.
     use_attention : bool
-        Whether a TemporalAttention drops frames. Both sides drop the same frames: the scores are not
-        computed twice, their last bits are no part of the specification.
+        Whether attention drops frames, channels and pixels. Both sides drop the same frames: temporal scores are
+        not computed twice, their last bits are no part of the specification.
 
     Returns
     -------
@@ -161,9 +161,12 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     """
     plan = lower(graph)
     spikes = checked_input(graph, plan, _one_recording(inputs))
-    attention = attend(plan, spikes, None) if use_attention else None
-    comparison = _Comparison(graph, None if attention is None else attention.kept)
-    n_chunk = max(1, spikes.n_steps if attention is not None else _CHUNK_ENTRIES // _n_entries(graph))
+    reports: Mapping[str, AttentionReport] = {}
+    if any(isinstance(node, TEMPORAL) for node in graph.nodes.values()):
+        reports = run_recording(graph, spikes, use_attention=use_attention).attentions
+    comparison = _Comparison(graph, reports, use_attention)
+    n_chunk = max(1, spikes.n_steps if reports else _CHUNK_ENTRIES // _n_entries(graph))
+    n_dropped = spikes.n_steps - min((report.n_kept for report in reports.values()), default=spikes.n_steps)
     start = stop = 0
     while comparison.divergence is None and (start < spikes.n_steps or start == 0):
         stop = min(start + n_chunk, spikes.n_steps)
@@ -174,7 +177,7 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
         tuple(comparison.paths),
         spikes.n_steps,
         stop,
-        0 if attention is None else spikes.n_steps - attention.n_kept,
+        n_dropped,
         comparison.n_spikes,
         comparison.n_values,
     )
@@ -183,10 +186,10 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
 class _Comparison:
     """A run of all paths and of the reference, chunk by chunk."""
 
-    def __init__(self, graph: Graph, kept: NDArray[np.bool_] | None) -> None:
+    def __init__(self, graph: Graph, reports: Mapping[str, AttentionReport], use_attention: bool) -> None:
         self.divergence: Divergence | None = None
         self.n_spikes = self.n_values = 0
-        self._graph, self._kept = graph, kept
+        self._graph, self._reports, self._use_attention = graph, reports, use_attention
         self.paths = _paths(graph)
         self._spikes = {name: ["spikes"] for name in graph.order if name in lower(graph).events}
         self._all = {name: list(self._spikes.get(name, [])) for name in graph.order}
@@ -197,7 +200,13 @@ class _Comparison:
 
     def run_chunk(self, spikes: Spikes, start: int) -> None:
         """Run and compare the steps from `start` on (with attention: the one chunk there is)."""
-        dense = evaluate(self._graph, spikes, kept=self._kept, state=self._reference_state)
+        dense = evaluate(
+            self._graph,
+            spikes,
+            attention=self._reports or None,
+            select=self._use_attention,
+            state=self._reference_state,
+        )
         self._reference_state = dense.state
         self.n_spikes += sum(map(len, dense.spikes.values()))
         found: list[Divergence] = []
@@ -218,7 +227,7 @@ class _Comparison:
             spikes,
             record=self._all if path == _TRACED else self._spikes,
             state=self._states[path],
-            use_attention=self._kept is not None,
+            use_attention=self._use_attention,
             path=self.paths[path],
         )
 

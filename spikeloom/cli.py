@@ -19,6 +19,7 @@ from spikeloom.commands.demo import demo
 from spikeloom.commands.evaluate import evaluate
 from spikeloom.commands.info import info
 from spikeloom.commands.options import debug_option, is_debug
+from spikeloom.commands.pareto import pareto
 from spikeloom.commands.recognize import recognize
 from spikeloom.commands.train import train
 from spikeloom.errors import UserError
@@ -118,7 +119,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, train, evaluate, recognize):
+for _command in (demo, info, train, evaluate, recognize, pareto):
     cli.add_command(_command)
 
 

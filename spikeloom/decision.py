@@ -31,9 +31,10 @@ class Decision:
     windows : int
         Windows that held events and were computed.
     frames_total, frames_kept : int
-        Frames of these windows, and those that the temporal attention let through.
+        Frames of these windows, and those that were computed: let through by the temporal attention, before an
+        early exit.
     events, events_kept : int
-        Events that entered the frames (after the filter), and those in kept frames.
+        Events that entered the frames (after the filter), and those in computed frames.
     synaptic_operations : int
         Accumulations executed.
     layer_operations, layer_spikes : tuple of (str, int)
@@ -161,14 +162,14 @@ class Tally:
             The next window and what the network made of it.
         """
         self._follow(run)
-        counters, attention = run.result.counters, run.result.attention
+        counters = run.result.counters
         n_events = int(run.spikes.value.sum(dtype=np.float64))
         totals = self._totals
         totals["windows"] += 1
         totals["frames"] += run.spikes.n_steps
-        totals["frames_kept"] += run.spikes.n_steps - counters.frames_skipped
+        totals["frames_kept"] += counters.n_steps - counters.frames_skipped
         totals["events"] += n_events
-        totals["events_kept"] += n_events if attention is None else int(attention.events_kept)
+        totals["events_kept"] += int(counters.counts_in)
         for sums, counts in (
             (self._operations, counters.synaptic_operations),
             (self._spikes, counters.spikes),
@@ -178,7 +179,7 @@ class Tally:
         self._engine_seconds += run.seconds
 
     def _follow(self, run: WindowRun) -> None:
-        steps = run.result.output.reshape(run.spikes.n_steps, -1).astype(np.float64)
+        steps = run.result.output.reshape(run.result.counters.n_steps, -1).astype(np.float64)
         cumulative = self._readout + np.cumsum(steps, axis=0)
         winners = running_winner(cumulative)
         changes = np.flatnonzero(np.diff(winners, prepend=self._winner))

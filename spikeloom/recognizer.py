@@ -64,17 +64,18 @@ class Recognizer:
             raise UserError(f"node '{readout}': {n_outputs} outputs for {len(self.class_names)} class names")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise UserError(f"temperature must be finite and > 0, got {self.temperature}")
-        if self.attention is not None and len(self.attention.bias_2) != encoding.n_frames:
+        attention = self.attention
+        if isinstance(attention, neuro.graph.TemporalAttention) and attention.n_frames != encoding.n_frames:
             raise UserError(
-                f"TemporalAttention: made for {len(self.attention.bias_2)} frames, "
+                f"TemporalAttention: made for {attention.n_frames} frames, "
                 f"but the encoding has {encoding.n_frames}"
             )
 
     @property
-    def attention(self) -> neuro.graph.TemporalAttention | None:
+    def attention(self) -> neuro.graph.TemporalAttention | neuro.graph.MovingAttention | None:
         """The temporal attention node, if the network has one."""
         nodes = self.graph.nodes.values()
-        return next((node for node in nodes if isinstance(node, neuro.graph.TemporalAttention)), None)
+        return next((node for node in nodes if isinstance(node, neuro.graph.TEMPORAL)), None)
 
     def with_threshold(self, threshold: float) -> Recognizer:
         """Give the same recogniser with another attention threshold.
@@ -99,7 +100,7 @@ class Recognizer:
             raise UserError("the network has no temporal attention, so it has no threshold to set")
         attention = replace(self.attention, threshold=threshold)
         nodes = {
-            name: attention if isinstance(node, neuro.graph.TemporalAttention) else node
+            name: attention if isinstance(node, neuro.graph.TEMPORAL) else node
             for name, node in graph.nodes.items()
         }
         changed = neuro.graph.Graph(
@@ -152,6 +153,7 @@ class Recognizer:
         *,
         record: Record | None = None,
         use_attention: bool = True,
+        dynamics: neuro.Dynamics | None = None,
         damage: DamagePolicy = REFUSE_DAMAGE,
         chunk_events: int = CHUNK_EVENTS,
     ) -> Iterator[WindowRun]:
@@ -165,6 +167,8 @@ class Recognizer:
             What `neuro.simulate` shall record per node.
         use_attention : bool
             False computes every frame.
+        dynamics : neuro.Dynamics, optional
+            What may be left out; an exit rule looks at each window anew.
         damage : DamagePolicy
             What to do with damaged recordings.
         chunk_events : int
@@ -186,7 +190,9 @@ class Recognizer:
         ):
             spikes = encoding.spikes(window)
             start = time.perf_counter()
-            result = neuro.simulate(self.graph, spikes, record=record, use_attention=use_attention)
+            result = neuro.simulate(
+                self.graph, spikes, record=record, use_attention=use_attention, dynamics=dynamics
+            )
             yield WindowRun(window, spikes, result, time.perf_counter() - start)
 
     def recognize(
@@ -194,12 +200,14 @@ class Recognizer:
         recording: str | Path | eventio.Recording,
         *,
         use_attention: bool = True,
+        dynamics: neuro.Dynamics | None = None,
         damage: DamagePolicy = REFUSE_DAMAGE,
         chunk_events: int = CHUNK_EVENTS,
     ) -> Decision:
         """Say what a recording shows.
 
-        The readout is the sum of the readout membrane over all steps of all windows.
+        The readout is the sum of the readout membrane over all steps of all windows; with an exit rule, over the
+        steps that ran.
 
         Parameters
         ----------
@@ -207,6 +215,8 @@ class Recognizer:
             What to recognise; files are read chunk by chunk, so they may be larger than memory.
         use_attention : bool
             False computes every frame.
+        dynamics : neuro.Dynamics, optional
+            What may be left out; an exit rule looks at each window anew.
         damage : DamagePolicy
             What to do with damaged recordings.
         chunk_events : int
@@ -227,7 +237,11 @@ class Recognizer:
         start = time.perf_counter()
         tally = Tally(self.class_names, bin_us=self.encoding.bin_us, temperature=self.temperature)
         for run in self.run_windows(
-            recording, use_attention=use_attention, damage=damage, chunk_events=chunk_events
+            recording,
+            use_attention=use_attention,
+            dynamics=dynamics,
+            damage=damage,
+            chunk_events=chunk_events,
         ):
             tally.add(run)
         return tally.decision(time.perf_counter() - start)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from neuro.attention.scores import frame_means, frame_scores, report
+from neuro.attention.scores import frame_means, frame_scores, report, report_after
 
-__all__ = ["frame_means", "frame_scores", "report"]
+__all__ = ["frame_means", "frame_scores", "report", "report_after"]

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.graph import TemporalAttention
+from neuro.lowering.deciding import temporal_report
+from neuro.lowering.scoring import Temporal, excite, next_scores, start_history
 from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
-__all__ = ["frame_means", "frame_scores", "report"]
-
-NEAR = 1e-6
+__all__ = ["frame_means", "frame_scores", "report", "report_after"]
 
 
 def frame_means(spikes: Spikes) -> NDArray[np.float32]:
@@ -59,20 +59,19 @@ def frame_scores(node: TemporalAttention, means: NDArray[np.float32]) -> NDArray
     >>> frame_scores(node, np.array([1, 2], np.float32)).tolist()
     [0.5, 0.5]
     """
-    hidden = np.maximum(_affine(node.weight_1, node.bias_1, means), np.float32(0))
-    logits = _affine(node.weight_2, node.bias_2, hidden).astype(np.float64)
-    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+    scores: NDArray[np.float32] = excite(node, means[np.newaxis])[0]
+    return scores
 
 
-def report(node: TemporalAttention, spikes: Spikes) -> AttentionReport:
+def report(node: Temporal, spikes: Spikes) -> AttentionReport:
     """Return the scores of a window's frames and which of them are kept.
 
     Parameters
     ----------
-    node : TemporalAttention
+    node : TemporalAttention or MovingAttention
         Weights and threshold.
     spikes : Spikes
-        The window, `node.n_frames` steps.
+        The window: `node.n_frames` steps (or fewer, if the attention is causal), from the first frame on.
 
     Returns
     -------
@@ -85,20 +84,35 @@ def report(node: TemporalAttention, spikes: Spikes) -> AttentionReport:
     >>> report(node, Spikes([0, 1], [0, 0], [1.0, 2.0], n_steps=2, shape=(4,))).events_kept
     2.0
     """
+    return report_after(node, spikes, start_history(node))[0]
+
+
+def report_after(
+    node: Temporal, spikes: Spikes, history: NDArray[np.float32], *, is_dropping: bool = True
+) -> tuple[AttentionReport, NDArray[np.float32]]:
+    """Return the report of further frames of a recording, and the history after them.
+
+    Parameters
+    ----------
+    node : TemporalAttention or MovingAttention
+        Weights and threshold.
+    spikes : Spikes
+        The frames.
+    history : float32 array
+        What was returned for the frames before.
+    is_dropping : bool
+        Whether frames under the threshold are dropped.
+
+    Returns
+    -------
+    AttentionReport
+        Scores and kept frames.
+    float32 array
+        For the frames that follow: the means so far, or the moving averages.
+    """
     sums = _sums(spikes)
-    scores = frame_scores(node, _means(sums, spikes.shape))
-    kept = scores >= np.float32(node.threshold)
-    distance = np.abs(scores.astype(np.float64) - node.threshold)
-    scores.setflags(write=False)
-    kept.setflags(write=False)
-    return AttentionReport(
-        scores=scores,
-        kept=kept,
-        threshold=node.threshold,
-        n_near_threshold=int((distance < NEAR).sum()),
-        events_total=float(sums.sum()),
-        events_kept=float(sums[kept].sum()),
-    )
+    scores, history = next_scores(node, _means(sums, spikes.shape), history)
+    return temporal_report(node, scores, sums, is_dropping=is_dropping), history
 
 
 def _sums(spikes: Spikes) -> NDArray[np.float64]:
@@ -107,12 +121,3 @@ def _sums(spikes: Spikes) -> NDArray[np.float64]:
 
 def _means(sums: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
     return sums.astype(np.float32) / np.float32(math.prod(shape))
-
-
-def _affine(
-    weight: NDArray[np.float32], bias: NDArray[np.float32], values: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Add the rounded products to the bias one after the other (a sum of numpy's would take another order)."""
-    terms = np.vstack((bias, weight.T * values[:, np.newaxis]))
-    total: NDArray[np.float32] = np.add.accumulate(terms, axis=0)[-1]
-    return total

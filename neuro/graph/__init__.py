@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from neuro.graph.attention_placement import chain_before
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
 from neuro.graph.files import read_graph, write_graph
+from neuro.graph.folding import fold_pooling
 from neuro.graph.graph import Graph
 from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
 from neuro.graph.nodes import (
+    ATTENTIONS,
     IF,
     LI,
     LIF,
     NEURONS,
     NODE_TYPES,
     POOLS,
+    SELECTIONS,
     SPIKING,
     SYNAPSES,
+    TEMPORAL,
     Add,
     AvgPool2d,
+    ChannelAttention,
     Concat,
     Conv2d,
     CubaLIF,
@@ -25,7 +31,9 @@ from neuro.graph.nodes import (
     Input,
     Linear,
     MaxPool2d,
+    MovingAttention,
     Node,
+    SpatialAttention,
     SumPool2d,
     TemporalAttention,
 )
@@ -33,6 +41,7 @@ from neuro.graph.storage import check_format, opened_file, replaced_file
 
 __all__ = [
     "Graph",
+    "fold_pooling",
     "write_graph",
     "read_graph",
     "replaced_file",
@@ -62,9 +71,16 @@ __all__ = [
     "CubaLIF",
     "LI",
     "TemporalAttention",
+    "MovingAttention",
+    "ChannelAttention",
+    "SpatialAttention",
+    "chain_before",
     "NODE_TYPES",
     "SYNAPSES",
     "POOLS",
     "SPIKING",
     "NEURONS",
+    "TEMPORAL",
+    "SELECTIONS",
+    "ATTENTIONS",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from neuro.errors import GraphError
 from neuro.graph.fields import FloatArray, as_float, first_position, position_text
 from neuro.graph.nodes import (
+    ATTENTIONS,
     LI,
     SPIKING,
     SYNAPSES,
@@ -110,7 +111,7 @@ def _values(
         return _Values(float(node.max_count), 1.0)
     if isinstance(node, SPIKING):
         return _Values(1.0, 1.0)
-    if isinstance(node, LI):
+    if isinstance(node, LI) or (isinstance(node, ATTENTIONS) and node.scaling):
         return None
     known = [item for item in inputs if item is not None]
     if isinstance(node, (Linear, Conv2d)):

@@ -13,12 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 from neuro.errors import GraphError
+from neuro.graph.attention_placement import check_attention
 from neuro.graph.bounds import check_grid, check_non_negative
 from neuro.graph.execution import Clocked, Continuous, Execution
 from neuro.graph.nodes import Delay, Input, Node
 from neuro.graph.shapes import Shape, infer_shapes, label
 from neuro.graph.table import graph_table
-from neuro.graph.topology import check_attention, check_edges, check_reach, check_timing, topological_order
+from neuro.graph.topology import check_edges, check_reach, check_timing, topological_order
 
 __all__ = ["Graph", "MetadataValue"]
 

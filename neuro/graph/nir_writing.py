@@ -13,6 +13,7 @@ from neuro.graph.fields import Parameter
 from neuro.graph.graph import Graph
 from neuro.graph.nir_package import import_nir
 from neuro.graph.nodes import (
+    ATTENTIONS,
     IF,
     LI,
     LIF,
@@ -29,7 +30,6 @@ from neuro.graph.nodes import (
     MaxPool2d,
     Node,
     SumPool2d,
-    TemporalAttention,
 )
 from neuro.graph.shapes import Shape, label
 
@@ -160,10 +160,9 @@ def _node(nir: Any, graph: Graph, name: str) -> Any:
 
 
 def _unsayable(owner: str, node: Node) -> GraphError:
-    if isinstance(node, TemporalAttention):
-        return _refuse(
-            owner, "temporal attention", "write the graph without it, all frames are then computed"
-        )
+    if isinstance(node, ATTENTIONS):
+        kind = type(node).__name__.removesuffix("Attention").lower()
+        return _refuse(owner, f"{kind} attention", "write the graph without it, all is then computed")
     if isinstance(node, MaxPool2d):
         return _refuse(owner, "maximum pooling", "use SumPool2d before a spiking neuron")
     return _refuse(owner, type(node).__name__, "write the parts as networks of their own")

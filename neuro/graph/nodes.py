@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from neuro.graph.attention import TemporalAttention
+from neuro.graph.attention import MovingAttention, TemporalAttention
+from neuro.graph.attention_selection import ChannelAttention, SpatialAttention
 from neuro.graph.neurons import IF, LI, LIF, CubaLIF
 from neuro.graph.node import Node
 from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
@@ -26,17 +27,26 @@ __all__ = [
     "CubaLIF",
     "LI",
     "TemporalAttention",
+    "MovingAttention",
+    "ChannelAttention",
+    "SpatialAttention",
     "NODE_TYPES",
     "SPIKING",
     "NEURONS",
     "SYNAPSES",
     "POOLS",
+    "TEMPORAL",
+    "SELECTIONS",
+    "ATTENTIONS",
 ]
 
 SYNAPSES = (Linear, Conv2d)
 POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
 SPIKING = (IF, LIF, CubaLIF)
 NEURONS = (IF, LIF, CubaLIF, LI)
+TEMPORAL = (TemporalAttention, MovingAttention)
+SELECTIONS = (ChannelAttention, SpatialAttention)
+ATTENTIONS = (*TEMPORAL, *SELECTIONS)
 
 NODE_TYPES: dict[str, type[Node]] = {
     node_type.__name__: node_type
@@ -49,6 +59,6 @@ NODE_TYPES: dict[str, type[Node]] = {
         Concat,
         Delay,
         *NEURONS,
-        TemporalAttention,
+        *ATTENTIONS,
     )
 }

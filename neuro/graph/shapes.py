@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neuro.errors import GraphError
-from neuro.graph.nodes import NEURONS, POOLS, Add, Concat, Conv2d, Flatten, Input, Linear, Node
+from neuro.graph.nodes import NEURONS, POOLS, SELECTIONS, Add, Concat, Conv2d, Flatten, Input, Linear, Node
 
 __all__ = ["Shape", "output_shape", "infer_shapes"]
 
@@ -74,6 +74,8 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
         return _concat(owner, inputs)
     if isinstance(node, NEURONS):
         _check_parameters(owner, node, first)
+    elif isinstance(node, SELECTIONS):
+        node.check_input(owner, first)
     return first
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from neuro.errors import GraphError
 from neuro.graph.execution import Clocked, Execution
-from neuro.graph.nodes import IF, NEURONS, Add, Concat, Delay, Input, Node, TemporalAttention
+from neuro.graph.nodes import IF, NEURONS, Add, Concat, Delay, Input, Node
 from neuro.graph.shapes import label
 
-__all__ = ["check_edges", "check_reach", "check_timing", "check_attention", "topological_order"]
+__all__ = ["check_edges", "check_reach", "check_timing", "topological_order"]
 
 Edges = tuple[tuple[str, str], ...]
 
@@ -86,26 +86,6 @@ def _check_multiple(owner: str, field: str, duration_s: float, execution: Clocke
         execution.steps(duration_s)
     except GraphError as err:
         raise GraphError(f"{owner}: {field} {err}") from err
-
-
-def check_attention(
-    nodes: Mapping[str, Node], before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]
-) -> None:
-    """Check that attention stands at most once, directly behind the Input, as its only successor."""
-    names = [name for name, node in nodes.items() if isinstance(node, TemporalAttention)]
-    if not names:
-        return
-    owner = label(names[0], nodes[names[0]])
-    if len(names) > 1:
-        raise GraphError(f"{owner}: a graph may have one TemporalAttention, got {', '.join(names)}")
-    source = before[names[0]][0]
-    if not isinstance(nodes[source], Input):
-        raise GraphError(
-            f"{owner}: must stand directly behind the Input, its input is {label(source, nodes[source])}"
-        )
-    if len(after[source]) > 1:
-        others = ", ".join(name for name in after[source] if name != names[0])
-        raise GraphError(f"{owner}: must be the only node behind the Input, which also feeds {others}")
 
 
 def topological_order(nodes: Mapping[str, Node], edges: Edges, execution: Execution) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from neuro.errors import GraphError
 from neuro.events import LATEST_US
 from neuro.graph import (
+    ATTENTIONS,
     IF,
     LI,
     LIF,
@@ -31,7 +32,6 @@ from neuro.graph import (
     MaxPool2d,
     Node,
     SumPool2d,
-    TemporalAttention,
 )
 from neuro.kernels.arrays import Floats, Synapses
 from neuro.kernels.events import Dynamics
@@ -130,7 +130,7 @@ def _label(graph: Graph, name: str) -> str:
 
 _UNSUPPORTED: dict[type[Node], str] = {
     MaxPool2d: "has no meaning for single events; use SumPool2d or AvgPool2d",
-    TemporalAttention: "scores frames, and continuous execution has none; use clocked(dt_s)",
+    **dict.fromkeys(ATTENTIONS, "scores frames, and continuous execution has none; use clocked(dt_s)"),
 }
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from neuro.errors import GraphError, InputError
 from neuro.graph import (
+    ATTENTIONS,
     LI,
     NEURONS,
     SYNAPSES,
+    TEMPORAL,
     Add,
     AvgPool2d,
     Clocked,
@@ -26,17 +28,20 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     SumPool2d,
-    TemporalAttention,
+    fold_pooling,
 )
 from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
+from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
 from neuro.lowering.calibration import machine_costs
 from neuro.lowering.costs import Shape, Thresholds
+from neuro.lowering.deciding import Paths
 from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
-from neuro.lowering.tables import synapse_tables, window_tables
+from neuro.lowering.scoring import Temporal
+from neuro.lowering.tables import window_tables
 from neuro.lowering.wiring import dense_size, has_bytes, wire
 
 __all__ = ["Plan", "lower"]
@@ -58,8 +63,10 @@ class Plan:
         The layout of every node.
     source : str
         The node whose output the first operations take: the attention where there is one, else the Input.
-    attention : TemporalAttention or None
-        The node that drops frames.
+    attention : TemporalAttention, MovingAttention or None
+        The node directly behind the Input that drops or scales frames.
+    paths : dict of str to Paths
+        For each operation, the attentions that drop its steps; empty if only the one behind the Input does.
     events : frozenset of str
         Nodes whose output is made of spikes or counts (not of currents or membranes).
     max_pool : str or None
@@ -73,7 +80,8 @@ class Plan:
     lines: tuple[Line, ...]
     layouts: dict[str, Layout]
     source: str
-    attention: TemporalAttention | None
+    attention: Temporal | None
+    paths: dict[str, Paths]
     events: frozenset[str]
     max_pool: str | None
     block_steps: int
@@ -109,15 +117,21 @@ def lower(graph: Graph) -> Plan:
                 f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
                 f"got {node.refractory_s} s"  # type: ignore[attr-defined]
             )
+    graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
     operations: list[Operation] = []
     attention, source = None, graph.input_name
     seen: set[str] = set()
+    looks = chains(graph)
     for name in graph.order:
         node = graph.nodes[name]
-        if isinstance(node, TemporalAttention):
+        if name in looks:
+            operations.append(look_before(graph, looks[name], layouts))
+        if isinstance(node, TEMPORAL) and graph.predecessors(name) == (graph.input_name,):
             attention, source = node, name
+        elif isinstance(node, ATTENTIONS):
+            operations.append(attention_operation(graph, name, layouts))
         elif not isinstance(node, Input) and name not in fused:
             operations.append(_operation(graph, name, layouts, fused, seen))
         seen.add(name)
@@ -128,10 +142,27 @@ def lower(graph: Graph) -> Plan:
         layouts,
         source,
         attention,
+        _paths(graph, operations),
         _event_nodes(graph),
         _max_pool_of_input(graph),
-        _block_steps(operations, layouts),
+        check_blocks(graph, _block_steps(operations, layouts)),
     )
+
+
+def _paths(graph: Graph, operations: list[Operation]) -> dict[str, Paths]:
+    """The attentions before each operation, where there is one among the layers."""
+    inner = any(
+        isinstance(node, TEMPORAL) and graph.predecessors(name) != (graph.input_name,)
+        for name, node in graph.nodes.items()
+    )
+    if not inner:
+        return {}
+    paths = attention_paths(graph)
+    own = {name for name, node in graph.nodes.items() if not isinstance(node, TEMPORAL)}
+    return {  # a temporal attention itself sees what is left before it
+        operation.name: paths[operation.name if operation.name in own else operation.sources[0]]
+        for operation in operations
+    }
 
 
 def _is_fused(graph: Graph, name: str) -> bool:
@@ -220,7 +251,7 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
     before = layouts[source]
-    wiring = None if synapse is None else wire(synapse, synapse_tables(synapse, before, layout))
+    wiring = None if synapse is None else wire(synapse, before, layout)
     return Layer(
         name,
         (source,),

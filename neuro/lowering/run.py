@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Membranes
+from neuro.lowering.branches import Branch
+from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
 
 __all__ = ["Path", "Run"]
@@ -39,6 +41,12 @@ class Run:
         int64, shape (N_TALLIES,), by the name of a synapse or neuron node: see `neuro.kernels.arrays.Block`.
     lost : dict
         Entries of delays that would have arrived on a dropped step.
+    entries : dict
+        Input entries of computed steps, by the name of a synapse or neuron node.
+    decisions : Decisions
+        What the attentions decided.
+    branches : sequence of Branch
+        Branches behind a gate.
     path : {'scatter', 'gather', 'integer', 'dense'} or None
         Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
     pool : Executor or None
@@ -57,6 +65,9 @@ class Run:
     traces: dict[str, Floats] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, int] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)
+    branches: Sequence[Branch] = ()
 
     @property
     def n_steps(self) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from neuro.errors import InputError
 
+ATTENTION_FORMS = ("window", "causal", "moving")
+
 
 def _check_count(name: str, value: int) -> None:
     if not isinstance(value, int) or value < 1:
@@ -71,8 +73,11 @@ class NetworkConfig:
         Steepness of the surrogate gradient 1 / (alpha*abs(v - threshold) + 1)**2.
     attention : bool
         Whether frames get scores and may be dropped.
+    attention_form : str
+        'window': the score of a frame depends on all frames of the window; 'causal': on those up to it
+        (lower-triangular weights); 'moving': on moving averages, for any number of frames.
     attention_reduction : int
-        r: the hidden layer of the scores has T // r units (at least 1).
+        r: the hidden layer of the scores has T // r units (at least 1); for 'window'.
     dropout : float
         Probability of silencing an input neuron of a fully connected layer while training, for all frames of
         a recording alike.
@@ -94,6 +99,7 @@ class NetworkConfig:
     reset: str = "value"
     surrogate_alpha: float = 2.0
     attention: bool = True
+    attention_form: str = "window"
     attention_reduction: int = 2
     dropout: float = 0.2
     batch_norm: bool = True
@@ -115,6 +121,11 @@ class NetworkConfig:
             _check_count("hidden", size)
         if self.reset != "value":
             raise InputError(f"NetworkConfig: reset must be 'value', got {self.reset!r}")
+        if self.attention_form not in ATTENTION_FORMS:
+            raise InputError(
+                f"NetworkConfig: attention_form must be one of {', '.join(map(repr, ATTENTION_FORMS))}, "
+                f"got {self.attention_form!r}"
+            )
         if not 0 <= self.dropout < 1:
             raise InputError(f"NetworkConfig: dropout must lie within 0..1, below 1, got {self.dropout!r}")
 
@@ -170,7 +181,13 @@ class Recipe:
     probability `keep_all` every frame is kept); one network then serves every threshold. The step function
     passes the gradient straight through to the scores of kept frames. In both phases
     `score_weight` * (mean score - `mean_score`)**2 is added to the loss, so that scores neither all open nor
-    all close.
+    all close. With `by_events` shares and the mean score count events instead of frames: a frame with many events
+    must be worth more. With `rate_penalty` the sum over the spiking layers of
+    `rate_penalty` * max(0, rate - `target_rate`) is added, the rate being spikes per neuron and frame.
+
+    With `every_step_weight` w the loss is (1 - w) times the cross entropy of the readout summed over all steps, plus
+    w times the mean over t of that of the readout summed over the steps 0 to t. Then the running readout is right
+    early, which is what an exit in time needs (`neuro.ExitRule`).
 
     Attributes
     ----------
@@ -191,8 +208,16 @@ class Recipe:
         Range and exception of the drawn share of kept frames.
     mean_score, score_weight : float
         Target of the mean score and the weight of its penalty.
+    score_strength : float
+        How strongly scores follow the events of their frames before training; below 1 training decides more.
+    every_step_weight : float
+        w, from 0 (only the end of the window counts) to 1.
     validation_kept : tuple[float, ...]
         In the hard phase the validation accuracy that chooses the model is the mean over these kept shares.
+    by_events : bool
+        Whether kept shares and the mean score weigh each frame by its events.
+    rate_penalty, target_rate : float
+        Weight of the penalty on spike rates above the target (0: none), and the target.
     augmentation : Augmentation
         Random changes of the training recordings.
     """
@@ -208,7 +233,12 @@ class Recipe:
     keep_all: float = 0.5
     mean_score: float = 0.5
     score_weight: float = 1.0
+    score_strength: float = 1.0
+    every_step_weight: float = 0.0
     validation_kept: tuple[float, ...] = (1.0, 0.6)
+    by_events: bool = False
+    rate_penalty: float = 0.0
+    target_rate: float = 0.0
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
@@ -221,10 +251,11 @@ class Recipe:
             "frozen_fraction",
             "least_kept",
             "keep_all",
+            "every_step_weight",
         )
-        for name in (*fractions, "mean_score"):
+        for name in (*fractions, "mean_score", "target_rate"):
             _check_fraction("Recipe", name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "score_weight"):
+        for name in ("learning_rate", "weight_decay", "score_weight", "score_strength", "rate_penalty"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"Recipe: {name} must be a finite number >= 0, got {value!r}")

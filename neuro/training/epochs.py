@@ -13,7 +13,7 @@ from torch import nn
 
 from neuro.training.augmentation import augment
 from neuro.training.configuration import NetworkConfig, Recipe
-from neuro.training.measurement import measure, to_frames
+from neuro.training.measurement import events_of, measure, to_frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.scores import straight_through, threshold_for
 from neuro.training.trained import EpochReport, TrainedNetwork, fold_and_snap
@@ -111,6 +111,7 @@ class Training:
         if self.network.scores is not None:
             squeezed = task.frames.sum(dim=(2, 3, 4)).double() / math.prod(task.config.input_shape)
             self.network.scores.start_from(float(squeezed.mean()), float(squeezed.std(correction=0)))
+            self.network.scores.weaken(task.recipe.score_strength)
         self.network.to(task.device)
         groups = _parameter_groups(self.network, task.recipe)
         self.optimizer = torch.optim.AdamW(groups, lr=task.recipe.learning_rate)
@@ -130,7 +131,7 @@ class Training:
         task, number = self.task, len(self.history)
         phase = task.phase(number)
         batches = torch.randperm(len(task.frames), generator=self.generator).split(task.recipe.batch_size)
-        totals = np.zeros(3)
+        totals = np.zeros(4)
         self.network.train()
         if number >= task.n_with_batch_statistics:
             for layer in self.network.spiking_layers:
@@ -140,9 +141,13 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             totals += len(batch) * np.array(self._step(batch, phase))
-        loss, accuracy, score = (totals / len(task.frames)).tolist()
+        loss, accuracy, score, spike_rate = (totals / len(task.frames)).tolist()
         validation_loss, validation_accuracy = measure(
-            self.network, task.validation_frames, task.validation_labels, shares=task.shares(phase)
+            self.network,
+            task.validation_frames,
+            task.validation_labels,
+            shares=task.shares(phase),
+            by_events=task.recipe.by_events,
         )
         report = EpochReport(
             epoch=number + 1,
@@ -155,6 +160,7 @@ class Training:
             mean_score=score,
             is_best=task.shares(phase) is not None and self._is_best(validation_accuracy, validation_loss),
             seconds=time.perf_counter() - started,
+            spike_rate=spike_rate,
         )
         if report.is_best:
             self.best_report = report
@@ -166,38 +172,44 @@ class Training:
         best = self.best_report
         return best is None or (accuracy, -loss) > (best.validation_accuracy, -best.validation_loss)
 
-    def _step(self, batch: torch.Tensor, phase: str) -> tuple[float, float, float]:
-        """Train on one batch: loss, accuracy, mean score."""
+    def _step(self, batch: torch.Tensor, phase: str) -> tuple[float, float, float, float]:
+        """Train on one batch: loss, accuracy, mean score, spike rate."""
         task, recipe = self.task, self.task.recipe
         moved = augment(task.frames[batch], recipe.augmentation, self.generator)
         frames = to_frames(moved).to(task.device)
         labels = task.labels[batch].to(task.device)
-        gain, kept, scores = None, None, None
+        gain, kept, scores, score = None, None, None, None
         if self.network.scores is not None:
             gain = scores = self.network.scores(frames)
+            events = events_of(frames) if recipe.by_events else None
+            score = scores.mean() if events is None else (scores * events).sum() / events.sum().clamp(min=1.0)
             if phase == "hard":
-                kept = scores.detach() >= self._drawn_threshold(scores.detach())
+                kept = scores.detach() >= self._drawn_threshold(scores.detach(), events)
                 kept |= kept.sum() < 2  # batch norm needs two frames
                 gain = straight_through(scores)
-        logits = self.network.forward_fast(frames, gain=gain, kept=kept).sum(0)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        total = loss
-        if scores is not None:
-            total = loss + recipe.score_weight * (scores.mean() - recipe.mean_score) ** 2
+        rates: list[torch.Tensor] = []
+        membranes = self.network.forward_fast(frames, gain=gain, kept=kept, rates=rates)
+        logits, loss, total = _losses(membranes, labels, recipe=recipe)
+        if score is not None:
+            total = total + recipe.score_weight * (score - recipe.mean_score) ** 2
+        rate = torch.stack(rates) if rates else logits.new_zeros(1)
+        if recipe.rate_penalty:
+            total = total + recipe.rate_penalty * torch.relu(rate - recipe.target_rate).sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
         accuracy = (logits.argmax(1) == labels).double().mean().item()
-        return loss.item(), accuracy, math.nan if scores is None else scores.mean().item()
+        return loss.item(), accuracy, math.nan if score is None else score.item(), rate.mean().item()
 
-    def _drawn_threshold(self, scores: torch.Tensor) -> float:
-        """Threshold that keeps a random share of the batch's frames."""
+    def _drawn_threshold(self, scores: torch.Tensor, events: torch.Tensor | None) -> float:
+        """Threshold that keeps a random share of the batch's frames, or events."""
         recipe = self.task.recipe
         keep_all, where = torch.rand(2, generator=self.generator).tolist()
         if keep_all < recipe.keep_all:
             return 0.0
         share = recipe.least_kept + (1.0 - recipe.least_kept) * where
-        return threshold_for(scores.cpu().numpy(), share)
+        weights = None if events is None else events.cpu().numpy()
+        return threshold_for(scores.cpu().numpy(), share, weights=weights)
 
     def finish(self) -> TrainedNetwork:
         """Fold and round the best network and measure it again.
@@ -216,6 +228,7 @@ class Training:
             task.validation_frames,
             task.validation_labels,
             shares=task.shares(self.best_report.phase),
+            by_events=task.recipe.by_events,
         )
         return TrainedNetwork(
             network=snapped,
@@ -262,6 +275,25 @@ class Training:
         self.history = [EpochReport(**report) for report in values["history"]]
         self.best = values["best"]
         self.best_report = self.history[values["best_epoch"] - 1] if values["best_epoch"] else None
+
+
+def _losses(
+    membranes: torch.Tensor, labels: torch.Tensor, *, recipe: Recipe
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits, the loss at the end of the window, and the loss to minimise, from the readout of every step."""
+
+    def cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+
+    weight = recipe.every_step_weight
+    if weight == 0:
+        logits = membranes.sum(0)
+        loss = cross_entropy(logits, labels)
+        return logits, loss, loss
+    running = torch.cumsum(membranes, 0)
+    loss = cross_entropy(running[-1], labels)
+    every = cross_entropy(running.flatten(0, 1), labels.repeat(len(running)))
+    return running[-1], loss, (1 - weight) * loss + weight * every
 
 
 def _rate(recipe: Recipe, done: float) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neuro.errors import GraphError
-from neuro.graph import Graph, Input, Node, TemporalAttention, clocked
+from neuro.graph import Graph, Input, Node, clocked
 from neuro.graph.nodes import LI, LIF, Conv2d, Flatten, Linear
 from neuro.training.modules import SKIPPED, Place, is_norm, is_synapse, node_of, synapse_node, time_step
 from neuro.training.network import SpikingNetwork
@@ -150,13 +150,10 @@ def graph_of(
     return Graph(nodes, edges, clocked(config.dt_s), weight_grid, metadata)
 
 
-def _attention_node(network: SpikingNetwork, threshold: float) -> TemporalAttention:
+def _attention_node(network: SpikingNetwork, threshold: float) -> Node:
     if network.scores is None:
         raise GraphError("graph_of: attention_threshold needs a network trained with attention=True")
-    first, second = network.scores.excite_1, network.scores.excite_2
-    return TemporalAttention(
-        _numpy(first.weight), _numpy(first.bias), _numpy(second.weight), _numpy(second.bias), threshold
-    )
+    return network.scores.node(threshold)
 
 
 def _linear(module: nn.Conv2d | nn.Linear) -> Linear:

@@ -18,6 +18,7 @@ def measure(
     labels: torch.Tensor,
     *,
     shares: tuple[float, ...] | None,
+    by_events: bool = False,
 ) -> tuple[float, float]:
     """Loss and accuracy on held-out recordings.
 
@@ -32,6 +33,8 @@ def measure(
     shares : tuple[float, ...] or None
         Shares of frames kept by hard masks, over which loss and accuracy are averaged; None: every frame is
         computed, multiplied by its score where the network has scores.
+    by_events : bool
+        Whether shares count events instead of frames.
 
     Returns
     -------
@@ -50,7 +53,9 @@ def measure(
                 found = [_logits(network, parts, scores, None)]
             else:
                 every = torch.cat(scores, dim=1).cpu().numpy()
-                limits = [threshold_for(every, share) for share in shares]
+                events = torch.cat([events_of(part) for part in parts], dim=1).cpu().numpy()
+                weights = events if by_events else None
+                limits = [threshold_for(every, share, weights=weights) for share in shares]
                 found = [_logits(network, parts, None, [s >= limit for s in scores]) for limit in limits]
         results = [
             (
@@ -78,6 +83,22 @@ def _logits(
         for k, part in enumerate(parts)
     ]
     return torch.cat(logits).cpu()
+
+
+def events_of(frames: torch.Tensor) -> torch.Tensor:
+    """Sum the counts of every frame.
+
+    Parameters
+    ----------
+    frames : torch.Tensor
+        float32, shape (T, B, channels, rows, columns).
+
+    Returns
+    -------
+    torch.Tensor
+        float32, shape (T, B).
+    """
+    return frames.sum(dim=(2, 3, 4))
 
 
 def tensor_of(array: np.ndarray) -> torch.Tensor:

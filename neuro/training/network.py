@@ -13,7 +13,7 @@ from torch import nn
 from neuro.training._kernels import Neuron
 from neuro.training.configuration import NetworkConfig
 from neuro.training.fused import fused_lif
-from neuro.training.scores import FrameScores
+from neuro.training.scores import FrameScores, scores_of
 from neuro.training.surrogate import stepped_lif
 
 
@@ -130,7 +130,7 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.fused = True
-        self.scores = FrameScores(config.n_frames, config.n_score_units) if config.attention else None
+        self.scores = scores_of(config)
         self.layers = nn.ModuleList()
         channels, rows, columns = config.input_shape
         for conv in config.conv:
@@ -202,6 +202,7 @@ class SpikingNetwork(nn.Module):
         *,
         gain: torch.Tensor | None = None,
         kept: torch.Tensor | None = None,
+        rates: list[torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Run kept frames only, for training; values as `forward`.
 
@@ -216,6 +217,8 @@ class SpikingNetwork(nn.Module):
             float32, shape (T, B): factor of each frame (its soft score).
         kept : torch.Tensor, optional
             bool, shape (T, B); None: every frame is computed.
+        rates : list, optional
+            Gets the mean spikes per neuron and frame of each layer (dropped frames have none).
 
         Returns
         -------
@@ -241,6 +244,8 @@ class SpikingNetwork(nn.Module):
             if number >= self.n_conv:
                 rows = self._drop(rows.flatten(1), samples)
             rows = layer.forward_rows(rows, slot, gains if number == 0 else None, fused=fused)
+            if rates is not None:
+                rates.append(rows.sum() / (n_frames * n_samples * rows[0].numel()))
         current = self.output(self._drop(rows.flatten(1), samples))
         if chosen is not None:
             current = current.new_zeros(n_frames * n_samples, current.shape[1]).index_copy(0, chosen, current)

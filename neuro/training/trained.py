@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -35,11 +36,13 @@ class EpochReport:
     validation_loss, validation_accuracy : float
         Means over the recipe's kept shares ('soft': with soft scores).
     mean_score : float
-        Mean score of the training frames (nan without attention).
+        Mean score of the training frames, or events (nan without attention).
     is_best : bool
         Whether this epoch's network is the best so far.
     seconds : float
         Duration.
+    spike_rate : float
+        Spikes per neuron and frame in training, mean over the layers (nan in old checkpoints).
     """
 
     epoch: int
@@ -52,6 +55,7 @@ class EpochReport:
     mean_score: float
     is_best: bool
     seconds: float
+    spike_rate: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)

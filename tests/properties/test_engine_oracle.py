@@ -56,6 +56,9 @@ def assert_equal_to_oracle(
         for name, node in graph.nodes.items()
         if isinstance(node, SYNAPSES)
     }
+    assert counters.input_entries == {
+        name: oracle.input_entries[name] for name in counters.synaptic_operations
+    }
     for name, fraction in counters.active_output_fraction.items():
         n_pixels = int(np.prod(graph.shapes[name][1:]))
         assert fraction == oracle.active_outputs[name] / max(1, int(kept.sum()) * n_pixels)

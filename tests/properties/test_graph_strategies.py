@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, Phase, given, settings
 
 from neuro.graph import NODE_TYPES, Graph
+from tests.attention_strategies import attended_graphs
 from tests.strategies import dense_inputs, graphs
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,7 +31,7 @@ def test_every_node_type_and_grid_occurs() -> None:
     seen: set[str] = set()
 
     @settings(SETTINGS, max_examples=300, derandomize=True, database=None, phases=[Phase.generate])
-    @given(graphs())
+    @given(graphs() | attended_graphs(n_frames=3))
     def collect(graph: Graph) -> None:
         seen.update(type(node).__name__ for node in graph.nodes.values())
         seen.update(["weight_grid"] if graph.weight_grid else [])

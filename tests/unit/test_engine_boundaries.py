@@ -261,7 +261,8 @@ def test_wrong_recordings_are_refused(record: Any, text: str) -> None:
 
 
 def test_wrong_windows_states_and_executions_are_refused() -> None:
-    watching = chain(Input(1), attention(3, [0.0] * 3), IF())
+    ahead = TemporalAttention(np.ones((1, 3)), [0.0], np.ones((3, 1)), [0.0] * 3, 0.5)
+    watching = chain(Input(1), ahead, IF())
     plain, other = chain(Input(1), IF()), chain(Input(1), IF(2.0))
     frames = np.ones((3, 1))
     with pytest.raises(

@@ -199,7 +199,7 @@ def test_verify_names_what_it_cannot_run() -> None:
         neuro.verify(network(), [FRAMES])  # type: ignore[arg-type]
     with pytest.raises(neuro.InputError, match="needs an array of shape"):
         neuro.verify(network(), FRAMES[0])
-    attention = TemporalAttention(np.zeros((1, 4)), [0.0], np.zeros((4, 1)), np.zeros(4), 0.5)
+    attention = TemporalAttention(np.ones((1, 4)), [0.0], np.ones((4, 1)), np.zeros(4), 0.5)
     with pytest.raises(neuro.InputError, match="scores a whole window of 4 frames, got 9"):
         neuro.verify(network(attention=attention), FRAMES)
     free = Graph({"in": Input(1), "fc": Linear([[1.0]])}, [("in", "fc")], continuous())

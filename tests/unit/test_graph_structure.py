@@ -18,6 +18,7 @@ from neuro.graph import (
     LI,
     LIF,
     Add,
+    ChannelAttention,
     Concat,
     Conv2d,
     CubaLIF,
@@ -28,6 +29,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Node,
+    SpatialAttention,
     SumPool2d,
     TemporalAttention,
     clocked,
@@ -46,6 +48,9 @@ def chain(*nodes: Node, dt_s: float = 0.001, **words: object) -> Graph:
         clocked(dt_s),
         **words,
     )
+
+
+CHANNELS = ChannelAttention(np.ones((1, 2)), [0.0], np.ones((2, 1)), [0.0, 0.0], 0.5)
 
 
 def attention(n_frames: int = 3) -> TemporalAttention:
@@ -287,10 +292,43 @@ REFUSED = [
         "MaxPool2d 'n2': needs inputs >= 0, but LI 'n1' can be negative",
     ),
     (
-        lambda: chain(Input(2), IF(), attention()),
-        "must stand directly behind the Input, its input is IF 'n1'",
+        lambda: chain(Input(2), attention(), IF(), attention(4)),
+        "must be made for one number of frames, got n1 for 3, n3 for 4",
     ),
-    (lambda: chain(Input(2), attention(), attention()), "a graph may have one TemporalAttention, got n1, n2"),
+    (
+        lambda: chain(Input(2), Linear(np.eye(2)), LI(0.01), attention()),
+        "TemporalAttention 'n3': must take spikes or counts, or the current of one Linear or Conv2d that does "
+        "(with sum or average pools between), but it takes what LI 'n2' hands on",
+    ),
+    (
+        lambda: chain(Input(2), Linear(np.eye(2)), Linear(np.eye(2)), attention(), IF()),
+        "but Linear 'n2' before it takes what Linear 'n1' hands on",
+    ),
+    (
+        lambda: chain(Input(2), Linear(np.eye(2)), CHANNELS, IF()),
+        "ChannelAttention 'n2': must stand on spikes or counts, before a synapse, but Linear 'n1' before it hands on",
+    ),
+    (
+        lambda: Graph(
+            {**IN, "fc": Linear(np.eye(2)), "t": attention(), "i": IF(), "j": IF()},
+            [("in", "fc"), ("fc", "t"), ("fc", "j"), ("t", "i")],
+            clocked(1),
+        ),
+        "TemporalAttention 't': must be the only node behind Linear 'fc', whose current it takes",
+    ),
+    (
+        lambda: Graph(
+            {**IN, "s": Add(), "i": IF(), "d": Delay(1), "t": attention()},
+            [("in", "s"), ("d", "s"), ("s", "i"), ("i", "d"), ("i", "t")],
+            clocked(1),
+        ),
+        "TemporalAttention 't': must not stand in or behind a cycle, but IF 'i' is in one; put it before the cycle",
+    ),
+    (lambda: chain(Input(3), CHANNELS), "ChannelAttention 'n1': scores 2 channels, its input has 3"),
+    (
+        lambda: chain(Input(3), SpatialAttention(np.ones((2, 3, 3)), 0.0, 0.5)),
+        "SpatialAttention 'n1': needs an input of shape (channels, rows, columns), got (3,)",
+    ),
     (
         lambda: Graph(
             {**IN, "t": attention(), "i": IF(), "s": Add()},

@@ -27,6 +27,7 @@ from neuro.training.packages import require
         (lambda: Augmentation(scale=2.0), r"scale must lie within 0..1, got 2.0"),
         (lambda: Augmentation(shift_px=-1), r"shift_px must be >= 0"),
         (lambda: Recipe(learning_rate=-1.0), r"learning_rate must be a finite number >= 0"),
+        (lambda: Recipe(every_step_weight=1.5), r"every_step_weight must lie within 0..1, got 1.5"),
         (lambda: Recipe(validation_kept=()), r"validation_kept must be shares in \(0, 1\]"),
         (lambda: Recipe(batch_size=0), r"batch_size must be an integer >= 1"),
     ],

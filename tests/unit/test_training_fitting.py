@@ -21,6 +21,7 @@ from neuro.training import (
     threshold_for,
     train,
 )
+from neuro.training.epochs import _losses
 
 CONFIG = NetworkConfig(
     input_shape=(2, 8, 8),
@@ -288,3 +289,45 @@ def test_read_only_and_strided_frames_are_taken() -> None:
     )
     reversed_run = trained.run(frames[::-1])
     assert np.array_equal(reversed_run.readout[::-1], trained.run(TRAIN[0]).readout)
+
+
+def test_a_loss_at_every_step_trains_another_network() -> None:
+    frames, labels = _bars(30, 1)
+
+    def weights(every_step_weight: float) -> bytes:
+        recipe = replace(RECIPE, every_step_weight=every_step_weight)
+        trained = train(frames, labels, frames, labels, config=CONFIG, epochs=3, seed=0, recipe=recipe)
+        return trained.network.output.weight.detach().numpy().tobytes()
+
+    assert weights(0.8) != weights(0.0)
+    assert weights(0.8) == weights(0.8)
+
+
+def test_the_losses_are_the_stated_ones() -> None:
+    membranes = torch.tensor(np.random.default_rng(0).normal(0, 1, (4, 5, 3)), dtype=torch.float32)
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    recipe = replace(RECIPE, every_step_weight=0.25, label_smoothing=0.0)
+    logits, loss, total = _losses(membranes, labels, recipe=recipe)
+    running = membranes.double().cumsum(0)
+    negative = -torch.log_softmax(running, 2)[:, torch.arange(5), labels]
+    # float32 sums of 4 values below 8 and a mean of 20 logarithms: below 64 roundings of values below 8
+    bound = 64 * 8 * 2.0**-24
+    assert abs(loss.item() - negative[-1].mean().item()) < bound
+    assert abs(total.item() - (0.75 * negative[-1].mean() + 0.25 * negative.mean()).item()) < bound
+    assert torch.equal(logits, torch.cumsum(membranes, 0)[-1])
+    plain = _losses(membranes, labels, recipe=replace(recipe, every_step_weight=0.0))
+    assert torch.equal(plain[1], plain[2])
+
+
+def test_scores_weighted_by_events_let_fewer_events_through() -> None:
+    frames, labels = _bars(90, 1)
+
+    def events_under_high_scores(by_events: bool) -> float:
+        recipe = replace(RECIPE, by_events=by_events, mean_score=0.2, score_weight=20.0)
+        trained = train(frames, labels, frames, labels, config=CONFIG, epochs=4, seed=0, recipe=recipe)
+        scores = trained.run(frames).scores
+        assert scores is not None
+        events = frames.sum(axis=(2, 3, 4))
+        return float((scores * events).sum() / events.sum())
+
+    assert events_under_high_scores(True) < events_under_high_scores(False)

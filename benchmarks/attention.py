@@ -1,0 +1,397 @@
+"""Dynamic inference: events that attention drops, runs that end early, and what both save in operations and time.
+
+Every reference is the same network with nothing left out. Validation recordings choose the thresholds, test recordings
+report; 3 stratified splits, losses paired by recording with a 95 % interval. Equality comes first: with all dynamics
+off the engine equals the plain engine, with hard masks and an early exit the dense reference with the same masks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from recognition import console, inputs_of, paired, shorten
+from rich.progress import track
+from rich.table import Table
+from rows import Row, against_goal, show
+from splits import MODELS, SEEDS, Parts, data_dir, digits_split, nmnist_split
+
+import neuro
+from eventio.datasets import Collection
+from neuro.attention import report
+from neuro.costs import conventional_work, energy_table, spiking_work
+from neuro.dynamics import Dynamics, ExitRule, calibrate_exit
+from neuro.reference import evaluate
+from spikeloom.recognizer import Recognizer
+
+#: Attention thresholds tried on validation recordings, and the losses (as fractions) that the choice may cost there.
+THRESHOLDS = tuple(np.round(np.arange(0.0, 0.925, 0.025), 3).tolist())
+DROPPED_ON_VALIDATION = 0.52
+ALLOWED_ON_VALIDATION = 0.005
+FIRST_STEP, CHECK_EVERY = 3, 2
+#: Steps and density of the gesture topology on which the overhead of scoring is measured.
+GESTURE_STEPS, GESTURE_DENSITY, GESTURE_KEPT = 60, 0.05, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The frames of a part and their classes."""
+
+    inputs: list[neuro.Spikes]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A network under some dynamics on a part."""
+
+    correct: np.ndarray
+    events: float
+    frames: float
+    spike_driven: float
+    executed: float
+    milliseconds: float
+    results: list[neuro.Result]
+
+
+def load_data(model: Recognizer, part: Collection) -> Data:
+    """Read the first window of every recording."""
+    labels = [model.class_names.index(part.class_names[sample.label]) for sample in part.samples]
+    return Data(inputs_of(model, part), np.array(labels))
+
+
+def measure(model: Recognizer, data: Data, dynamics: Dynamics, *, repeats: int = 1) -> Measured:
+    """Run every recording; time is the best of some repeats over all recordings, in processor time."""
+    graph = model.graph
+    neuro.simulate(graph, data.inputs[0], dynamics=dynamics)
+    results = [neuro.simulate(graph, spikes, dynamics=dynamics) for spikes in data.inputs]
+    seconds = best_seconds(
+        lambda: [neuro.simulate(graph, spikes, dynamics=dynamics) for spikes in data.inputs], repeats
+    )
+    reports = [result.dynamics for result in results if result.dynamics is not None]
+    n = len(results)
+    winners = [r.output.astype(np.float64).reshape(len(r.output), -1).sum(0).argmax() for r in results]
+    return Measured(
+        correct=(np.array(winners) == data.labels).astype(float),
+        events=sum(r.events_computed for r in reports) / sum(r.events_total for r in reports),
+        frames=sum(r.n_computed for r in reports) / sum(r.n_frames for r in reports),
+        spike_driven=sum(r.spike_driven_operations for r in reports) / n,
+        executed=sum(r.synaptic_operations for r in reports) / n,
+        milliseconds=1e3 * seconds / n,
+        results=results,
+    )
+
+
+def best_seconds(run: Callable[[], object], repeats: int) -> float:
+    """Shortest processor time of several runs."""
+    times = []
+    for _ in range(repeats):
+        start = time.thread_time()
+        run()
+        times.append(time.thread_time() - start)
+    return min(times)
+
+
+def choose_attention(model: Recognizer, data: Data) -> float:
+    """Take the mildest threshold that drops more than half of the events, with a margin; accuracy has no say."""
+    for threshold in THRESHOLDS:
+        if 1 - measure(model.with_threshold(threshold), data, Dynamics()).events >= DROPPED_ON_VALIDATION:
+            return threshold
+    return THRESHOLDS[-1]
+
+
+def choose_both(model: Recognizer, data: Data) -> tuple[float, ExitRule]:
+    """Take the pair of thresholds with fewest spike-driven operations at no more than the allowed loss."""
+    whole = measure(model, data, Dynamics.off())
+    best: tuple[float, float, ExitRule] | None = None
+    for threshold in THRESHOLDS[::2]:
+        attended = model.with_threshold(threshold)
+        kept = measure(attended, data, Dynamics())
+        outputs = np.array([r.output.reshape(len(r.output), -1) for r in kept.results])
+        room = ALLOWED_ON_VALIDATION - (whole.correct - kept.correct).mean()
+        if room < -1e-12:
+            break
+        found = calibrate_exit(
+            outputs, data.labels, allowed_loss=max(0.0, room), first_step=FIRST_STEP, check_every=CHECK_EVERY
+        )
+        tried = measure(attended, data, Dynamics(early_exit=found.rule))
+        loss = (whole.correct - tried.correct).mean()
+        if loss <= ALLOWED_ON_VALIDATION + 1e-12 and (best is None or tried.spike_driven < best[0]):
+            best = (tried.spike_driven, threshold, found.rule)
+    assert best is not None
+    return best[1], best[2]
+
+
+def count_differences(model: Recognizer, data: Data, rule: ExitRule) -> tuple[int, int, int]:
+    """Compare with the plain engine (all off) and with the dense reference (masks and exit): differences, spikes."""
+    graph = model.graph
+    spiking = {name: "spikes" for name, node in graph.nodes.items() if isinstance(node, neuro.graph.LIF)}
+    n_plain = n_reference = n_spikes = 0
+    for spikes in data.inputs:
+        plain = neuro.simulate(graph, spikes, record=spiking, use_attention=False)
+        off = neuro.simulate(graph, spikes, record=spiking, dynamics=Dynamics.off())
+        n_plain += int((plain.output != off.output).sum()) + _different(plain, off, spiking)
+        ended = neuro.simulate(graph, spikes, record=spiking, dynamics=Dynamics(early_exit=rule))
+        assert ended.attention is not None
+        steps = ended.counters.n_steps
+        dense = evaluate(graph, spikes.to_dense()[:steps], kept=ended.attention.kept[:steps])
+        n_reference += int((dense.outputs[graph.output_names[0]] != ended.output).sum())
+        for name in spiking:
+            n_reference += int((dense.values[name] != ended.spikes[name].to_dense()).sum())
+            n_spikes += len(plain.spikes[name]) + len(ended.spikes[name])
+    return n_plain, n_reference, n_spikes
+
+
+def _different(a: neuro.Result, b: neuro.Result, names: Sequence[str]) -> int:
+    return sum(int((a.spikes[name].to_dense() != b.spikes[name].to_dense()).sum()) for name in names)
+
+
+def scoring_seconds(model: Recognizer, data: Data, repeats: int) -> float:
+    """Processor time of scoring one recording."""
+    node = model.attention
+    assert node is not None
+    return best_seconds(lambda: [report(node, s) for s in data.inputs], repeats) / len(data.inputs)
+
+
+def load(name: str) -> Recognizer | None:
+    """Read a benchmark model, or None where there is none."""
+    path = MODELS / f"{name}.h5"
+    return Recognizer.load(path) if path.is_file() else None
+
+
+def rows_of_set(prefix: str, split: Callable[[int], Parts], n: int | None, repeats: int) -> list[Row]:
+    """All claims about one set; nothing where its models are missing."""
+    models = [load(f"{prefix}-split{seed}-dynamic") for seed in SEEDS]
+    if any(model is None for model in models):
+        console.print(
+            f"{prefix}: left out, no models {prefix}-splitK-dynamic: run `make benchmark-models` first"
+        )
+        return []
+    outcomes: dict[str, list[Measured]] = {"whole": [], "attention": [], "exit": [], "both": []}
+    differences = np.zeros(3, int)
+    scoring: list[float] = []
+    for seed, model in track(list(zip(SEEDS, models, strict=True)), description=prefix):
+        assert model is not None
+        parts = split(seed)
+        validation = load_data(model, shorten(parts.validation, n))
+        test = load_data(model, shorten(parts.test, n))
+        dropping = choose_attention(model, validation)
+        threshold, rule = choose_both(model, validation)
+        both = model.with_threshold(threshold)
+        differences += count_differences(both, replace_inputs(test, 12 if n is None else 3), rule)
+        outcomes["whole"].append(measure(both, test, Dynamics.off(), repeats=repeats))
+        outcomes["attention"].append(
+            measure(model.with_threshold(dropping), test, Dynamics(), repeats=repeats)
+        )
+        outcomes["exit"].append(
+            measure(model, test, Dynamics(attention=False, early_exit=rule), repeats=repeats)
+        )
+        outcomes["both"].append(measure(both, test, Dynamics(early_exit=rule), repeats=repeats))
+        scoring.append(scoring_seconds(both, test, repeats))
+        found = {name: measured[-1] for name, measured in outcomes.items()}
+        say_split(f"{prefix} split {seed}", (dropping, threshold), rule, found)
+        if seed == SEEDS[-1]:
+            say_energy(prefix, both, outcomes)
+    return claims(prefix, outcomes, differences, scoring)
+
+
+def replace_inputs(data: Data, n: int) -> Data:
+    """Take about n of the recordings."""
+    stride = max(1, len(data.inputs) // n)
+    return replace(data, inputs=data.inputs[::stride], labels=data.labels[::stride])
+
+
+def say_split(name: str, thresholds: tuple[float, float], rule: ExitRule, found: dict[str, Measured]) -> None:
+    """Print one split in words."""
+    parts = [
+        f"{kind} {100 * m.correct.mean():.2f} %, {100 * m.frames:.1f} % of the frames, {100 * m.events:.1f} % of the "
+        f"events, {m.spike_driven:,.0f} spike-driven and {m.executed:,.0f} executed operations, {m.milliseconds:.3f} ms"
+        for kind, m in found.items()
+    ]
+    console.print(
+        f"{name}: attention alone at {thresholds[0]:g}; with the exit at {thresholds[1]:g}, gap >= "
+        f"{rule.threshold:.4f} (temperature {rule.temperature:.3g}, after {rule.first_step} steps, every "
+        f"{rule.check_every})\n  " + "\n  ".join(parts)
+    )
+
+
+def claims(
+    prefix: str, outcomes: dict[str, list[Measured]], differences: np.ndarray, scoring: Sequence[float]
+) -> list[Row]:
+    """Turn the outcomes of the splits into rows."""
+    n_plain, n_reference, n_spikes = differences.tolist()
+    equal = n_plain == 0 and n_reference == 0
+    console.print(
+        f"{prefix}: {n_plain} differences from the plain engine with all dynamics off, {n_reference} from the dense "
+        f"reference with the same masks and exits, in {n_spikes:,} spikes and their readouts"
+    )
+    mean = {
+        name: {
+            key: float(np.mean([getattr(m, key) for m in found]))
+            for key in ("events", "spike_driven", "executed", "milliseconds")
+        }
+        for name, found in outcomes.items()
+    }
+    whole, both = mean["whole"], mean["both"]
+    rows = [
+        Row(f"{prefix}: all off vs plain engine, masks vs reference", float(n_plain + n_reference), "reference",
+            0.0, "differences", 1.0 if equal else 0.0, 1.0, equal),
+        replace(against_goal(f"{prefix}: events dropped by attention", 100 * (1 - mean["attention"]["events"]),
+                             50.0, "%"), equal=equal),
+    ]  # fmt: skip
+    for name, label in (
+        ("attention", "attention"),
+        ("exit", "early exit"),
+        ("both", "attention and early exit"),
+    ):
+        losses = [w.correct - m.correct for w, m in zip(outcomes["whole"], outcomes[name], strict=True)]
+        loss, low, high = paired(np.concatenate(losses))
+        by_split = ", ".join(f"{100 * one.mean():.2f}" for one in losses)
+        console.print(
+            f"{prefix}: paired loss of {label}: {loss:.2f} points, 95 % interval {low:.2f} to {high:.2f}, "
+            f"{sum(map(len, losses))} predictions; by split {by_split}"
+        )
+        rows.append(
+            replace(
+                against_goal(f"{prefix}: loss, {label}", loss, 1.0, "points", less_is_better=True),
+                equal=equal,
+            )
+        )
+    saved = whole["milliseconds"] - both["milliseconds"]
+    overhead = 100 * 1e3 * float(np.mean(scoring)) / saved if saved > 0 else 100.0
+    for label, key, unit, goal in (
+        ("spike-driven operations", "spike_driven", "per recording", 4.0),
+        ("executed operations", "executed", "per recording", 1.0),
+        ("time", "milliseconds", "ms/recording", 2.5),
+    ):
+        rows.append(Row(f"{prefix}: {label}, attention and early exit", both[key], "nothing left out", whole[key],
+                        unit, whole[key] / both[key], goal, equal))  # fmt: skip
+    rows.append(
+        replace(
+            against_goal(f"{prefix}: scoring, of the time saved", overhead, 10.0, "%", less_is_better=True),
+            equal=equal,
+        )
+    )
+    return rows
+
+
+def say_energy(prefix: str, model: Recognizer, outcomes: dict[str, list[Measured]]) -> None:
+    """Print the energy of a mean recording of the last split beside a quantised network of the same topology."""
+    graph = model.graph
+    n_frames = model.encoding.n_frames
+    names = ("nothing left out", "attention and early exit", f"quantised, {n_frames.bit_length()} bits")
+    table = Table(title=f"{prefix}: energy per recording in uJ (last split, test recordings)")
+    for name in ("model", *names):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    groups = [
+        [spiking_work(graph, r.counters) for r in outcomes[key][-1].results] for key in ("whole", "both")
+    ]
+    sums = [np.array([[e if e is not None else np.nan for e in (v[0] for _, v in energy_table([w]))] for w in group])
+            .mean(axis=0) for group in groups]  # fmt: skip
+    conventional = conventional_work(graph, n_steps=n_frames)
+    for k, (name, values) in enumerate(energy_table([conventional])):
+        cells = [f"{sums[0][k] / 1e6:.3f}", f"{sums[1][k] / 1e6:.3f}"]
+        table.add_row(name, *cells, "-" if values[0] is None else f"{values[0] / 1e6:.3f}")
+    moved = [np.mean([w.bytes_moved for w in group]) for group in groups]
+    table.add_row(
+        "kilobytes moved", *(f"{m / 1e3:,.1f}" for m in moved), f"{conventional.bytes_moved / 1e3:,.1f}"
+    )
+    products = [np.mean([w.total("products") for w in group]) for group in groups]
+    table.add_row("products", *(f"{p:,.0f}" for p in products), f"{conventional.total('products'):,.0f}")
+    console.print(table)
+
+
+def causal_rows(prefix: str, split: Callable[[int], Parts], n: int | None) -> list[Row]:
+    """Causal attention against attention that looks ahead, each at its own threshold; nothing without the models."""
+    pairs = [(load(f"{prefix}-split{seed}-causal"), load(f"{prefix}-split{seed}-dynamic")) for seed in SEEDS]
+    if any(model is None for pair in pairs for model in pair):
+        return []
+    losses = []
+    for seed, (causal, ahead) in zip(SEEDS, pairs, strict=True):
+        assert causal is not None
+        assert ahead is not None
+        part = shorten(split(seed).test, n)
+        found = [
+            np.array(
+                [model.recognize(s.path).label == part.class_names[s.label] for s in part.samples], float
+            )
+            for model in (ahead, causal)
+        ]
+        losses.append(found[0] - found[1])
+    loss, low, high = paired(np.concatenate(losses))
+    console.print(
+        f"{prefix}: causal attention loses {loss:.2f} points, 95 % interval {low:.2f} to {high:.2f}"
+    )
+    return [
+        against_goal(f"{prefix}: loss, causal vs looking ahead", loss, 1.0, "points", less_is_better=True)
+    ]
+
+
+def gesture_row(repeats: int) -> Row:
+    """Scoring a window of the gesture topology, of the time that dropping half of the frames saves."""
+    from density_networks import gesture_network, recording
+
+    network = gesture_network(GESTURE_DENSITY).graph(is_composite=True)
+    rng = np.random.default_rng(0)
+    hidden = GESTURE_STEPS // 16
+    bias = np.where(np.arange(GESTURE_STEPS) % 2 == 0, 9.0, -9.0)  # keeps every other frame
+    node = neuro.graph.TemporalAttention(
+        rng.normal(0, 1, (hidden, GESTURE_STEPS)),
+        np.zeros(hidden),
+        np.zeros((GESTURE_STEPS, hidden)),
+        bias,
+        0.5,
+    )
+    (first,) = network.successors(network.input_name)
+    edges = [edge for edge in network.edges if edge != (network.input_name, first)]
+    edges += [(network.input_name, "attention"), ("attention", first)]
+    graph = neuro.graph.Graph(
+        dict(network.nodes) | {"attention": node},
+        edges,
+        network.execution,
+        weight_grid=network.weight_grid,
+    )
+    spikes = neuro.Spikes.from_dense(recording(GESTURE_DENSITY, 0, n_steps=GESTURE_STEPS))
+    attended = neuro.simulate(graph, spikes)
+    dense = evaluate(graph, spikes, kept=attended.attention.kept if attended.attention else None)
+    equal = all(np.array_equal(dense.outputs[name], output) for name, output in attended.outputs.items())
+    whole = best_seconds(lambda: neuro.simulate(graph, spikes, use_attention=False), repeats)
+    half = best_seconds(lambda: neuro.simulate(graph, spikes), repeats)
+    score = best_seconds(lambda: report(node, spikes), repeats)
+    console.print(
+        f"gesture topology at {100 * GESTURE_DENSITY:g} %: {1e3 * whole:.2f} ms with every frame, {1e3 * half:.2f} ms "
+        f"with half of them, scoring {1e3 * score:.3f} ms"
+    )
+    overhead = 100 * score / (whole - half) if whole > half else 100.0
+    row = against_goal("gesture: scoring, of the time saved", overhead, 2.0, "%", less_is_better=True)
+    return replace(row, equal=equal)
+
+
+def main() -> None:
+    """Measure all claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a part of the recordings, under a minute")
+    parser.add_argument("--json", type=Path, help="file to write the rows to")
+    parser.add_argument("--only", default="", help="the set whose name begins with this")
+    arguments = parser.parse_args()
+    n, repeats = (30, 2) if arguments.quick else (None, 5)
+    sets: list[tuple[str, Callable[[int], Parts]]] = [("digits", digits_split)]
+    if data_dir() is None:
+        console.print("N-MNIST is left out: set SPIKELOOM_DATA to the folder that holds nmnist_subset")
+    else:
+        sets.append(("nmnist", nmnist_split))
+    rows: list[Row] = []
+    for prefix, split in sets:
+        if prefix.startswith(arguments.only):
+            rows += rows_of_set(prefix, split, n, repeats) + causal_rows(prefix, split, n)
+    if "gesture".startswith(arguments.only):
+        rows.append(gesture_row(repeats))
+    show(rows, title="Attention and dynamic inference", json_path=arguments.json)
+
+
+if __name__ == "__main__":
+    main()

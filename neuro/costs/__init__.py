@@ -1,0 +1,36 @@
+"""What a run costs: operations, bytes moved, energy under named models, beside a quantised conventional network."""
+
+from __future__ import annotations
+
+from neuro.costs.counting import spike_driven_operations
+from neuro.costs.energy import (
+    ENERGY_MODELS,
+    Arithmetic,
+    Energy,
+    EnergyModel,
+    LemaireModel,
+    LoihiModel,
+    Memory,
+    energy_table,
+)
+from neuro.costs.geometry import NeuronSize, SynapseSize, sizes
+from neuro.costs.work import LayerWork, Work, conventional_work, spiking_work
+
+__all__ = [
+    "spike_driven_operations",
+    "sizes",
+    "SynapseSize",
+    "NeuronSize",
+    "Work",
+    "LayerWork",
+    "spiking_work",
+    "conventional_work",
+    "ENERGY_MODELS",
+    "EnergyModel",
+    "Energy",
+    "Arithmetic",
+    "Memory",
+    "LemaireModel",
+    "LoihiModel",
+    "energy_table",
+]
