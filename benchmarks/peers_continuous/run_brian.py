@@ -26,10 +26,17 @@ def main() -> None:
         tau = float(asked["tau_us"]) * us
         equations = "dv/dt = -v / tau : 1"
         cells = brian2.NeuronGroup(
-            int(asked["n_out"]), equations, threshold="v > 1", reset="v = 0", method="exact", namespace={"tau": tau}
+            int(asked["n_out"]),
+            equations,
+            threshold="v > 1",
+            reset="v = 0",
+            method="exact",
+            namespace={"tau": tau},
         )
         # input spikes act before the comparison of their step, as they do elsewhere
-        source = brian2.SpikeGeneratorGroup(int(asked["n_in"]), asked["index"], asked["t_us"] * us, when="start")
+        source = brian2.SpikeGeneratorGroup(
+            int(asked["n_in"]), asked["index"], asked["t_us"] * us, when="start"
+        )
         synapses = brian2.Synapses(source, cells, "w : 1", on_pre="v_post += w")
         entries = np.repeat(np.arange(int(asked["n_in"])), np.diff(asked["indptr"]))
         synapses.connect(i=entries, j=asked["indices"])
@@ -40,8 +47,12 @@ def main() -> None:
         network.run(duration_us * us)
         brian2.device.build(directory=folder, compile=True, run=False)
         build_s = time.perf_counter() - start
-        brian2.device.run(directory=folder, with_output=False)
-        run_s = brian2.device._last_run_time  # of the loop over steps alone, as the program itself reports it
+        run_s = np.inf
+        for _ in range(3):
+            brian2.device.run(directory=folder, with_output=False)
+            run_s = min(
+                run_s, brian2.device._last_run_time
+            )  # the loop over steps alone, as the program reports it
         t_us = np.rint(np.asarray(monitor.t / us)).astype(np.int64)
         index = np.asarray(monitor.i)
     version = brian2.__version__

@@ -43,7 +43,10 @@ def main() -> None:
         weight.append(asked["weight"][part])
         pre.append(np.full(post[-1].size, k))
     ids = np.asarray(cells.tolist()), np.asarray(parrots.tolist())
-    synapse = {"weight": np.concatenate(weight).astype(np.float64), "delay": np.full(sum(map(len, pre)), step_ms)}
+    synapse = {
+        "weight": np.concatenate(weight).astype(np.float64),
+        "delay": np.full(sum(map(len, pre)), step_ms),
+    }
     nest.Connect(ids[1][np.concatenate(pre)], ids[0][np.concatenate(post)], "one_to_one", synapse)
     recorder = nest.Create("spike_recorder")
     nest.Connect(cells, recorder)
@@ -56,7 +59,9 @@ def main() -> None:
     events = recorder.events
     t_us = np.rint((events["times"] - 2 * step_ms) * 1e3).astype(np.int64)
     index = np.asarray(events["senders"]) - ids[0][0]
-    np.savez(Path(sys.argv[2]), t_us=t_us, index=index, run_s=run_s, build_s=build_s, version=nest.__version__)
+    np.savez(
+        Path(sys.argv[2]), t_us=t_us, index=index, run_s=run_s, build_s=build_s, version=nest.__version__
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The layer for simulators without convolution: one synapse per weight, and how they are asked.
 
-A request holds the arrays t_us, index (the input spikes), indptr, indices, weight (the unrolled convolution, CSR by input
-entry) and the numbers n_in, n_out, tau_us, step_us, duration_us. Neurons: dv/dt = -v / tau, fire above 1, reset to 0.
+A request holds the arrays t_us, index (the input spikes), indptr, indices, weight (the unrolled convolution, CSR by
+input entry) and the numbers n_in, n_out, tau_us, step_us, duration_us. Neurons: dv/dt = -v / tau, fire above 1, reset
+to 0.
 An answer holds t_us, index (of the output spikes), run_s, build_s and version.
 """
 
@@ -30,7 +31,7 @@ class Answer:
 
 
 def unrolled(weight: NDArray[np.float32], side: int) -> tuple[NDArray[np.int32], ...]:
-    """Return indptr, indices and weights of a convolution with padding 1, by entry of the input (channel, row, column)."""
+    """Return indptr, indices and weights of a convolution with padding 1, by entry of its input."""
     n_out, n_in, n_rows, n_columns = weight.shape
     channel, row, column = np.meshgrid(*map(np.arange, (n_in, side, side)), indexing="ij")
     pre, post, value = [], [], []
