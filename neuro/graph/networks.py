@@ -18,7 +18,7 @@ from neuro.graph.nodes import (
 )
 from neuro.graph.shapes import label
 
-__all__ = ["check_receptors", "has_populations", "needs_populations", "receptors"]
+__all__ = ["check_receptors", "has_populations", "needs_populations", "receptors", "refuse_populations"]
 
 _PARTS = (SparseLinear, PoissonSource, *POPULATIONS)
 
@@ -42,6 +42,17 @@ def needs_populations(nodes: Mapping[str, Node]) -> bool:
         for node in nodes.values()
         if isinstance(node, (*NEURONS, *POPULATIONS))
     )
+
+
+def refuse_populations(nodes: Mapping[str, Node], where: str) -> None:
+    """Refuse a graph that needs populations where something else runs, naming the first reason."""
+    for name, node in nodes.items():
+        reason = "is a part of networks of populations" if isinstance(node, _PARTS) else ""
+        for field in ("v_start", "tau_inh_s"):
+            if isinstance(node, NEURONS) and getattr(node, field, None) is not None:
+                reason = f"{field} is computed in clocked networks of populations only"
+        if reason:
+            raise GraphError(f"{label(name, node)}: {reason}, not by {where}")
 
 
 def receptors(node: Node) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The refractory period of neurons: its checks, its place in digests and files, its meaning (R64 to R66)."""
+"""The refractory period of neurons: its checks, its place in digests and files, its meaning (R120 to R122)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import neuro
 from neuro import reference
 from neuro.errors import GraphError
 from neuro.graph import IF, LIF, CubaLIF, Graph, Input, Linear, Node, clocked, continuous, to_nir
@@ -80,3 +81,12 @@ def test_nir_cannot_say_it() -> None:
     held = LIF(0.01, refractory_s=0.002)
     with pytest.raises(GraphError, match=r"LIF 'out': NIR cannot say refractory_s=0.002; set it to 0"):
         to_nir(chain(held))
+
+
+def test_a_dense_layer_with_a_period_runs_as_the_reference() -> None:
+    """A Linear before a LIF is a network of populations: the engine holds the membranes."""
+    frames = np.random.default_rng(0).random((60, 1)).astype(np.float32)
+    graph = chain(LIF(0.01, 0.2, refractory_s=0.002))
+    result = neuro.simulate(graph, frames)
+    assert result.output.tolist() == reference.evaluate(graph, frames).outputs["out"].tolist()
+    assert result.output.sum() > 5
