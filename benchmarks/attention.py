@@ -28,10 +28,10 @@ from neuro.dynamics import Dynamics, ExitRule, calibrate_exit
 from neuro.reference import evaluate
 from spikeloom.recognizer import Recognizer
 
-#: Attention thresholds tried on validation recordings, and the losses (as fractions) that the choice may cost there.
+#: On validation recordings: attention thresholds tried, events that attention must drop, operations that both leave.
 THRESHOLDS = tuple(np.round(np.arange(0.0, 0.925, 0.025), 3).tolist())
 DROPPED_ON_VALIDATION = 0.52
-ALLOWED_ON_VALIDATION = 0.005
+LEFT_ON_VALIDATION = 1 / 4.5
 FIRST_STEP, CHECK_EVERY = 3, 2
 #: Steps and density of the gesture topology on which the overhead of scoring is measured.
 GESTURE_STEPS, GESTURE_DENSITY, GESTURE_KEPT = 60, 0.05, 0.5
@@ -105,25 +105,41 @@ def choose_attention(model: Recognizer, data: Data) -> float:
 
 
 def choose_both(model: Recognizer, data: Data) -> tuple[float, ExitRule]:
-    """Take the pair of thresholds with fewest spike-driven operations at no more than the allowed loss."""
-    whole = measure(model, data, Dynamics.off())
-    best: tuple[float, float, ExitRule] | None = None
-    for threshold in THRESHOLDS[::2]:
+    """Take the pair of thresholds that answers best at a set number of operations.
+
+    For each attention threshold the strictest exit that leaves a given fraction of the spike-driven operations; among
+    these pairs the one with the largest mean margin of the true class, which moves smoothly where a hundred
+    recordings move the accuracy in steps of a point.
+    """
+    most = LEFT_ON_VALIDATION * measure(model, data, Dynamics.off()).spike_driven
+    found: list[tuple[float, float, ExitRule]] = []
+    for threshold in THRESHOLDS[::4]:
         attended = model.with_threshold(threshold)
-        kept = measure(attended, data, Dynamics())
-        outputs = np.array([r.output.reshape(len(r.output), -1) for r in kept.results])
-        room = ALLOWED_ON_VALIDATION - (whole.correct - kept.correct).mean()
-        if room < -1e-12:
-            break
-        found = calibrate_exit(
-            outputs, data.labels, allowed_loss=max(0.0, room), first_step=FIRST_STEP, check_every=CHECK_EVERY
+        whole = measure(attended, data, Dynamics())
+        outputs = np.array([r.output.reshape(len(r.output), -1) for r in whole.results])
+        curve = calibrate_exit(
+            outputs, data.labels, allowed_loss=1.0, first_step=FIRST_STEP, check_every=CHECK_EVERY
         )
-        tried = measure(attended, data, Dynamics(early_exit=found.rule))
-        loss = (whole.correct - tried.correct).mean()
-        if loss <= ALLOWED_ON_VALIDATION + 1e-12 and (best is None or tried.spike_driven < best[0]):
-            best = (tried.spike_driven, threshold, found.rule)
-    assert best is not None
-    return best[1], best[2]
+        rules = [replace(curve.rule, threshold=point.threshold) for point in curve.curve]
+        first, last = 0, len(rules) - 1  # operations fall along the curve
+        while first < last:
+            middle = (first + last) // 2
+            tried = measure(attended, data, Dynamics(early_exit=rules[middle]))
+            first, last = (first, middle) if tried.spike_driven <= most else (middle + 1, last)
+        ended = measure(attended, data, Dynamics(early_exit=rules[first]))
+        if ended.spike_driven <= most:
+            found.append((mean_margin(ended, data, rules[first]), threshold, rules[first]))
+    _, threshold, rule = max(found, key=lambda one: one[0])
+    return threshold, rule
+
+
+def mean_margin(measured: Measured, data: Data, rule: ExitRule) -> float:
+    """Mean of tanh((z_true - z_other) / (2 temperature)) over the recordings, z the mean readout at the end."""
+    margins = []
+    for result, label in zip(measured.results, data.labels, strict=True):
+        z = result.output.astype(np.float64).reshape(len(result.output), -1).mean(axis=0)
+        margins.append(np.tanh((z[label] - np.delete(z, label).max()) / (2 * rule.temperature)))
+    return float(np.mean(margins))
 
 
 def count_differences(model: Recognizer, data: Data, rule: ExitRule) -> tuple[int, int, int]:
