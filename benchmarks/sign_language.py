@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ def sign_frames() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool
         polarity = np.unpackbits(file["p"])[: steps.size].astype(np.int64)
         labels, is_test = file["label"].astype(np.int64), file["is_test"]
     frames = np.zeros((len(labels), N_FRAMES, 2, SIDE, SIDE), np.uint8)
-    for k, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for k, (start, stop) in enumerate(pairwise(offsets)):
         part = slice(start, stop)
         t_us = np.cumsum(steps[part])
         frame = (t_us - t_us[0]) // BIN_US

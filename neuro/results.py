@@ -324,12 +324,15 @@ class EventCounters:
         its group).
     neuron_updates : mapping of str to int
         Membranes brought to the time of an event, by neuron node.
+    lost_in_refractory : mapping of str to int
+        For each neuron node, the pairs (event, neuron) without effect on the membrane, which was held after a spike.
     """
 
     events_in: int
     spikes: Mapping[str, int]
     synaptic_operations: Mapping[str, int]
     neuron_updates: Mapping[str, int]
+    lost_in_refractory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_synaptic_operations(self) -> int:

@@ -21,9 +21,16 @@ from neuro.graph import Clocked, Graph, Input, TemporalAttention
 from neuro.kernels.arrays import Bytes, Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.branches import Stage
-from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
+from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
 from neuro.lowering.execution import count, end_run, run_block, start_run
-from neuro.lowering.flow import EventRun, gathered
+from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.scoring import start_history
@@ -343,12 +350,17 @@ def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_thread
     del n_threads  # events act one after another
     events = check_events(graph, inputs)
     plan = lower_events(graph)
+    end = events.duration_us
+    if end is None and plan.endless:
+        raise InputError(
+            f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
+        )
+    check_silent_spikes(plan, 0, end or 0)
     recorded = _checked_event_record(graph, plan.nodes, record)
     found: dict[str, list[Deltas]] = {name: [] for name in (*graph.output_names, *recorded)}
-    run = EventRun()
-    run_events(plan, run, events, found)
-    run_events(plan, run, None, found)
-    left = {name: as_events(gathered(parts), plan.layouts[name]) for name, parts in found.items()}
+    run = EventRun() if end is None else EventRun(end=end)
+    run_events(plan, run, events, FOREVER, found)
+    left = {name: as_events(gathered(parts), plan.layouts[name], end) for name, parts in found.items()}
     return EventResult(
         outputs={name: left[name] for name in graph.output_names},
         spikes={name: left[name] for name in recorded},
@@ -468,7 +480,8 @@ class _Collected:
         n = n_entries(frames)
         step = np.repeat(np.arange(start, start + run.n_steps), np.diff(frames.start))
         value = frames.value[:n] if frames.value.size else np.ones(n, np.float32)
-        return Spikes(step, frames.index[:n], value, self._n_steps, self._plan.layouts[name].shape)
+        index = frames.index[:n].copy()  # the next block is written over it
+        return Spikes(step, index, value, self._n_steps, self._plan.layouts[name].shape)
 
     def spikes(self, name: str) -> Spikes:
         """Return the recorded spikes of a node."""

@@ -64,17 +64,18 @@ class Recognizer:
             raise UserError(f"node '{readout}': {n_outputs} outputs for {len(self.class_names)} class names")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise UserError(f"temperature must be finite and > 0, got {self.temperature}")
-        if self.attention is not None and len(self.attention.bias_2) != encoding.n_frames:
+        attention = self.attention
+        if isinstance(attention, neuro.graph.TemporalAttention) and attention.n_frames != encoding.n_frames:
             raise UserError(
-                f"TemporalAttention: made for {len(self.attention.bias_2)} frames, "
+                f"TemporalAttention: made for {attention.n_frames} frames, "
                 f"but the encoding has {encoding.n_frames}"
             )
 
     @property
-    def attention(self) -> neuro.graph.TemporalAttention | None:
+    def attention(self) -> neuro.graph.TemporalAttention | neuro.graph.MovingAttention | None:
         """The temporal attention node, if the network has one."""
         nodes = self.graph.nodes.values()
-        return next((node for node in nodes if isinstance(node, neuro.graph.TemporalAttention)), None)
+        return next((node for node in nodes if isinstance(node, neuro.graph.TEMPORAL)), None)
 
     def with_threshold(self, threshold: float) -> Recognizer:
         """Give the same recogniser with another attention threshold.
@@ -99,7 +100,7 @@ class Recognizer:
             raise UserError("the network has no temporal attention, so it has no threshold to set")
         attention = replace(self.attention, threshold=threshold)
         nodes = {
-            name: attention if isinstance(node, neuro.graph.TemporalAttention) else node
+            name: attention if isinstance(node, neuro.graph.TEMPORAL) else node
             for name, node in graph.nodes.items()
         }
         changed = neuro.graph.Graph(

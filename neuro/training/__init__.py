@@ -6,21 +6,32 @@ from neuro.training.exporting import export, graph_of
 from neuro.training.fitting import train
 from neuro.training.network import SpikingNetwork
 from neuro.training.scores import threshold_for
+from neuro.training.stack import AttentionStack
+from neuro.training.stack_configuration import PUBLISHED, StackConfig, StackLayer
+from neuro.training.stack_fitting import StackRecipe, StackRun, TrainedStack, train_stack
 from neuro.training.trained import EpochReport, TorchRun, TrainedNetwork, evaluate_torch
 
 __all__ = [
+    "PUBLISHED",
+    "AttentionStack",
     "Augmentation",
     "ConvLayer",
     "EpochReport",
     "NetworkConfig",
     "Recipe",
     "SpikingNetwork",
+    "StackConfig",
+    "StackLayer",
+    "StackRecipe",
+    "StackRun",
     "TorchRun",
     "TrainedNetwork",
+    "TrainedStack",
     "evaluate_torch",
     "export",
     "graph_of",
     "packages",
     "threshold_for",
     "train",
+    "train_stack",
 ]

@@ -168,9 +168,9 @@ class WindowScores(FrameScores):
         TemporalAttention
             The node.
         """
-        first, second = (_numpy(weight) for weight in self.weights())
+        first, second = (array_of(weight) for weight in self.weights())
         return TemporalAttention(
-            first, _numpy(self.excite_1.bias), second, _numpy(self.excite_2.bias), threshold
+            first, array_of(self.excite_1.bias), second, array_of(self.excite_2.bias), threshold
         )
 
 
@@ -278,11 +278,11 @@ class MovingScores(FrameScores):
             The node.
         """
         return MovingAttention(
-            _numpy(torch.sigmoid(self.rate_logits)),
-            _numpy(self.start),
-            _numpy(self.excite_1.weight),
-            _numpy(self.excite_1.bias),
-            _numpy(self.excite_2.weight)[0],
+            array_of(torch.sigmoid(self.rate_logits)),
+            array_of(self.start),
+            array_of(self.excite_1.weight),
+            array_of(self.excite_1.bias),
+            array_of(self.excite_2.weight)[0],
             float(self.excite_2.bias),
             threshold,
         )
@@ -310,7 +310,19 @@ def scores_of(config: NetworkConfig) -> FrameScores | None:
     return WindowScores(config.n_frames, config.n_score_units)
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    """Give the values of a tensor as an array.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Any tensor.
+
+    Returns
+    -------
+    numpy.ndarray
+        Its values, on the CPU.
+    """
     array: np.ndarray = tensor.detach().cpu().numpy()
     return array
 

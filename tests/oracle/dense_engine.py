@@ -30,6 +30,7 @@ from neuro.graph import (
     MaxPool2d,
     SumPool2d,
     TemporalAttention,
+    fold_pooling,
 )
 
 Array = NDArray[np.float32]
@@ -59,6 +60,7 @@ def simulate_densely(
 
     ``closed``: by node of a branch that is skipped, the steps in which it is.
     """
+    graph = fold_pooling(graph)
     n_steps = len(frames)
     engine = _Engine(graph, frames, np.ones(n_steps, bool) if kept is None else kept)
     engine.closed = {} if closed is None else closed
