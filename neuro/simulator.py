@@ -18,6 +18,7 @@ from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Clocked, Graph, Input, TemporalAttention
+from neuro.graph.networks import needs_populations
 from neuro.kernels.arrays import Bytes, Frames
 from neuro.kernels.events import Deltas
 from neuro.lowering.branches import Stage
@@ -31,12 +32,14 @@ from neuro.lowering.event_running import (
 )
 from neuro.lowering.execution import count, end_run, run_block, start_run
 from neuro.lowering.flow import FOREVER, EventRun, gathered
+from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
 from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
+from neuro.networks import NetworkSettings, check_plain, simulate_network
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
 from neuro.watching import (
@@ -64,6 +67,21 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    precision: Precision = "float32",
+    n_threads: int = 1,
+) -> Result: ...
+
+
+@overload
+def simulate(
+    graph: Graph,
+    inputs: None = None,
+    *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
+    record: Record | None = None,
+    state: State | None = None,
+    precision: Precision = "float32",
     n_threads: int = 1,
 ) -> Result: ...
 
@@ -102,19 +120,23 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    precision: Precision = "float32",
     n_threads: int = 1,
 ) -> list[Result]: ...
 
 
 def simulate(
     graph: Graph,
-    inputs: Any,
+    inputs: Any = None,
     *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    precision: Precision = "float32",
     n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
@@ -128,13 +150,21 @@ def simulate(
     events a LIF follows ``v(t) = rest + (v(t0) - rest) * exp(-(t - t0) / tau_mem_s)``, which cannot reach the
     threshold, so comparing at events is exact. `neuro.stream` takes the same events in pieces.
 
+    Networks of populations (clocked graphs with SparseLinear, PoissonSource, refractory periods ..): each step
+    delivers what arrives, the oldest spikes first, updates every neuron, and lists who fired. Where there is no
+    Input, `n_steps` or `duration_s` says how long to run.
+
     Parameters
     ----------
     graph : Graph
         A graph with ``execution=clocked(dt_s)`` or ``continuous()``.
     inputs : Spikes, array of shape ``(n_steps, *shape)``, Events, or a list of these
         The frames of a clocked graph's Input, or the events of a continuous one; each a recording of its own.
-        A list gives a list of results.
+        A list gives a list of results. None for a network of populations without an Input.
+    n_steps : int, optional
+        Length of the run in steps, where there is no Input.
+    duration_s : float, optional
+        The same in seconds, a multiple of ``dt_s``.
     record : mapping of str to 'spikes', 'membrane', 'rate', a Monitor, or several of these, optional
         What to keep, by node: spikes (or counts) of any node that hands on spikes, membranes (after the
         reset) of neurons, the number of spikes of each spiking neuron. A `Monitor` bounds what is kept.
@@ -148,9 +178,11 @@ def simulate(
     dynamics : Dynamics, optional
         What may be left out: frames that attention drops, and the steps after an early exit. Then ``Result.dynamics``
         says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
+    precision : {'float32', 'float64'}
+        The arithmetic of a network of populations; all other graphs are float32.
     n_threads : int
-        Threads that share the recordings of a list, or the output rows of the layers for a single recording. The
-        result has the same bits for any number.
+        Threads that share the recordings of a list, the output rows of the layers for a single recording, or the
+        neurons of a network of populations. The result has the same bits for any number.
 
     Returns
     -------
@@ -190,6 +222,11 @@ def simulate(
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
+    if needs_populations(graph.nodes):
+        check_state(graph, state)
+        settings = NetworkSettings(n_steps, duration_s, record, state, precision, n_threads)
+        return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
+    check_plain(n_steps, duration_s, precision)
     is_clocked = isinstance(graph.execution, Clocked)
     if not is_clocked and dynamics is not None:
         raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
@@ -260,9 +297,9 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
-    spikes = checked_input(graph, plan, inputs)
+    spikes = checked_input(graph, plan.max_pool, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
-    _check_state(graph, state)
+    check_state(graph, state)
     watch = watch_readout(graph, spikes, state, dynamics)
     run = start_run(state, wanted.membrane, path)
     turn_on(run.decisions, use_attention, dynamics)
@@ -504,7 +541,7 @@ class _Collected:
         return found
 
 
-def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+def checked_input(graph: Graph, max_pool: str | None, inputs: Any) -> Spikes:
     """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
     name = graph.input_name
     node = graph.nodes[name]
@@ -526,10 +563,10 @@ def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
         raise InputError(f"Input {name!r}: needs frames of shape {node.shape}, got {spikes.shape}")
     if node.max_count is not None:
         _check_counts(name, node.max_count, spikes)
-    elif plan.max_pool is not None and (spikes.value < 0).any():
+    elif max_pool is not None and (spikes.value < 0).any():
         j = int(np.argmax(spikes.value < 0))
         raise InputError(
-            f"Input {name!r}: MaxPool2d {plan.max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
+            f"Input {name!r}: MaxPool2d {max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
             f"{spikes.step[j]} at index {spikes.index[j]}"
         )
     return spikes
@@ -551,7 +588,7 @@ def _check_counts(name: str, max_count: int, spikes: Spikes) -> None:
     )
 
 
-def _check_state(graph: Graph, state: State | None) -> None:
+def check_state(graph: Graph, state: State | None) -> None:
     if state is None:
         return
     if not isinstance(state, State):

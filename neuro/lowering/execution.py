@@ -100,7 +100,7 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
         n_steps,
         MappingProxyType(membranes),
         MappingProxyType(run.lines),
-        MappingProxyType(run.decisions.histories),
+        histories=MappingProxyType(run.decisions.histories),
     )
 
 
