@@ -217,6 +217,7 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
     outcomes: dict[str, list[Measured]] = {"whole": [], "attention": [], "exit": [], "both": []}
     differences = np.zeros(3, int)
     scoring: list[float] = []
+    plain: list[np.ndarray] = []
     for seed, model in track(list(zip(SEEDS, models, strict=True)), description=prefix):
         assert model is not None
         validation, test = read(model, seed, n)
@@ -233,10 +234,19 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
         )
         outcomes["both"].append(measure(both, test, Dynamics(early_exit=rule), repeats=repeats))
         scoring.append(scoring_seconds(both, test, repeats))
+        separate = load(f"{prefix}-split{seed}-plain")
+        if separate is not None:
+            plain.append(measure(separate, test, Dynamics.off()).correct - outcomes["both"][-1].correct)
         found = {name: measured[-1] for name, measured in outcomes.items()}
         say_split(f"{prefix} split {seed}", (dropping, threshold), rule, found)
         if seed == SEEDS[-1]:
             say_energy(prefix, both, outcomes)
+    if plain:
+        loss, low, high = paired(np.concatenate(plain))
+        console.print(
+            f"{prefix}: attention and early exit against a network trained for every frame alone: {loss:.2f} points, "
+            f"95 % interval {low:.2f} to {high:.2f}"
+        )
     return claims(prefix, outcomes, differences, scoring)
 
 
