@@ -34,7 +34,7 @@ DROPPED_ON_VALIDATION = 0.52
 LEFT_ON_VALIDATION = 1 / 4.5
 #: Sets with a saving as their goal.
 GOALS = ("digits", "nmnist")
-#: On validation recordings: attention thresholds tried, events attention must drop, operations that both leave.
+#: Where no saving is the goal (the signs): the boldest rung that loses at most a point on validation recordings.
 LADDER = ((0.52, 1 / 4.5), (0.4, 1 / 3), (0.3, 1 / 2), (0.2, 1 / 1.5), (0.1, 1 / 1.25))
 ALLOWED_ON_VALIDATION = 0.01
 FIRST_STEP, CHECK_EVERY = 3, 2
