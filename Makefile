@@ -51,6 +51,7 @@ format: $(VENV)/setup.stamp  ## format the sources
 
 bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (tables: benchmarks/README.md)
 	$(BIN)/python benchmarks/recognition.py
+	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/engine_continuous.py
 	$(BIN)/python benchmarks/engine_density.py
 
