@@ -1,15 +1,16 @@
 """The network of the density benchmark: TA-SNN's gesture topology with exact sums and chosen densities.
 
-2x32x32 - 64C3 - 128C3 - AP2 - 128C3 - AP2 - 256 - 11, each layer convolution - bias (a folded batch norm) - average pooling -
-LIF as in TA-SNN (Yao et al., ICCV 2021): 'decay' with alpha = 0.3, reset to 0. Weights are drawn from a seed as whole
-numbers times 2^-9: at most 31 where a pool follows and 127 elsewhere, so that the composite kernels of convolution and pool
-are 8-bit numbers times 2^-11. All sums are exact in float32, in any order. The threshold of each layer is bisected on
-calibration recordings (another seed than the measured ones) until the layer fires with the wanted density.
+2x32x32 - 64C3 - 128C3 - AP2 - 128C3 - AP2 - 256 - 11, each layer convolution - bias (a folded batch norm) - average
+pooling - LIF as in TA-SNN (Yao et al., ICCV 2021): 'decay' with alpha = 0.3, reset to 0. Weights are drawn from a seed
+as whole numbers times 2^-9: at most 31 where a pool follows and 127 elsewhere, so that the composite kernels of
+convolution and pool are 8-bit numbers times 2^-11. All sums are exact in float32, in any order. The threshold of
+each layer is bisected on calibration recordings (of another seed than the measured ones) until it fires as wanted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class GestureNetwork:
                     nodes[f"pool{k}"] = AvgPool2d(2)
             nodes[f"lif{k}"] = LIF(TAU_S, layer.threshold, update="decay")
         names = list(nodes)
-        return Graph(nodes, zip(names, names[1:], strict=False), clocked(DT_S), weight_grid=GRID / 4)
+        return Graph(nodes, pairwise(names), clocked(DT_S), weight_grid=GRID / 4)
 
 
 def recording(density: float, seed: int, *, n_steps: int = N_STEPS) -> NDArray[np.float32]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from neuro import costs, graph
-from neuro.dynamics import Dynamics, DynamicsReport, ExitCalibration, ExitRule, calibrate_exit
+from neuro.dynamics import (
+    BranchGate,
+    Dynamics,
+    DynamicsReport,
+    ExitCalibration,
+    ExitRule,
+    calibrate_exit,
+)
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.events import Events
 from neuro.graph import Graph
@@ -43,6 +50,7 @@ __all__ = [
     "Dynamics",
     "DynamicsReport",
     "ExitRule",
+    "BranchGate",
     "ExitCalibration",
     "calibrate_exit",
     "Verification",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuro.errors import InputError
 
-__all__ = ["Events", "LATEST_US"]
+__all__ = ["Events", "LATEST_US", "as_time"]
 
 LATEST_US = 2**62  # so that delays can be added
 _INT32_MAX = int(np.iinfo(np.int32).max)
@@ -34,12 +34,15 @@ class Events:
         Finite and not zero: 1 for a spike.
     shape : tuple of int
         Shape of the sensor or population, for example ``(2, 34, 34)``.
+    duration_us : int or None
+        The recording covers the times from 0 up to, and without, this one; None where that is not known. A network
+        that fires without input runs until then.
 
     Raises
     ------
     InputError
-        If the arrays differ in length, times go backwards, a number leaves its range, or a value is zero,
-        NaN or infinite; the message names the first such position.
+        If the arrays differ in length, times go backwards, a number leaves its range, a value is zero, NaN or
+        infinite, or an event is not before the end; the message names the first such position.
 
     Examples
     --------
@@ -55,8 +58,17 @@ class Events:
     index: NDArray[np.int32]
     value: NDArray[np.float32]
     shape: tuple[int, ...]
+    duration_us: int | None
 
-    def __init__(self, t_us: ArrayLike, index: ArrayLike, value: ArrayLike, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        t_us: ArrayLike,
+        index: ArrayLike,
+        value: ArrayLike,
+        shape: tuple[int, ...],
+        *,
+        duration_us: int | None = None,
+    ) -> None:
         shape = _shape(shape)
         size = math.prod(shape)
         object.__setattr__(self, "shape", shape)
@@ -76,6 +88,7 @@ class Events:
                 f"Events: times must not go backwards, got t_us[{j}] = {self.t_us[j]} after {self.t_us[j - 1]}; "
                 "sort the events by time"
             )
+        object.__setattr__(self, "duration_us", _duration(duration_us, self.t_us))
         for array in (self.t_us, self.index, self.value):
             array.setflags(write=False)
 
@@ -84,10 +97,59 @@ class Events:
 
     def __repr__(self) -> str:
         span = f", {self.t_us[0]} to {self.t_us[-1]} us" if len(self) else ""
-        return f"Events({len(self)} events{span}, shape={self.shape})"
+        end = "" if self.duration_us is None else f", duration_us={self.duration_us}"
+        return f"Events({len(self)} events{span}, shape={self.shape}{end})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Events, (self.t_us, self.index, self.value, self.shape)
+        return _remade, (self.t_us, self.index, self.value, self.shape, self.duration_us)
+
+
+def _remade(
+    t_us: ArrayLike, index: ArrayLike, value: ArrayLike, shape: tuple[int, ...], duration_us: int | None
+) -> Events:
+    return Events(t_us, index, value, shape, duration_us=duration_us)
+
+
+def as_time(owner: str, field: str, value: object, *, least: int = 0) -> int:
+    """Return a time in whole microseconds.
+
+    Parameters
+    ----------
+    owner, field : str
+        What an error names.
+    value : object
+        The time.
+    least : int
+        The smallest that is allowed.
+
+    Returns
+    -------
+    int
+        The time.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number from `least` to 2**62.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"{owner}: {field} must be a whole number of microseconds, got {value!r}")
+    if not least <= value <= LATEST_US:
+        raise InputError(f"{owner}: {field} must be from {least} to 2**62 us, got {value}")
+    return int(value)
+
+
+def _duration(duration_us: object, t_us: NDArray[np.int64]) -> int | None:
+    if duration_us is None:
+        return None
+    duration = as_time("Events", "duration_us", duration_us)
+    if t_us.size and t_us[-1] >= duration:
+        j = int(np.searchsorted(t_us, duration))
+        raise InputError(
+            f"Events: all events must lie before duration_us = {duration}, got t_us[{j}] = {t_us[j]}; "
+            "leave the later events out or declare a longer duration"
+        )
+    return duration
 
 
 def _shape(shape: object) -> tuple[int, ...]:

@@ -36,6 +36,7 @@ from neuro.graph import (
     MaxPool2d,
     Node,
     SumPool2d,
+    fold_pooling,
 )
 from neuro.reference_attention import computed_nodes, selected
 from neuro.results import AttentionReport
@@ -84,7 +85,7 @@ class DenseResult:
     membranes : mapping of str to float32 array, shape (n_steps, ...)
         The membranes of every neuron node, after the reset.
     values : mapping of str to float32 array, shape (n_steps, ...)
-        The output of every node, currents too.
+        The output of every node, currents too; pools of currents that are folded (R64) have none.
     state : DenseState
         Pass it as `state` with the next chunk.
     """
@@ -159,6 +160,7 @@ def evaluate(
     ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
     """
     frames = _checked_frames(graph, inputs)
+    graph = fold_pooling(graph)  # R64
     gates = _checked_gates(graph, kept, attention, len(frames))
     engine = _Evaluation(graph, _checked_state(graph, state), select)
     values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}

@@ -23,6 +23,7 @@ __all__ = [
     "Counters",
     "EventCounters",
     "EventResult",
+    "NetworkState",
     "Result",
     "SelectionReport",
     "State",
@@ -144,6 +145,8 @@ class Counters:
         Bytes of membranes (and synaptic currents) that each neuron node read and wrote.
     pixels_skipped : mapping of str to int
         For each neuron node, the (step, pixel) whose membranes were not touched but made up for later, in registers.
+    weight_clips : mapping of str to int
+        For each SparseLinear with stdp, how often a weight was clipped to its bounds.
     """
 
     n_steps: int
@@ -156,11 +159,12 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
-    input_entries: Mapping[str, int]
-    products: Mapping[str, int]
-    weight_bytes: Mapping[str, int]
-    state_bytes: Mapping[str, int]
-    pixels_skipped: Mapping[str, int]
+    input_entries: Mapping[str, int] = field(default_factory=dict)
+    products: Mapping[str, int] = field(default_factory=dict)
+    weight_bytes: Mapping[str, int] = field(default_factory=dict)
+    state_bytes: Mapping[str, int] = field(default_factory=dict)
+    pixels_skipped: Mapping[str, int] = field(default_factory=dict)
+    weight_clips: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_synaptic_operations(self) -> int:
@@ -188,10 +192,35 @@ class State:
     n_steps: int
     membranes: Mapping[str, tuple[Floats, Floats]]
     lines: Mapping[str, Any]
-    histories: Mapping[str, Floats] = field(default_factory=dict)
+    histories: Mapping[str, Floats] = field(default_factory=dict, kw_only=True)
 
     def __repr__(self) -> str:
         return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkState(State):
+    """Where a run of a network of populations ended.
+
+    Attributes
+    ----------
+    variables : mapping of str to mapping of str to array, shape (n,)
+        The variables of every population by name: ``v``, then what its model has.
+    recent : mapping of str to Spikes
+        What every source and population handed on in the last steps, as far as it still acts.
+    weights : mapping of str to array, shape (n_synapses,)
+        The present weights of each SparseLinear with stdp.
+    traces : mapping of str to tuple of two arrays
+        Their traces: of the inputs, and of the neurons.
+    precision : str
+        'float32' or 'float64'.
+    """
+
+    variables: Mapping[str, Mapping[str, NDArray[Any]]]
+    recent: Mapping[str, Spikes]
+    weights: Mapping[str, NDArray[Any]]
+    traces: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+    precision: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -222,6 +251,8 @@ class Result:
         Of every temporal attention, by its name.
     selections : mapping of str to SelectionReport
         Of every channel and spatial attention, by its name.
+    weights : mapping of str to array, shape (n_synapses,)
+        The weights of each SparseLinear with stdp after the run, in its order; the graph keeps those before.
     """
 
     outputs: Mapping[str, Floats]
@@ -235,6 +266,7 @@ class Result:
     attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
     selections: Mapping[str, SelectionReport] = field(default_factory=dict)
     dynamics: DynamicsReport | None = None
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def output(self) -> Floats:
@@ -324,12 +356,15 @@ class EventCounters:
         its group).
     neuron_updates : mapping of str to int
         Membranes brought to the time of an event, by neuron node.
+    lost_in_refractory : mapping of str to int
+        For each neuron node, the pairs (event, neuron) without effect on the membrane, which was held after a spike.
     """
 
     events_in: int
     spikes: Mapping[str, int]
     synaptic_operations: Mapping[str, int]
     neuron_updates: Mapping[str, int]
+    lost_in_refractory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total_synaptic_operations(self) -> int:

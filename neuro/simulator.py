@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -18,22 +18,43 @@ from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Clocked, Graph, Input, TemporalAttention
-from neuro.kernels.arrays import Frames
+from neuro.graph.networks import needs_populations
+from neuro.kernels.arrays import Bytes, Frames
 from neuro.kernels.events import Deltas
-from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
+from neuro.lowering.branches import Stage
+from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
 from neuro.lowering.execution import count, end_run, run_block, start_run
-from neuro.lowering.flow import EventRun, gathered
+from neuro.lowering.flow import FOREVER, EventRun, gathered
+from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
-from neuro.lowering.stopping import blocks
+from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
+from neuro.networks import NetworkSettings, check_plain, simulate_network
 from neuro.results import AttentionReport, EventResult, Result, State
 from neuro.spikes import Spikes
-from neuro.watching import compared, forget_later_frames, report_run, turn_on, watch_readout
+from neuro.watching import (
+    check_heads,
+    close_branches,
+    compared,
+    forget_later_frames,
+    report_run,
+    turn_on,
+    watch_readout,
+)
 
 __all__ = ["simulate"]
+
+_Running = tuple[Plan, Run, Spikes, Bytes]  # what is run, on what, and which steps count
 
 
 @overload
@@ -46,6 +67,21 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    precision: Precision = "float32",
+    n_threads: int = 1,
+) -> Result: ...
+
+
+@overload
+def simulate(
+    graph: Graph,
+    inputs: None = None,
+    *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
+    record: Record | None = None,
+    state: State | None = None,
+    precision: Precision = "float32",
     n_threads: int = 1,
 ) -> Result: ...
 
@@ -84,19 +120,23 @@ def simulate(
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    precision: Precision = "float32",
     n_threads: int = 1,
 ) -> list[Result]: ...
 
 
 def simulate(
     graph: Graph,
-    inputs: Any,
+    inputs: Any = None,
     *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
     record: Record | None = None,
     state: State | None = None,
     use_attention: bool = True,
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
+    precision: Precision = "float32",
     n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
@@ -110,13 +150,21 @@ def simulate(
     events a LIF follows ``v(t) = rest + (v(t0) - rest) * exp(-(t - t0) / tau_mem_s)``, which cannot reach the
     threshold, so comparing at events is exact. `neuro.stream` takes the same events in pieces.
 
+    Networks of populations (clocked graphs with SparseLinear, PoissonSource, refractory periods ..): each step
+    delivers what arrives, the oldest spikes first, updates every neuron, and lists who fired. Where there is no
+    Input, `n_steps` or `duration_s` says how long to run.
+
     Parameters
     ----------
     graph : Graph
         A graph with ``execution=clocked(dt_s)`` or ``continuous()``.
     inputs : Spikes, array of shape ``(n_steps, *shape)``, Events, or a list of these
         The frames of a clocked graph's Input, or the events of a continuous one; each a recording of its own.
-        A list gives a list of results.
+        A list gives a list of results. None for a network of populations without an Input.
+    n_steps : int, optional
+        Length of the run in steps, where there is no Input.
+    duration_s : float, optional
+        The same in seconds, a multiple of ``dt_s``.
     record : mapping of str to 'spikes', 'membrane', 'rate', a Monitor, or several of these, optional
         What to keep, by node: spikes (or counts) of any node that hands on spikes, membranes (after the
         reset) of neurons, the number of spikes of each spiking neuron. A `Monitor` bounds what is kept.
@@ -130,9 +178,11 @@ def simulate(
     dynamics : Dynamics, optional
         What may be left out: frames that attention drops, and the steps after an early exit. Then ``Result.dynamics``
         says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
+    precision : {'float32', 'float64'}
+        The arithmetic of a network of populations; all other graphs are float32.
     n_threads : int
-        Threads that share the recordings of a list, or the output rows of the layers for a single recording. The
-        result has the same bits for any number.
+        Threads that share the recordings of a list, the output rows of the layers for a single recording, or the
+        neurons of a network of populations. The result has the same bits for any number.
 
     Returns
     -------
@@ -172,6 +222,11 @@ def simulate(
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
+    if needs_populations(graph.nodes):
+        check_state(graph, state)
+        settings = NetworkSettings(n_steps, duration_s, record, state, precision, n_threads)
+        return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
+    check_plain(n_steps, duration_s, precision)
     is_clocked = isinstance(graph.execution, Clocked)
     if not is_clocked and dynamics is not None:
         raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
@@ -242,12 +297,14 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
-    spikes = checked_input(graph, plan, inputs)
+    spikes = checked_input(graph, plan.max_pool, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
-    _check_state(graph, state)
+    check_state(graph, state)
     watch = watch_readout(graph, spikes, state, dynamics)
     run = start_run(state, wanted.membrane, path)
     turn_on(run.decisions, use_attention, dynamics)
+    close_branches(graph, run, spikes, dynamics)
+    in_stages = check_heads(graph, plan, dynamics)
     check_frames(graph, spikes.n_steps, state, is_dropping=run.decisions.is_dropping)
     attention = attend(plan, run, spikes)
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
@@ -255,18 +312,16 @@ def run_recording(
     if attention is not None and plan.attention is not None and plan.attention.scaling:
         entering = _scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
-    n_steps = spikes.n_steps
-    rule = None if watch is None else watch.rule
+    n_steps, exit_head = spikes.n_steps, None
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
         run.n_threads = n_threads
-        for start, stop in blocks(spikes.n_steps, plan.block_steps, rule):
-            signals = run_block(plan, run, entering, start, kept[start:stop])
-            collected.add(run, signals, start)
-            if watch is not None and watch.is_over(collected.readout(start, stop), stop):
-                n_steps = stop
-                collected.end(stop)
-                forget_later_frames(plan, run, spikes, stop)
-                break
+        if in_stages:
+            watch, exit_head = _run_stages((plan, run, entering, kept), collected, in_stages)
+        else:
+            n_steps = _run_steps((plan, run, entering, kept), collected, watch)
+    if n_steps < spikes.n_steps:
+        collected.end(n_steps)
+        forget_later_frames(plan, run, spikes, n_steps)
     if attention is not None:
         run.decisions.reports[plan.source] = [attention]
     reports = run.decisions.joined_reports(graph)
@@ -285,20 +340,64 @@ def run_recording(
         counters=counters,
         attention=next(iter(reports.values()), None),
         state=end_run(graph.digest, n_before + n_steps, run),
-        dynamics=None if dynamics is None else report_run(graph, spikes, counters, run, watch),
+        dynamics=None
+        if dynamics is None
+        else report_run(graph, spikes, counters, run, watch=watch, exit_head=exit_head),
     )
+
+
+def _run_steps(running: _Running, collected: _Collected, watch: Watch | None) -> int:
+    """Run block after block until the end, or until the watch says that it is over; return the steps run."""
+    plan, run, spikes, kept = running
+    for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
+        signals = run_block(plan, run, spikes, start, kept[start:stop])
+        collected.add(run, signals, start)
+        if watch is not None and watch.is_over(collected.readout(start, stop), stop):
+            return stop
+    return spikes.n_steps
+
+
+def _run_stages(
+    running: _Running, collected: _Collected, in_stages: Sequence[Stage]
+) -> tuple[Watch | None, str | None]:
+    """Run all steps of one stage after the other; return the last watch, and the head that ended the run."""
+    plan, run, spikes, kept = running
+    bounds = list(blocks(spikes.n_steps, plan.block_steps, None))
+    known: list[dict[str, Signal] | None] = [None] * len(bounds)
+    watch = None
+    for stage in in_stages:
+        n_outputs = math.prod(plan.layouts[stage.sink].shape)
+        for k, (start, stop) in enumerate(bounds):
+            nodes, before = stage.nodes, known[k]
+            known[k] = signals = run_block(
+                plan, run, spikes, start, kept[start:stop], nodes=nodes, known=before
+            )
+            collected.add(run, signals, start, nodes)
+        if stage.rule is not None:
+            watch = Watch(stage.rule, n_outputs, spikes.n_steps)
+            watch.add(collected.outputs[stage.sink].reshape(spikes.n_steps, n_outputs))
+            if spikes.n_steps and watch.is_sure(spikes.n_steps):
+                later = frozenset().union(*(s.nodes for s in in_stages[in_stages.index(stage) + 1 :]))
+                collected.leave_out(later)
+                return watch, stage.sink
+    return watch, None
 
 
 def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
     del n_threads  # events act one after another
     events = check_events(graph, inputs)
     plan = lower_events(graph)
+    end = events.duration_us
+    if end is None and plan.endless:
+        raise InputError(
+            f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
+        )
+    check_silent_spikes(plan, 0, end or 0)
     recorded = _checked_event_record(graph, plan.nodes, record)
     found: dict[str, list[Deltas]] = {name: [] for name in (*graph.output_names, *recorded)}
-    run = EventRun()
-    run_events(plan, run, events, found)
-    run_events(plan, run, None, found)
-    left = {name: as_events(gathered(parts), plan.layouts[name]) for name, parts in found.items()}
+    run = EventRun() if end is None else EventRun(end=end)
+    run_events(plan, run, events, FOREVER, found)
+    left = {name: as_events(gathered(parts), plan.layouts[name], end) for name, parts in found.items()}
     return EventResult(
         outputs={name: left[name] for name in graph.output_names},
         spikes={name: left[name] for name in recorded},
@@ -337,17 +436,25 @@ class _Collected:
         self._lists: dict[str, list[Spikes]] = {name: [] for name in wanted.spikes}
         self._n_spikes = dict.fromkeys(wanted.spikes, 0)
 
-    def add(self, run: Run, signals: Mapping[str, Signal], start: int) -> None:
-        """Copy what is wanted of a block."""
+    def add(
+        self, run: Run, signals: Mapping[str, Signal], start: int, nodes: Container[str] | None = None
+    ) -> None:
+        """Copy what is wanted of a block: of all nodes, or of some."""
         stop = start + run.n_steps
+        if nodes is not None:
+            signals = {name: signal for name, signal in signals.items() if name in nodes}
         for name, output in self.outputs.items():
             layout = self._plan.layouts[name]
             if name in signals:
                 output[start:stop] = layout.outside(as_dense(signals[name], layout, run.n_steps))
         for name, membranes in self.membranes.items():
+            if nodes is not None and name not in nodes:
+                continue
             room = membranes[start:stop]  # shorter, or empty, behind the limit of a monitor
             room[:] = self._plan.layouts[name].outside(run.traces[name][: len(room)])
         for name in self.spike_counts:
+            if name not in signals:
+                continue
             frames = self._by_channel(name, signals[name], run)
             index, shape = frames.index[: n_entries(frames)], self._plan.layouts[name].shape
             self.spike_counts[name] += np.bincount(index, minlength=math.prod(shape)).reshape(shape)
@@ -359,6 +466,11 @@ class _Collected:
         """Return the output of the only sink in a block, (stop - start, n_outputs)."""
         (output,) = self.outputs.values()
         return output[start:stop].reshape(stop - start, -1)
+
+    def leave_out(self, nodes: Container[str]) -> None:
+        """Forget the outputs and membranes of nodes that were never computed; their spikes are none."""
+        self.outputs = {name: output for name, output in self.outputs.items() if name not in nodes}
+        self.membranes = {name: v[:0] if name in nodes else v for name, v in self.membranes.items()}
 
     def end(self, n_steps: int) -> None:
         """Leave it at the first steps."""
@@ -405,7 +517,8 @@ class _Collected:
         n = n_entries(frames)
         step = np.repeat(np.arange(start, start + run.n_steps), np.diff(frames.start))
         value = frames.value[:n] if frames.value.size else np.ones(n, np.float32)
-        return Spikes(step, frames.index[:n], value, self._n_steps, self._plan.layouts[name].shape)
+        index = frames.index[:n].copy()  # the next block is written over it
+        return Spikes(step, index, value, self._n_steps, self._plan.layouts[name].shape)
 
     def spikes(self, name: str) -> Spikes:
         """Return the recorded spikes of a node."""
@@ -428,7 +541,7 @@ class _Collected:
         return found
 
 
-def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
+def checked_input(graph: Graph, max_pool: str | None, inputs: Any) -> Spikes:
     """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
     name = graph.input_name
     node = graph.nodes[name]
@@ -450,10 +563,10 @@ def checked_input(graph: Graph, plan: Plan, inputs: Any) -> Spikes:
         raise InputError(f"Input {name!r}: needs frames of shape {node.shape}, got {spikes.shape}")
     if node.max_count is not None:
         _check_counts(name, node.max_count, spikes)
-    elif plan.max_pool is not None and (spikes.value < 0).any():
+    elif max_pool is not None and (spikes.value < 0).any():
         j = int(np.argmax(spikes.value < 0))
         raise InputError(
-            f"Input {name!r}: MaxPool2d {plan.max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
+            f"Input {name!r}: MaxPool2d {max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
             f"{spikes.step[j]} at index {spikes.index[j]}"
         )
     return spikes
@@ -475,7 +588,7 @@ def _check_counts(name: str, max_count: int, spikes: Spikes) -> None:
     )
 
 
-def _check_state(graph: Graph, state: State | None) -> None:
+def check_state(graph: Graph, state: State | None) -> None:
     if state is None:
         return
     if not isinstance(state, State):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from neuro.errors import InputError
-from neuro.events import Events
+from neuro.events import Events, as_time
 from neuro.graph import Continuous, Graph
 from neuro.kernels.events import Deltas
-from neuro.lowering.continuous import as_events, check_events, count_events, lower_events, run_events
-from neuro.lowering.flow import EventRun, gathered
+from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
+from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.results import EventCounters
 
 __all__ = ["Stream", "stream"]
@@ -22,9 +29,11 @@ class Stream:
     ----------
     graph : Graph
         The graph that runs.
+    duration_us : int or None
+        Nothing at this time or later is computed; None where the end is not known.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, duration_us: int | None = None) -> None:
         if not isinstance(graph.execution, Continuous):
             raise InputError(
                 "stream: the graph's execution is clocked, not continuous; pass chunks of frames and the state to "
@@ -36,9 +45,9 @@ class Stream:
                 f"({', '.join(graph.output_names)}); use neuro.simulate, or join them with Concat"
             )
         self.graph = graph
+        self.duration_us = None if duration_us is None else as_time("stream", "duration_us", duration_us)
         self._plan = lower_events(graph)
-        self._run = EventRun()
-        self._latest = 0
+        self._run = EventRun(end=FOREVER if duration_us is None else int(duration_us))
         self._is_finished = False
 
     def feed(self, events: Events) -> Events:
@@ -47,7 +56,8 @@ class Stream:
         Parameters
         ----------
         events : Events
-            Not earlier than those fed before. They may be simultaneous with the last ones.
+            Not earlier than those fed before. They may be simultaneous with the last ones. With a `duration_us`
+            they are all that come before it, as if :meth:`advance` followed.
 
         Returns
         -------
@@ -57,17 +67,47 @@ class Stream:
         Raises
         ------
         InputError
-            If the events are not of the Input's shape, begin before the last ones, or the stream is finished.
+            If the events are not of the Input's shape, begin before the last ones or what `advance` named, reach the
+            end of the stream, or it is finished.
         """
         self._check_open("feed")
         events = check_events(self.graph, events)
+        mark = self._run.mark
         if len(events):
-            if events.t_us[0] < self._latest:
+            if events.t_us[0] < mark:
                 raise InputError(
-                    f"stream: events must not go back in time, got t_us[0] = {events.t_us[0]} after {self._latest}"
+                    f"stream: events must not go back in time, got t_us[0] = {events.t_us[0]} after {mark}"
                 )
-            self._latest = int(events.t_us[-1])
-        return self._advance(events)
+            mark = int(events.t_us[-1])
+            if self.duration_us is not None and mark >= self.duration_us:
+                raise InputError(
+                    f"stream: events must lie before duration_us = {self.duration_us}, got one at {mark} us"
+                )
+        return self._advance(events, max(mark, events.duration_us or 0))
+
+    def advance(self, t_us: int) -> Events:
+        """Say that no event comes before a time, and return the output that is certain now.
+
+        Parameters
+        ----------
+        t_us : int
+            Not before the last event or the last such time. Events at this very time may still come.
+
+        Returns
+        -------
+        Events
+            In order of time: spikes that neurons fire without input up to this time, and what joins held back.
+
+        Raises
+        ------
+        InputError
+            If the time is not a whole number, lies before what was fed already, or the stream is finished.
+        """
+        self._check_open("advance")
+        mark = as_time("stream", "t_us", t_us)
+        if mark < self._run.mark:
+            raise InputError(f"stream: cannot advance to {mark} us, it is at {self._run.mark} us already")
+        return self._advance(self._nothing(), mark)
 
     def finish(self) -> Events:
         """Return what was held back, knowing that no more events come.
@@ -80,11 +120,17 @@ class Stream:
         Raises
         ------
         InputError
-            If the stream is finished already.
+            If the stream is finished already, or its graph may fire for ever and it has no `duration_us`.
         """
         self._check_open("finish")
+        if self.duration_us is None and self._plan.endless:
+            raise InputError(
+                f"stream: {self._plan.endless}, so it has no last spike; call advance(t_us) for the spikes up to a "
+                "time, or give the stream a duration_us"
+            )
+        left = self._advance(self._nothing(), FOREVER)
         self._is_finished = True
-        return self._advance(None)
+        return left
 
     @property
     def counters(self) -> EventCounters:
@@ -97,36 +143,44 @@ class Stream:
                 f"stream: cannot {what}, the stream is finished; make a new one with neuro.stream"
             )
 
-    def _advance(self, events: Events | None) -> Events:
+    def _nothing(self) -> Events:
+        return Events([], [], [], self.graph.shapes[self.graph.input_name])
+
+    def _advance(self, events: Events, mark: int) -> Events:
+        check_silent_spikes(self._plan, self._run.mark, min(mark, self._run.end))
         sink = self.graph.output_names[0]
         found: dict[str, list[Deltas]] = {sink: []}
-        run_events(self._plan, self._run, events, found)
+        run_events(self._plan, self._run, events, mark, found)
         return as_events(gathered(found[sink]), self._plan.layouts[sink])
 
     def __repr__(self) -> str:
         return f"Stream(after {self._run.n_events} events of graph {self.graph.digest[:12]})"
 
 
-def stream(graph: Graph) -> Stream:
+def stream(graph: Graph, *, duration_us: int | None = None) -> Stream:
     """Start a continuous graph at rest, to be fed with events in pieces of any size.
 
-    All that comes out together equals ``neuro.simulate(graph, events).output`` on all events, bit for bit,
-    whatever the pieces.
+    All that comes out together equals ``neuro.simulate(graph, events).output`` on all events with the same
+    duration, bit for bit, whatever the pieces.
 
     Parameters
     ----------
     graph : Graph
         A graph with ``execution=continuous()`` and one sink.
+    duration_us : int, optional
+        Nothing at this time or later is computed. A graph that may fire for ever (neurons driven above their
+        threshold, cycles) needs it only to be finished.
 
     Returns
     -------
     Stream
-        Call ``feed(events)`` as events come, and ``finish()`` after the last.
+        Call ``feed(events)`` as events come, ``advance(t_us)`` when none came until then, and ``finish()`` after
+        the last.
 
     Raises
     ------
     InputError
-        If the graph is clocked or has several sinks.
+        If the graph is clocked or has several sinks, or the duration is not a time.
     GraphError
         If a node has no meaning in continuous time or is not supported there.
 
@@ -147,4 +201,4 @@ def stream(graph: Graph) -> Stream:
     >>> network.counters.spikes
     {'lif': 1}
     """
-    return Stream(graph)
+    return Stream(graph, duration_us=duration_us)

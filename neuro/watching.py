@@ -11,9 +11,10 @@ import numpy as np
 from neuro.attention import report_after
 from neuro.costs import spike_driven_operations
 from neuro.costs.geometry import sizes
-from neuro.dynamics import Dynamics, DynamicsReport
+from neuro.dynamics import Dynamics, DynamicsReport, open_steps
 from neuro.errors import InputError
 from neuro.graph import ChannelAttention, Graph, TemporalAttention
+from neuro.lowering.branches import Branch, Stage, check_gate, stages
 from neuro.lowering.deciding import Decisions
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Run
@@ -22,7 +23,15 @@ from neuro.lowering.stopping import Watch
 from neuro.results import Counters, Result, State
 from neuro.spikes import Spikes
 
-__all__ = ["compared", "forget_later_frames", "report_run", "turn_on", "watch_readout"]
+__all__ = [
+    "check_heads",
+    "close_branches",
+    "compared",
+    "forget_later_frames",
+    "report_run",
+    "turn_on",
+    "watch_readout",
+]
 
 
 def turn_on(decisions: Decisions, use_attention: bool, dynamics: Dynamics | None) -> None:
@@ -40,6 +49,8 @@ def watch_readout(
         return None
     if not isinstance(dynamics, Dynamics):
         raise InputError(f"simulate: dynamics must be a neuro.Dynamics, got {type(dynamics).__name__}")
+    if (dynamics.heads or dynamics.gates) and state is not None:
+        raise InputError("simulate: heads and gates look at a whole recording, state must be None")
     if dynamics.early_exit is None:
         return None
     if state is not None:
@@ -67,6 +78,30 @@ def watch_readout(
     return Watch(dynamics.early_exit, n_outputs, spikes.n_steps)
 
 
+def close_branches(graph: Graph, run: Run, spikes: Spikes, dynamics: Dynamics | None) -> None:
+    """Decide in which steps the branches behind gates run; an InputError where a gate does not fit."""
+    if dynamics is None or not dynamics.gates:
+        return
+    entries = np.bincount(spikes.step, minlength=spikes.n_steps)
+    size = math.prod(spikes.shape)
+    run.branches = tuple(
+        Branch(check_gate(graph, gate), gate.branch, open_steps(gate, entries, size=size).astype(np.uint8))
+        for gate in dynamics.gates
+    )
+
+
+def check_heads(graph: Graph, plan: Plan, dynamics: Dynamics | None) -> tuple[Stage, ...]:
+    """Return the stages of a run with an exit in depth, none without; an InputError where it does not fit."""
+    if dynamics is None or not dynamics.heads:
+        return ()
+    if plan.paths:
+        raise InputError("simulate: heads do not go with temporal attention among the layers; use heads={}")
+    for name in dynamics.heads:
+        if name in graph.output_names and math.prod(graph.shapes[name]) < 2:
+            raise InputError(f"simulate: a rule compares outputs, but {name!r} has only one")
+    return stages(graph, dynamics.heads)
+
+
 def forget_later_frames(plan: Plan, run: Run, spikes: Spikes, stop: int) -> None:
     """Bring what the scores of the attention behind the Input go on with to the end of a run of `stop` steps."""
     node, decisions = plan.attention, run.decisions
@@ -77,7 +112,13 @@ def forget_later_frames(plan: Plan, run: Run, spikes: Spikes, stop: int) -> None
 
 
 def report_run(
-    graph: Graph, spikes: Spikes, counters: Counters, run: Run, watch: Watch | None
+    graph: Graph,
+    spikes: Spikes,
+    counters: Counters,
+    run: Run,
+    *,
+    watch: Watch | None,
+    exit_head: str | None = None,
 ) -> DynamicsReport:
     """Say which part of a run was computed, from its exact counts."""
     pixels, dense_operations = _everything(graph)
@@ -93,13 +134,14 @@ def report_run(
         n_steps=counters.n_steps,
         n_computed=n_computed,
         exit_step=None if watch is None else watch.exit_step,
+        exit_head=exit_head,
         certainty=math.nan if watch is None else watch.certainty,
         n_near_threshold=0 if watch is None else watch.n_near_threshold,
         events_total=float(spikes.value.sum(dtype=np.float64)),
         events_computed=counters.counts_in,
         layer_steps=layer_steps,
         active_pixels={
-            name: round(fraction * max(1, n_computed) * pixels[name])
+            name: round(fraction * max(1, layer_steps[name]) * pixels[name])
             for name, fraction in counters.active_output_fraction.items()
         },
         output_pixels=pixels,

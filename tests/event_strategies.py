@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from neuro import Events
 from neuro.graph import (
     IF,
+    LI,
     LIF,
     Add,
     Concat,
     Conv2d,
+    CubaLIF,
     Delay,
     Flatten,
     Graph,
@@ -32,6 +34,7 @@ class _Build:
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     streams: list[tuple[str, Shape]] = field(default_factory=list)
+    is_timed: bool = False
 
     def add(self, node: Node, *sources: str, is_stream: bool = True) -> tuple[str, Shape]:
         name = f"n{len(self.nodes)}_{type(node).__name__.lower()}"
@@ -56,11 +59,38 @@ def event_neurons(draw: st.DrawFn, shape: Shape, *, is_silent: bool = True) -> N
     return LIF(tau_mem_s, threshold, v_leak=v_leak, v_reset=v_reset, reset=reset, comparison=comparison)
 
 
+@st.composite
+def timed_neurons(draw: st.DrawFn, shape: Shape, *, is_silent: bool = True) -> Node:
+    """Draw neurons with times of their own: driven above their threshold, refractory, with currents."""
+    reset, comparison = draw(RESETS), draw(COMPARISONS)
+    threshold = _parameter(draw, shape, 0.5, 2.5)
+    v_reset = _parameter(draw, shape, -0.5, 0.25) if reset == "value" and draw(st.booleans()) else 0.0
+    held = st.sampled_from([30e-6, 150e-6])  # a clamped neuron may fire in every microsecond
+    refractory_s = draw(held if reset == "clamp" else st.sampled_from([0.0, 1e-6]) | held)
+    words = {"v_reset": v_reset, "reset": reset, "comparison": comparison, "refractory_s": refractory_s}
+    kind = draw(st.sampled_from(["refractory", "driven", "current", "current"]))
+    if kind == "refractory" and is_silent:
+        return IF(threshold, **words)
+    tau_mem_s = _parameter(draw, shape, 30e-6, 500e-6)
+    words["v_leak"] = _parameter(draw, shape, -0.5, 2.8 if kind == "driven" else 0.25)
+    if kind != "current":
+        return LIF(tau_mem_s, threshold, **words)
+    is_singular = draw(st.integers(0, 3)) == 0
+    return CubaLIF(
+        tau_mem_s, tau_mem_s if is_singular else _parameter(draw, shape, 30e-6, 500e-6), threshold, **words
+    )
+
+
+def _neurons(draw: st.DrawFn, build: _Build, shape: Shape, *, is_silent: bool = True) -> Node:
+    is_timed = build.is_timed and draw(st.integers(0, 3)) > 0
+    return draw((timed_neurons if is_timed else event_neurons)(shape, is_silent=is_silent))
+
+
 def _grow_population(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> None:
     has_bias = draw(st.booleans())
     rng = np.random.default_rng(draw(SEEDS))
     if draw(st.integers(0, 4)) == 0:
-        build.add(draw(event_neurons(shape)), source)
+        build.add(_neurons(draw, build, shape), source)
         return
     if len(shape) == 3:
         drawn = draw(convolutions(shape))
@@ -72,7 +102,27 @@ def _grow_population(draw: st.DrawFn, build: _Build, source: str, shape: Shape) 
         bias = rng.uniform(-0.3, 0.2, n_out) if has_bias else None
         node = Linear(_weights(draw, (n_out, shape[0]), on_grid=False) + 0.3, bias)
     name, shape = build.add(node, source, is_stream=False)
-    build.add(draw(event_neurons(shape, is_silent=not has_bias)), name)
+    build.add(_neurons(draw, build, shape, is_silent=not has_bias), name)
+
+
+def _grow_loop(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> None:
+    """Neurons whose spikes come back after a while, too weak together to multiply."""
+    n = len(build.nodes)
+    join, fire, back, out = (f"n{n}_{word}" for word in ("join", "fire", "back", "out"))
+    delay = Delay(draw(st.sampled_from([1, 2, 9, 60])) * 1e-6)
+    neurons = _neurons(draw, build, shape)
+    if neurons.reset == "clamp":  # type: ignore[attr-defined]
+        neurons = replace(neurons, refractory_s=2e-6)
+    build.nodes |= {join: Add(), fire: neurons, back: delay, out: Delay(0)}
+    build.edges += [*draw(st.permutations([(source, join), (back, join)])), (fire, back), (fire, out)]
+    if len(shape) == 1:
+        weight = _weights(draw, (shape[0], shape[0]), on_grid=False)
+        weight *= 0.2 / np.maximum(np.maximum(weight, 0).sum(axis=0), 0.2)
+        build.nodes[f"n{n}_weights"] = Linear(weight)
+        build.edges += [(join, f"n{n}_weights"), (f"n{n}_weights", fire)]
+    else:
+        build.edges.append((join, fire))
+    build.streams.append((out, shape))
 
 
 def _grow(draw: st.DrawFn, build: _Build) -> None:
@@ -80,10 +130,13 @@ def _grow(draw: st.DrawFn, build: _Build) -> None:
     partners = [s for s in build.streams if s[0] != source and s[1][1:] == shape[1:]]
     same = [s for s in partners if s[1] == shape]
     kinds = ["population"] * 5 + ["delay", "residual"] + ["pool", "pool", "flatten"] * (len(shape) == 3)
+    kinds += ["loop"] * 2 * build.is_timed
     kinds += ["concat", "concat"] * bool(partners) + ["add"] * bool(same)
     kind = draw(st.sampled_from(kinds))
     if kind == "population":
         _grow_population(draw, build, source, shape)
+    elif kind == "loop":
+        _grow_loop(draw, build, source, shape)
     elif kind == "delay":
         build.add(Delay(draw(st.sampled_from([0, 1, 2, 7, 40, 5000])) * 1e-6), source)
     elif kind == "residual":
@@ -114,6 +167,39 @@ def event_graphs(draw: st.DrawFn, *, max_growth: int = 5, one_sink: bool = False
         flat = [build.add(Flatten(), name)[0] if len(shape) == 3 else name for name, shape in sinks]
         build.add(Concat(), *flat)
     return Graph(build.nodes, build.edges, continuous())
+
+
+@st.composite
+def timed_graphs(draw: st.DrawFn, *, max_growth: int = 3) -> Graph:
+    """Draw a small continuous graph with one sink: neurons with times of their own, cycles, perhaps a readout."""
+    build = _Build(is_timed=True)
+    side = st.integers(1, 4)
+    shape = draw(st.tuples(st.integers(1, 2), side, side) | st.tuples(st.integers(1, 6)))
+    build.nodes["input"] = Input(shape)
+    build.streams.append(("input", shape))
+    for _ in range(draw(st.integers(1, max_growth))):
+        _grow(draw, build)
+    sources = {source for source, _ in build.edges}
+    sinks = [stream for stream in build.streams if stream[0] not in sources]
+    flat = [build.add(Flatten(), name)[0] if len(shape) == 3 else name for name, shape in sinks]
+    name, shape = build.add(Concat(), *flat) if len(flat) > 1 else (flat[0], build.streams[-1][1])
+    if draw(st.booleans()):
+        shape = Graph(build.nodes, build.edges, continuous()).shapes[name]
+        build.add(LI(_parameter(draw, shape, 30e-6, 500e-6), draw(st.sampled_from([0.0, 0.25]))), name)
+    return Graph(build.nodes, build.edges, continuous())
+
+
+@st.composite
+def timed_events(draw: st.DrawFn, shape: Shape) -> Events:
+    """Draw a few events within a fraction of a millisecond, and how long that lasts."""
+    n = draw(st.integers(0, 25))
+    rng = np.random.default_rng(draw(SEEDS))
+    t_us = np.cumsum(rng.choice([0, 0, 1, 2, 7, 30, 60], n))
+    size = int(np.prod(shape))
+    index = rng.integers(0, min(size, draw(st.sampled_from([1, 4, 10**6]))), n)
+    value = np.ones(n) if draw(st.booleans()) else rng.choice([-0.7, 0.3, 1.0, 3.0], n)
+    last = int(t_us[-1]) if n else 0
+    return Events(t_us, index, value, shape, duration_us=last + draw(st.sampled_from([1, 2, 100, 300])))
 
 
 @st.composite

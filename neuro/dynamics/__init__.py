@@ -10,12 +10,16 @@ from neuro.dynamics.calibration import (
     fit_exit_temperature,
 )
 from neuro.dynamics.configuration import Dynamics
+from neuro.dynamics.gates import BranchGate, frame_statistics, open_steps
 from neuro.dynamics.report import DynamicsReport, DynamicsTable, Fractions, tabulate
 from neuro.dynamics.rules import MEASURES, ExitRule, running_certainty
 
 __all__ = [
     "Dynamics",
     "ExitRule",
+    "BranchGate",
+    "frame_statistics",
+    "open_steps",
     "MEASURES",
     "running_certainty",
     "calibrate_exit",

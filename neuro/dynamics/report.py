@@ -56,6 +56,8 @@ class DynamicsReport:
         Steps run that attention did not drop.
     exit_step : int or None
         Number of steps after which the rule ended the run; None if it ran to the end.
+    exit_head : str or None
+        The sink whose readout ended the run before the ones behind it were computed.
     certainty : float
         What the rule saw at its last check; NaN without a check.
     n_near_threshold : int
@@ -88,6 +90,7 @@ class DynamicsReport:
     n_steps: int
     n_computed: int
     exit_step: int | None
+    exit_head: str | None
     certainty: float
     n_near_threshold: int
     events_total: float
@@ -128,6 +131,7 @@ class DynamicsReport:
     def __str__(self) -> str:
         found = self.fractions
         ended = f", ended after {self.exit_step}" if self.exit_step is not None else ""
+        ended += f", ended at {self.exit_head!r}" if self.exit_head is not None else ""
         lost = "; every frame was dropped, the readout is at rest" if self.is_all_dropped else ""
         return (
             f"{self.n_computed} of {self.n_frames} frames computed{ended}; {100 * found.events:.1f} % of the events, "

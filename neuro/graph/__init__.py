@@ -5,6 +5,7 @@ from __future__ import annotations
 from neuro.graph.attention_placement import chain_before
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
 from neuro.graph.files import read_graph, write_graph
+from neuro.graph.folding import fold_pooling
 from neuro.graph.graph import Graph
 from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
 from neuro.graph.nodes import (
@@ -15,31 +16,40 @@ from neuro.graph.nodes import (
     NEURONS,
     NODE_TYPES,
     POOLS,
+    POPULATIONS,
     SELECTIONS,
     SPIKING,
     SYNAPSES,
     TEMPORAL,
+    AdaptiveLIF,
     Add,
     AvgPool2d,
     ChannelAttention,
+    CobaLIF,
     Concat,
     Conv2d,
     CubaLIF,
     Delay,
     Flatten,
     Input,
+    Izhikevich,
     Linear,
     MaxPool2d,
     MovingAttention,
     Node,
+    PoissonSource,
+    SparseLinear,
     SpatialAttention,
     SumPool2d,
     TemporalAttention,
 )
+from neuro.graph.plasticity import Stdp
 from neuro.graph.storage import check_format, opened_file, replaced_file
+from neuro.graph.wiring import connect_in_degree, connect_one_to_one, connect_pairs
 
 __all__ = [
     "Graph",
+    "fold_pooling",
     "write_graph",
     "read_graph",
     "replaced_file",
@@ -68,6 +78,15 @@ __all__ = [
     "LIF",
     "CubaLIF",
     "LI",
+    "CobaLIF",
+    "AdaptiveLIF",
+    "Izhikevich",
+    "SparseLinear",
+    "Stdp",
+    "PoissonSource",
+    "connect_pairs",
+    "connect_in_degree",
+    "connect_one_to_one",
     "TemporalAttention",
     "MovingAttention",
     "ChannelAttention",
@@ -81,4 +100,5 @@ __all__ = [
     "TEMPORAL",
     "SELECTIONS",
     "ATTENTIONS",
+    "POPULATIONS",
 ]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from neuro.errors import GraphError
 from neuro.graph.fields import as_float, check_positive
@@ -64,6 +68,12 @@ class Clocked:
                 f"must be a multiple of dt_s = {self.dt_s} s, got {duration_s} s = {ratio:.6g} steps"
             )
         return n_steps
+
+    def is_between(self, duration_s: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where durations are no whole number of steps, by the rule of `steps`."""
+        ratio = np.asarray(duration_s, np.float64) / self.dt_s
+        n_steps = np.round(ratio)
+        return np.asarray(np.abs(ratio - n_steps) > _MULTIPLE_TOLERANCE * np.maximum(1, n_steps))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def _write_node(group: h5py.Group, node: Node) -> None:
         else:
             values[name] = value
     group.attrs["type"] = type(node).__name__
-    _write_text(group, "values", json.dumps(values))
+    _write_text(group, "values", json.dumps(values, default=asdict))
 
 
 def read_graph(group: h5py.Group) -> Graph:
@@ -207,8 +207,10 @@ def _read_node(place: str, name: str, nodes: h5py.Group) -> Node:
 
 
 def _read_array(what: str, item: object) -> np.ndarray[Any, Any]:
-    if not isinstance(item, h5py.Dataset) or item.dtype != np.float32:
-        raise ModelFileError(f"{what} must be a float32 array, the file is damaged; save the model again")
+    if not isinstance(item, h5py.Dataset) or item.dtype not in (np.float32, np.int32):
+        raise ModelFileError(
+            f"{what} must be a float32 or int32 array, the file is damaged; save the model again"
+        )
     check_size(item, what)
     array: np.ndarray[Any, Any] = item[()]
     return array

@@ -16,6 +16,7 @@ from neuro.errors import GraphError
 from neuro.graph.attention_placement import check_attention
 from neuro.graph.bounds import check_grid, check_non_negative
 from neuro.graph.execution import Clocked, Continuous, Execution
+from neuro.graph.networks import check_receptors, has_populations
 from neuro.graph.nodes import Delay, Input, Node
 from neuro.graph.shapes import Shape, infer_shapes, label
 from neuro.graph.table import graph_table
@@ -48,9 +49,9 @@ class Graph:
     shapes : mapping of str to tuple of int
         The shape of every node's output.
     input_name : str
-        The name of the Input.
+        The name of the Input; empty in a network of populations that has none.
     output_names : tuple of str
-        The nodes without successors, in order.
+        The nodes without successors, in order (none where all are in cycles).
 
     Raises
     ------
@@ -107,13 +108,16 @@ class Graph:
         check_timing(nodes, execution)
         order = topological_order(nodes, edges, execution)
         check_attention(nodes, before, after)
+        check_receptors(nodes, after)
         shapes = infer_shapes(nodes, order, before)
         check_non_negative(nodes, order, before)
+        if weight_grid is not None and has_populations(nodes):
+            raise GraphError("Graph: a network of populations takes no weight_grid; leave it at None")
         grid = check_grid(nodes, order, before, weight_grid)
         self._set(nodes=MappingProxyType(nodes), edges=edges, execution=execution, weight_grid=grid)
         self._set(metadata=MappingProxyType(_checked_metadata(metadata)), order=order)
         self._set(shapes=MappingProxyType(shapes), _before=before, _after=after)
-        self._set(input_name=next(name for name in order if isinstance(nodes[name], Input)))
+        self._set(input_name=next((name for name in order if isinstance(nodes[name], Input)), ""))
         self._set(output_names=tuple(name for name in order if not after[name]))
 
     def _set(self, **values: object) -> None:
@@ -265,7 +269,7 @@ def _checked_nodes(nodes: Mapping[str, Node]) -> dict[str, Node]:
                 f"Graph: node {name!r} must be a node type of neuro.graph, got {type(node).__name__}"
             )
     inputs = [name for name, node in nodes.items() if isinstance(node, Input)]
-    if len(inputs) != 1:
+    if len(inputs) != 1 and (inputs or not has_populations(nodes)):
         raise GraphError(f"Graph: needs exactly one Input, got {len(inputs)} ({', '.join(inputs) or 'none'})")
     return dict(nodes)
 

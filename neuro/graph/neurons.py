@@ -15,18 +15,31 @@ from neuro.errors import GraphError
 from neuro.graph.fields import Parameter, as_choice, as_float, as_parameter, as_time_constant, check_positive
 from neuro.graph.node import Node, later
 
-__all__ = ["IF", "LIF", "CubaLIF", "LI", "Reset", "Comparison", "Update", "CubaUpdate"]
+__all__ = [
+    "Neuron",
+    "SpikingNeuron",
+    "IF",
+    "LIF",
+    "CubaLIF",
+    "LI",
+    "Reset",
+    "Comparison",
+    "Update",
+    "CubaUpdate",
+]
 
 Reset = Literal["value", "subtract", "clamp"]
 Comparison = Literal[">", ">="]
 Update = Literal["euler", "exponential", "decay"]
-CubaUpdate = Literal["euler", "exponential"]
+CubaUpdate = Literal["euler", "exponential", "exact"]
 
 _RESETS = ("value", "subtract", "clamp")
 _COMPARISONS = (">", ">=")
 
 
-class _Neuron(Node):
+class Neuron(Node):
+    """Base of all neurons: the checks that they share."""
+
     def _check_parameters(self, *names: str) -> None:
         owner = type(self).__name__
         for name in names:
@@ -40,15 +53,26 @@ class _Neuron(Node):
         if update == "decay" and np.any(self.v_leak):  # type: ignore[attr-defined]
             raise GraphError(f"{owner}: v_leak must be 0 with update='decay', got {self.v_leak!r}")  # type: ignore[attr-defined]
 
+
+class SpikingNeuron(Neuron):
+    """Base of all neurons that fire."""
+
     def _check_reset(self) -> None:
         owner = type(self).__name__
         reset = as_choice(owner, "reset", self.reset, _RESETS)  # type: ignore[attr-defined]
         self._set("reset", reset)
-        self._set("comparison", as_choice(owner, "comparison", self.comparison, _COMPARISONS))  # type: ignore[attr-defined]
         if reset != "value" and np.any(self.v_reset):  # type: ignore[attr-defined]
             raise GraphError(f"{owner}: v_reset has no meaning with reset={reset!r}, leave it at 0")
         if reset == "subtract":
             check_positive(owner, "threshold", self.threshold)  # type: ignore[attr-defined]
+        self._check_spiking()
+
+    def _check_spiking(self) -> None:
+        owner = type(self).__name__
+        if hasattr(self, "comparison"):
+            self._set("comparison", as_choice(owner, "comparison", self.comparison, _COMPARISONS))
+        if getattr(self, "v_start", None) is not None:
+            self._check_parameters("v_start")
         refractory_s = as_float(owner, "refractory_s", self.refractory_s)  # type: ignore[attr-defined]
         if refractory_s < 0:
             raise GraphError(f"{owner}: refractory_s must be >= 0 s, got {refractory_s}")
@@ -56,7 +80,7 @@ class _Neuron(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class IF(_Neuron):
+class IF(SpikingNeuron):
     """Integrate-and-fire neuron: ``v <- v + I``.
 
     Then compare with `threshold`, reset, emit 1. It starts at ``v = 0``.
@@ -99,7 +123,7 @@ class IF(_Neuron):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LIF(_Neuron):
+class LIF(SpikingNeuron):
     """Leaky integrate-and-fire neuron, ``tau_mem_s * dv/dt = (v_leak - v) + I``.
 
     In clocked graphs ``v <- v + a * ((I + v_leak) - v)`` with ``a = float32(dt_s) * float32(1 / tau_mem_s)``
@@ -126,6 +150,9 @@ class LIF(_Neuron):
     refractory_s : float
         How long after a spike the membrane is held and not compared, in seconds, >= 0. In a clocked graph it
         must be a whole multiple of ``dt_s``.
+    v_start : float or float32 array, or None
+        Membrane before the first step; None: `v_leak`. A value makes a network of populations (as does a
+        refractory period): it is not computed in layers yet.
 
     Raises
     ------
@@ -155,6 +182,7 @@ class LIF(_Neuron):
     reset: Reset = "value"
     comparison: Comparison = ">"
     refractory_s: float = later(0.0)
+    v_start: Parameter | None = later(None)
 
     def __post_init__(self) -> None:
         self._check_parameters("tau_mem_s", "threshold", "v_leak", "v_reset")
@@ -163,7 +191,7 @@ class LIF(_Neuron):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CubaLIF(_Neuron):
+class CubaLIF(SpikingNeuron):
     """Current LIF: ``tau_syn_s * di/dt = -i``, ``tau_mem_s * dv/dt = (v_leak - v) + i``; input adds to i.
 
     In clocked graphs ``i <- i + I``, ``v <- v + a * ((v_leak - v) + i)``, ``i <- i - b * i`` with
@@ -181,8 +209,8 @@ class CubaLIF(_Neuron):
         Value to which the membrane decays.
     v_reset : float or float32 array
         Membrane after a spike with ``reset='value'``; otherwise it must stay 0.
-    update : {'euler', 'exponential'}
-        How a clocked step is computed.
+    update : {'euler', 'exponential', 'exact'}
+        How a clocked step is computed; 'exact' follows the current within the step (networks of populations).
     reset : {'value', 'subtract', 'clamp'}
         ``v = v_reset``, ``v = v - threshold`` or ``v = threshold``.
     comparison : {'>', '>='}
@@ -190,6 +218,12 @@ class CubaLIF(_Neuron):
     refractory_s : float
         How long after a spike the membrane is held and not compared, in seconds, >= 0. In a clocked graph it
         must be a whole multiple of ``dt_s``.
+    v_start : float or float32 array, or None
+        Membrane before the first step; None: `v_leak`. A value makes a network of populations (as does a
+        refractory period): it is not computed in layers yet.
+    tau_inh_s : float or float32 array, or None
+        Time constant of a second, inhibitory current, > 0: synapses with ``receptor='inhibitory'`` add to it, both
+        currents drive the membrane. None: one current. Likewise a matter of networks of populations.
 
     Raises
     ------
@@ -216,15 +250,19 @@ class CubaLIF(_Neuron):
     reset: Reset = "value"
     comparison: Comparison = ">"
     refractory_s: float = later(0.0)
+    v_start: Parameter | None = later(None)
+    tau_inh_s: Parameter | None = later(None)
 
     def __post_init__(self) -> None:
         self._check_parameters("tau_mem_s", "tau_syn_s", "threshold", "v_leak", "v_reset")
-        self._check_update(("euler", "exponential"))
+        self._check_update(("euler", "exponential", "exact"))
+        if self.tau_inh_s is not None:
+            self._check_parameters("tau_inh_s")
         self._check_reset()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LI(_Neuron):
+class LI(Neuron):
     """Leaky integrator, a readout: ``tau_mem_s * dv/dt = (v_leak - v) + I``; its output is v itself.
 
     In clocked graphs ``v <- v + a * ((v_leak - v) + I)`` with ``a`` as in :class:`LIF`, or

@@ -17,7 +17,6 @@ from neuro.graph.nodes import (
     IF,
     LI,
     LIF,
-    NEURONS,
     Add,
     AvgPool2d,
     Concat,
@@ -130,7 +129,7 @@ def _full(value: Parameter, shape: Shape) -> NDArray[Any]:
 def _node(nir: Any, graph: Graph, name: str) -> Any:
     node, shape = graph.nodes[name], graph.shapes[name]
     owner = label(name, node)
-    if isinstance(node, NEURONS):
+    if isinstance(node, (IF, LIF, CubaLIF, LI)):
         _check_neuron(owner, node)
         return _neuron(nir, node, shape, graph.dt_s)
     if isinstance(node, Input):
@@ -189,6 +188,13 @@ def _check_neuron(owner: str, node: Node) -> None:
             raise _refuse(owner, "comparison='>='", "a NIR neuron fires strictly above its threshold")
         if node.refractory_s:
             raise _refuse(owner, f"refractory_s={node.refractory_s!r}", "set it to 0")
+        if getattr(node, "v_start", None) is not None:
+            raise _refuse(owner, "v_start", "leave it at None")
+    if isinstance(node, CubaLIF):
+        if node.tau_inh_s is not None:
+            raise _refuse(owner, "tau_inh_s", "use two CubaLIF")
+        if node.update == "exact":
+            raise _refuse(owner, "update='exact'", "use 'exponential'")
     if isinstance(node, (LIF, LI)) and node.update == "decay":
         remedy = "its input does not follow tau * dv/dt = (v_leak - v) + I; use 'exponential' and scale the weights"
         raise _refuse(owner, "update='decay'", remedy)

@@ -11,12 +11,13 @@ import numpy as np
 
 __all__ = ["Node", "later"]
 
-_LATER = "later"
+# metadata of a field that came later than its node: at its default it stands in no digest and no file
+_LATER = {"later": True}
 
 
 def later(default: object) -> Any:
     """Return a field that came later than its node: at its default it stands in no digest and no file."""
-    return field(default=default, metadata={_LATER: True})
+    return field(default=default, metadata=_LATER)
 
 
 class Node:
@@ -40,7 +41,7 @@ class Node:
         for each in fields(self):  # type: ignore[arg-type]
             value = getattr(self, each.name)
             is_default = not isinstance(value, np.ndarray) and value == each.default
-            if not (each.metadata.get(_LATER) and is_default):
+            if not (each.metadata.get("later") and is_default):
                 found[each.name] = value
         return found
 

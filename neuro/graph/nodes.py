@@ -7,6 +7,9 @@ from neuro.graph.attention_selection import ChannelAttention, SpatialAttention
 from neuro.graph.neurons import IF, LI, LIF, CubaLIF
 from neuro.graph.node import Node
 from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
+from neuro.graph.populations import AdaptiveLIF, CobaLIF, Izhikevich
+from neuro.graph.sources import PoissonSource
+from neuro.graph.sparse import SparseLinear
 from neuro.graph.structure import Add, Concat, Delay, Flatten, Input
 from neuro.graph.synapses import Conv2d, Linear
 
@@ -26,6 +29,11 @@ __all__ = [
     "LIF",
     "CubaLIF",
     "LI",
+    "CobaLIF",
+    "AdaptiveLIF",
+    "Izhikevich",
+    "SparseLinear",
+    "PoissonSource",
     "TemporalAttention",
     "MovingAttention",
     "ChannelAttention",
@@ -38,10 +46,12 @@ __all__ = [
     "TEMPORAL",
     "SELECTIONS",
     "ATTENTIONS",
+    "POPULATIONS",
 ]
 
 SYNAPSES = (Linear, Conv2d)
 POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
+POPULATIONS = (CobaLIF, AdaptiveLIF, Izhikevich)  # they run in networks of populations only
 SPIKING = (IF, LIF, CubaLIF)
 NEURONS = (IF, LIF, CubaLIF, LI)
 TEMPORAL = (TemporalAttention, MovingAttention)
@@ -60,5 +70,8 @@ NODE_TYPES: dict[str, type[Node]] = {
         Delay,
         *NEURONS,
         *ATTENTIONS,
+        *POPULATIONS,
+        SparseLinear,
+        PoissonSource,
     )
 }

@@ -8,7 +8,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from neuro.errors import GraphError
-from neuro.graph.nodes import NEURONS, POOLS, SELECTIONS, Add, Concat, Conv2d, Flatten, Input, Linear, Node
+from neuro.graph.nodes import (
+    NEURONS,
+    POOLS,
+    POPULATIONS,
+    SELECTIONS,
+    Add,
+    Concat,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Node,
+    PoissonSource,
+    SparseLinear,
+)
 
 __all__ = ["Shape", "output_shape", "infer_shapes"]
 
@@ -50,7 +64,17 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
     owner = label(name, node)
     if isinstance(node, Input):
         return node.shape
+    if isinstance(node, PoissonSource):
+        return (node.n,)
+    if not inputs:
+        return _population(owner, node)
     first = inputs[0]
+    if isinstance(node, SparseLinear):
+        if first != (node.n_in,):
+            raise GraphError(
+                f"{owner}: n_in = {node.n_in} needs an input of shape ({node.n_in},), got {first}"
+            )
+        return (node.n_out,)
     if isinstance(node, Linear):
         return _linear(owner, node, first)
     if isinstance(node, Conv2d):
@@ -72,7 +96,11 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
         return _add(owner, inputs)
     if isinstance(node, Concat):
         return _concat(owner, inputs)
-    if isinstance(node, NEURONS):
+    if isinstance(node, (*NEURONS, *POPULATIONS)):
+        if any(shape != first for shape in inputs):
+            raise GraphError(
+                f"{owner}: all that ends in it must have one shape, got {', '.join(map(str, inputs))}"
+            )
         _check_parameters(owner, node, first)
     elif isinstance(node, SELECTIONS):
         node.check_input(owner, first)
@@ -86,8 +114,10 @@ def infer_shapes(
 
     In a cycle an Add takes the shape of the inputs that are already known; afterwards all are checked.
     """
-    shapes: dict[str, Shape] = {}
-    waiting = list(order)
+    shapes: dict[str, Shape] = {
+        name: (node.n_out,) for name, node in nodes.items() if isinstance(node, SparseLinear)
+    }
+    waiting = [name for name in order if name not in shapes]
     while waiting:
         ready = [name for name in waiting if all(p in shapes for p in predecessors[name])]
         if ready:
@@ -116,6 +146,18 @@ def _enter_cycle(
     raise GraphError(
         f"{label(waiting[0], nodes[waiting[0]])}: its shape cannot be inferred; enter the cycle by an Add"
     )
+
+
+def _population(owner: str, node: Node) -> Shape:
+    """Return the size of a population without inputs: that of its parameters."""
+    sizes = {value.shape for value in vars(node).values() if isinstance(value, np.ndarray)}
+    if len(sizes) != 1:
+        raise GraphError(
+            f"{owner}: has no input, so one of its parameters must be an array that gives its size, shape (n,); got "
+            f"{', '.join(map(str, sorted(sizes))) or 'numbers only'}"
+        )
+    shape: Shape = sizes.pop()
+    return shape
 
 
 def _image(owner: str, shape: Shape) -> tuple[int, int, int]:

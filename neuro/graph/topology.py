@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from neuro.errors import GraphError
 from neuro.graph.execution import Clocked, Execution
-from neuro.graph.nodes import IF, NEURONS, Add, Concat, Delay, Input, Node
+from neuro.graph.networks import has_populations, may_have
+from neuro.graph.nodes import (
+    NEURONS,
+    POPULATIONS,
+    Add,
+    Concat,
+    Delay,
+    Input,
+    Node,
+    PoissonSource,
+    SparseLinear,
+)
 from neuro.graph.shapes import label
+from neuro.graph.sources import check_rate
 
 __all__ = ["check_edges", "check_reach", "check_timing", "topological_order"]
 
@@ -32,13 +45,16 @@ def check_edges(nodes: Mapping[str, Node], edges: Iterable[tuple[str, str]]) -> 
     if len(set(pairs)) != len(pairs):
         twice = next(pair for pair in pairs if pairs.count(pair) > 1)
         raise GraphError(f"Graph: edge {twice} is listed twice; scale the weights to count an input twice")
+    is_network = has_populations(nodes)
     for name, node in nodes.items():
-        _check_n_inputs(label(name, node), node, sum(target == name for _, target in pairs))
+        sources = [nodes[source] for source, target in pairs if target == name]
+        if not (is_network and may_have(node, sources)):
+            _check_n_inputs(label(name, node), node, len(sources))
     return tuple(pairs)
 
 
 def _check_n_inputs(owner: str, node: Node, n_inputs: int) -> None:
-    if isinstance(node, Input):
+    if isinstance(node, (Input, PoissonSource)):
         if n_inputs:
             raise GraphError(f"{owner}: takes no edge, got {n_inputs}")
     elif isinstance(node, (Add, Concat)):
@@ -50,7 +66,12 @@ def _check_n_inputs(owner: str, node: Node, n_inputs: int) -> None:
 
 
 def check_reach(nodes: Mapping[str, Node], edges: Edges) -> None:
-    """Check that every node is reached from the Input, and that the network has an output."""
+    """Check that every node is reached from the Input, and that the network has an output.
+
+    Networks of populations may have neither: they run by themselves, and what they do is recorded.
+    """
+    if has_populations(nodes):
+        return
     start = next(name for name, node in nodes.items() if isinstance(node, Input))
     reached = _reachable(start, edges) | {start}
     for name, node in nodes.items():
@@ -71,7 +92,7 @@ def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
         for field in ("delay_s", "refractory_s"):
             if hasattr(node, field):
                 _check_multiple(label(name, node), field, getattr(node, field), execution)
-        if isinstance(node, NEURONS) and not isinstance(node, IF) and node.update == "euler":
+        if isinstance(node, (*NEURONS, *POPULATIONS)) and getattr(node, "update", "") == "euler":
             for field in ("tau_mem_s", "tau_syn_s"):
                 smallest = float(np.min(getattr(node, field, np.inf)))
                 if execution.dt_s >= 2 * smallest:
@@ -79,9 +100,16 @@ def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
                         f"{label(name, node)}: {field} = {smallest} s with update='euler' diverges at "
                         f"dt_s = {execution.dt_s} s; use dt_s < 2 * {field} or update='exponential'"
                     )
+        if isinstance(node, PoissonSource):
+            check_rate(label(name, node), node, execution.dt_s)
 
 
-def _check_multiple(owner: str, field: str, duration_s: float, execution: Clocked) -> None:
+def _check_multiple(owner: str, field: str, duration_s: Any, execution: Clocked) -> None:
+    if not isinstance(duration_s, float):
+        wrong = execution.is_between(duration_s)
+        if not wrong.any():
+            return
+        owner, duration_s = f"{owner}: [{int(np.argmax(wrong))}]", float(duration_s[np.argmax(wrong)])
     try:
         execution.steps(duration_s)
     except GraphError as err:
@@ -91,7 +119,8 @@ def _check_multiple(owner: str, field: str, duration_s: float, execution: Clocke
 def topological_order(nodes: Mapping[str, Node], edges: Edges, execution: Execution) -> tuple[str, ...]:
     """Return the order in which nodes run; among nodes that may run, the first by name.
 
-    In a cycle a Delay of at least one step runs first: what it hands on arrived in an earlier step.
+    In a cycle a Delay, or a SparseLinear whose delays are all, of at least one step runs first: what it hands on
+    arrived in an earlier step.
     """
     waiting = sorted(nodes)
     open_edges = list(edges)
@@ -111,19 +140,25 @@ def _delay_in_cycle(
 ) -> str:
     for name in waiting:
         node = nodes[name]
-        if isinstance(node, Delay) and name in _reachable(name, edges) and _holds(node, execution):
+        if (
+            isinstance(node, (Delay, SparseLinear))
+            and _holds(node, execution)
+            and name in _reachable(name, edges)
+        ):
             return name
     in_cycle = [name for name in waiting if name in _reachable(name, edges)]
     raise GraphError(
         f"{label(in_cycle[0], nodes[in_cycle[0]])}: is in a cycle without a Delay of at least one step "
-        f"({', '.join(in_cycle)}); put a Delay into the cycle"
+        f"({', '.join(in_cycle)}); put a Delay into the cycle, or give all synapses of a SparseLinear a "
+        "delay_s of at least one step"
     )
 
 
-def _holds(node: Delay, execution: Execution) -> bool:
+def _holds(node: Delay | SparseLinear, execution: Execution) -> bool:
+    delay_s = node.delay_s if isinstance(node, Delay) else node.least_delay_s
     if isinstance(execution, Clocked):
-        return execution.steps(node.delay_s) > 0
-    return node.delay_s > 0
+        return round(delay_s / execution.dt_s) > 0
+    return delay_s > 0
 
 
 def _reachable(start: str, edges: Sequence[tuple[str, str]]) -> set[str]:

@@ -5,3 +5,6 @@ from typing import Any
 # No reference counts: kernels allocate nothing, and counting the arrays of a tuple (atomically, at every call)
 # took half the time of a small layer. No interpreter lock: kernels touch no Python object.
 UNCOUNTED: dict[str, Any] = {"_nrt": False, "nogil": True}
+
+# For what is called in every step with the tuples of a whole network: passing their arrays took longer than the work.
+INLINED: dict[str, Any] = {"inline": "always", **UNCOUNTED}

@@ -27,7 +27,6 @@ from neuro.lowering.layout import Layout
 from neuro.lowering.parameters import lower_neurons, resting_voltage
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import as_frames
-from neuro.lowering.tables import synapse_tables
 from neuro.lowering.wiring import wire
 
 __all__ = ["machine_costs", "measured_costs"]
@@ -103,7 +102,7 @@ def _layer(n_in: int, n_out: int) -> tuple[Layer, Shape]:
     weight = (rng.integers(-9, 9, (n_out, n_in, 3, 3)) / 64).astype(np.float32)
     node = Conv2d(weight, padding=(1, 1))
     lif = LIF(0.01, 1.0)
-    wiring = wire(node, synapse_tables(node, before, layout))
+    wiring = wire(node, before, layout)
     neurons, rest = lower_neurons(lif, layout, 0.001), resting_voltage(lif, layout)
     nothing = Thresholds(0, 0, 0)
     layer = Layer(

@@ -1,17 +1,16 @@
-"""Lowering of continuous graphs, and running them on events."""
+"""Lowering of continuous graphs: a flow for each node, or for a synapse and its neurons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from neuro.errors import GraphError, InputError
-from neuro.events import LATEST_US, Events
+from neuro.errors import GraphError
+from neuro.events import LATEST_US
 from neuro.graph import (
     ATTENTIONS,
     IF,
@@ -35,17 +34,19 @@ from neuro.graph import (
     SumPool2d,
 )
 from neuro.kernels.arrays import Floats, Synapses
-from neuro.kernels.events import Deltas, Dynamics
-from neuro.lowering.flow import FOREVER, Batch, EventRun, Flow, Merge, Population, Router, Shift
+from neuro.kernels.events import Dynamics
+from neuro.lowering.flow import Flow, JumpPopulation, Merge, Population, Router, Shift
 from neuro.lowering.layout import Layout
 from neuro.lowering.tables import synapse_tables, window_tables
-from neuro.results import EventCounters
+from neuro.lowering.timed import Neuron, TimedPopulation, first_voltage, silent_rate, timing_of
 
-__all__ = ["EventPlan", "lower_events", "run_events", "count_events", "as_events", "check_events"]
+__all__ = ["EventPlan", "lower_events"]
 
 _TICK = Clocked(1e-6)
-_BLOCK_EVENTS = 2**14  # events of a block stay in the second-level cache
-_NO_WEIGHTS = np.zeros(0, np.float32)
+_NEURONS = (IF, LIF, CubaLIF, LI)
+Place = tuple[str, tuple[str, ...], tuple[Layout, ...], Layout, str | None, Synapses, int]
+_WINDOW_SPIKES = 2**17  # about as many spikes as a window in time may bring by itself
+_LONGEST = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +61,27 @@ class EventPlan:
         The layout of every node.
     source : str
         The Input.
+    cuts : tuple of str
+        The Delays that close cycles: they stand before the node whose output they take.
     """
 
     flows: tuple[Flow, ...]
     layouts: dict[str, Layout]
     source: str
+    cuts: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The nodes that events leave."""
         return (self.source, *(flow.name for flow in self.flows))
+
+    @property
+    def endless(self) -> str | None:
+        """Why spikes may go on for ever without input, or None."""
+        for flow in self.flows:
+            if isinstance(flow, TimedPopulation) and flow.silent_rate > 0:
+                return f"{flow.name!r} fires without input"
+        return f"{self.cuts[0]!r} closes a cycle" if self.cuts else None
 
 
 @lru_cache(maxsize=16)
@@ -94,19 +106,22 @@ def lower_events(graph: Graph) -> EventPlan:
     assert isinstance(graph.execution, Continuous)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     flows: list[Flow] = []
+    cuts: list[str] = []
     for place, name in enumerate(graph.order):
         node = graph.nodes[name]
         _check_supported(graph, name)
         if not set(graph.predecessors(name)) <= set(graph.order[:place]):
-            raise GraphError(
-                f"{_label(graph, name)}: is in a cycle, which continuous execution does not run yet"
-            )
+            cuts.append(name)
+            if _ticks(graph, name) < 1:
+                raise GraphError(
+                    f"{_label(graph, name)}: closes a cycle, so it must delay by 1 microsecond or more"
+                )
         if not isinstance(node, (Input, *SYNAPSES)):
             flows.append(_flow(graph, name, layouts))
     total = sum(flow.ticks for flow in flows if isinstance(flow, Shift))
     if total >= LATEST_US:
         raise GraphError(f"Graph: its delays add up to {total} us, they must stay below 2**62 us")
-    return EventPlan(tuple(flows), layouts, graph.input_name)
+    return EventPlan(tuple(flows), layouts, graph.input_name, tuple(cuts))
 
 
 def _label(graph: Graph, name: str) -> str:
@@ -114,8 +129,6 @@ def _label(graph: Graph, name: str) -> str:
 
 
 _UNSUPPORTED: dict[type[Node], str] = {
-    CubaLIF: "may cross its threshold between events, which is not computed yet; use LIF",
-    LI: "has a value at all times but no events; read the spikes of an IF or LIF instead",
     MaxPool2d: "has no meaning for single events; use SumPool2d or AvgPool2d",
     **dict.fromkeys(ATTENTIONS, "scores frames, and continuous execution has none; use clocked(dt_s)"),
 }
@@ -125,23 +138,22 @@ def _check_supported(graph: Graph, name: str) -> None:
     node = graph.nodes[name]
     if type(node) in _UNSUPPORTED:
         raise GraphError(f"{_label(graph, name)}: {_UNSUPPORTED[type(node)]}")
-    if isinstance(node, (IF, LIF)) and node.refractory_s:
+    after = graph.successors(name)
+    if isinstance(node, LI) and after:
         raise GraphError(
-            f"{_label(graph, name)}: continuous execution does not hold membranes yet, refractory_s must be 0, got "
-            f"{node.refractory_s} s"
+            f"{_label(graph, name)}: is a readout, with continuous execution nothing may stand behind it, its "
+            f"output goes to {', '.join(map(repr, after))}"
         )
-    if isinstance(node, SYNAPSES):
-        after = graph.successors(name)
-        if len(after) != 1 or not isinstance(graph.nodes[after[0]], (IF, LIF)):
-            raise GraphError(
-                f"{_label(graph, name)}: with continuous execution its output must go to one IF or LIF and "
-                f"nowhere else, it goes to {', '.join(map(repr, after)) or 'nothing'}"
-            )
+    if isinstance(node, SYNAPSES) and (len(after) != 1 or not isinstance(graph.nodes[after[0]], _NEURONS)):
+        raise GraphError(
+            f"{_label(graph, name)}: with continuous execution its output must go to the neurons of one node "
+            f"(IF, LIF, CubaLIF or LI) and nowhere else, it goes to {', '.join(map(repr, after)) or 'nothing'}"
+        )
 
 
 def _flow(graph: Graph, name: str, layouts: dict[str, Layout]) -> Flow:
     node, sources, layout = graph.nodes[name], graph.predecessors(name), layouts[name]
-    if isinstance(node, (IF, LIF)):
+    if isinstance(node, _NEURONS):
         return _population(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
     if isinstance(node, (SumPool2d, AvgPool2d)):
@@ -157,12 +169,16 @@ def _flow(graph: Graph, name: str, layouts: dict[str, Layout]) -> Flow:
 def _ticks(graph: Graph, name: str) -> int:
     node = graph.nodes[name]
     assert isinstance(node, Delay)
+    return _whole_ticks(graph, name, "delay_s", node.delay_s)
+
+
+def _whole_ticks(graph: Graph, name: str, field: str, time_s: float) -> int:
     try:
-        return _TICK.steps(node.delay_s)
+        return _TICK.steps(time_s)
     except GraphError as err:
         raise GraphError(
-            f"{_label(graph, name)}: delay_s must be a multiple of 1 microsecond with continuous execution, "
-            f"got {node.delay_s} s"
+            f"{_label(graph, name)}: {field} must be a multiple of 1 microsecond with continuous execution, "
+            f"got {time_s} s"
         ) from err
 
 
@@ -173,7 +189,7 @@ def _most_targets(tables: Synapses) -> int:
 
 def _population(graph: Graph, name: str, layouts: dict[str, Layout]) -> Population:
     node, layout = graph.nodes[name], layouts[name]
-    assert isinstance(node, (IF, LIF))
+    assert isinstance(node, _NEURONS)
     source = graph.predecessors(name)[0]
     synapse, synapse_name = graph.nodes[source], None
     if isinstance(synapse, (Linear, Conv2d)):
@@ -185,52 +201,72 @@ def _population(graph: Graph, name: str, layouts: dict[str, Layout]) -> Populati
         ones = np.ones((plain.n_channels, 1, 1, 1), np.float32)
         tables = synapse_tables(Conv2d(ones, groups=plain.n_channels), plain, plain)
         bias = None
-    rest = _rest(graph, name, bias, layout)
     most = _most_targets(tables) * (tables.out_channels // tables.n_groups)
-    dynamics = _dynamics(node, rest, layout)
-    whole = np.ascontiguousarray(np.broadcast_to(rest, layout.shape))
-    return Population(
-        name,
-        (source,),
-        (layouts[source],),
-        layout,
-        synapse_name,
-        tables,
-        dynamics,
-        _flat(whole, layout),
-        most,
-    )
+    place: Place = (name, (source,), (layouts[source],), layout, synapse_name, tables, most)
+    if bias is not None and not bias.any():
+        bias = None
+    _check_drive(graph, name, bias)
+    refractory = 0 if isinstance(node, LI) else _refractory(graph, name)
+    leak = np.float32(0) if isinstance(node, IF) else np.float32(node.v_leak)
+    if isinstance(node, (IF, LIF)) and refractory == 0:
+        rest = _with_bias(leak, bias, layout)
+        fire_above = _fire_above(node)
+        if not (rest > fire_above).any():
+            whole = np.ascontiguousarray(np.broadcast_to(rest, layout.shape))
+            dynamics = _dynamics(node, rest, fire_above, layout)
+            return JumpPopulation(*place, dynamics, _flat(whole, layout))
+    return _timed(node, place, _with_bias(np.float64(leak), bias, layout), refractory)
 
 
-def _rest(graph: Graph, name: str, bias: Floats | None, layout: Layout) -> Any:
-    """Where the membrane goes in silence, float32: a number, or an array that broadcasts to the shape."""
+def _timed(node: Neuron, place: Place, rest: Any, refractory: int) -> TimedPopulation:
+    layout = place[3]
+    timing = timing_of(node, rest, refractory, layout)
+    rate = silent_rate(timing, layout.size)
+    window = min(_LONGEST, max(1, int(_WINDOW_SPIKES / rate))) if rate else _LONGEST
+    return TimedPopulation(*place, timing, first_voltage(node, timing, rest, layout), window, rate)
+
+
+def _with_bias(leak: Any, bias: Floats | None, layout: Layout) -> Any:
+    """Where the membrane goes in silence: a number, or an array that broadcasts to the shape."""
+    return leak if bias is None else leak + bias.reshape(-1, *(1,) * (len(layout.shape) - 1))
+
+
+def _check_drive(graph: Graph, name: str, bias: Floats | None) -> None:
+    """Refuse IF neurons that would fire in every microsecond, or grow without end."""
     node = graph.nodes[name]
-    assert isinstance(node, (IF, LIF))
-    rest: Any = np.float32(0) if isinstance(node, IF) else np.float32(node.v_leak)
-    if bias is not None and bias.any():
-        if isinstance(node, IF):
-            raise GraphError(
-                f"{_label(graph, name)}: a bias drives it without end; use LIF, or leave the bias of "
-                f"{graph.predecessors(name)[0]!r} out"
-            )
-        rest = rest + bias.reshape(-1, *(1,) * (len(layout.shape) - 1))
-    threshold = np.broadcast_to(np.float32(node.threshold), layout.shape)
-    wrong = rest >= threshold
-    if wrong.any():
-        position = tuple(int(k) for k in np.argwhere(wrong)[0])
-        value = np.broadcast_to(rest, layout.shape)[position]
+    if not isinstance(node, IF):
+        return
+    if bias is not None:
         raise GraphError(
-            f"{_label(graph, name)}: its resting value (v_leak and the bias before it) must lie under the "
-            f"threshold, got {value:g} against {threshold[position]:g} at {list(position)}: it would fire in "
-            "silence, which is not computed yet"
+            f"{_label(graph, name)}: a bias drives it without end; use LIF, or leave the bias of "
+            f"{graph.predecessors(name)[0]!r} out"
         )
-    return rest
+    wrong = _fire_above(node) < 0
+    if wrong.any():
+        raise GraphError(
+            f"{_label(graph, name)}: its resting value 0 must not fire, got threshold {np.min(node.threshold):g} "
+            f"with comparison {node.comparison!r}"
+        )
 
 
-def _dynamics(node: IF | LIF, rest: Any, layout: Layout) -> Dynamics:
-    fire_above: Any = np.float32(node.threshold)
-    if node.comparison == ">=":
-        fire_above = np.nextafter(fire_above, np.float32(-np.inf))
+def _refractory(graph: Graph, name: str) -> int:
+    node = graph.nodes[name]
+    assert isinstance(node, (IF, LIF, CubaLIF))
+    ticks = _whole_ticks(graph, name, "refractory_s", node.refractory_s)
+    if ticks > _LONGEST:
+        raise GraphError(
+            f"{_label(graph, name)}: refractory_s must be below 2**40 us, got {node.refractory_s} s"
+        )
+    return ticks
+
+
+def _fire_above(node: IF | LIF) -> Any:
+    """The largest membrane that is silent, float32."""
+    threshold = np.asarray(node.threshold, np.float32)
+    return np.nextafter(threshold, np.float32(-np.inf)) if node.comparison == ">=" else threshold
+
+
+def _dynamics(node: IF | LIF, rest: Any, fire_above: Any, layout: Layout) -> Dynamics:
     reset: Any = np.float32(node.v_reset if node.reset == "value" else node.threshold)
     tau_s: Any = np.inf if isinstance(node, IF) else node.tau_mem_s
     rate = -1e-6 / np.asarray(tau_s, np.float64)
@@ -250,76 +286,3 @@ def _dynamics(node: IF | LIF, rest: Any, layout: Layout) -> Dynamics:
 def _flat(value: Any, layout: Layout) -> Any:
     """One value per neuron, channel-last."""
     return layout.inside(np.broadcast_to(value, layout.shape)[np.newaxis]).reshape(-1)
-
-
-def check_events(graph: Graph, events: object) -> Events:
-    """Return the events if they are some that the graph's Input takes."""
-    name = graph.input_name
-    node = graph.nodes[name]
-    assert isinstance(node, Input)
-    if not isinstance(events, Events):
-        raise InputError(
-            f"Input {name!r}: the graph's execution is continuous, not clocked: it takes neuro.Events of shape "
-            f"{node.shape}, got {type(events).__name__} (or build the graph with execution=clocked(dt_s))"
-        )
-    if events.shape != node.shape:
-        raise InputError(f"Input {name!r}: needs events of shape {node.shape}, got {events.shape}")
-    if node.max_count is not None:
-        wrong = (
-            (events.value < 0) | (events.value > node.max_count) | (events.value != np.floor(events.value))
-        )
-        if wrong.any():
-            j = int(np.argmax(wrong))
-            raise InputError(
-                f"Input {name!r}: values must be whole numbers from 0 to max_count = {node.max_count}, got "
-                f"{events.value[j]:g} in event {j} at {events.t_us[j]} us"
-            )
-    return events
-
-
-def run_events(
-    plan: EventPlan, run: EventRun, events: Events | None, wanted: Mapping[str, list[Deltas]]
-) -> None:
-    """Run the next events of a recording, or its end (None), and append what leaves the nodes wanted."""
-    if events is None:
-        nothing = Deltas(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        _run_block(plan, run, Batch(nothing, FOREVER), wanted)
-        return
-    layout = plan.layouts[plan.source]
-    run.n_events += len(events)
-    for start in range(0, len(events), _BLOCK_EVENTS):
-        part = slice(start, start + _BLOCK_EVENTS)
-        channel, pixel = np.divmod(events.index[part], np.int32(layout.n_pixels))
-        index = pixel * np.int32(layout.n_channels) + channel
-        block = Deltas(events.t_us[part].copy(), index, events.value[part].copy())
-        _run_block(plan, run, Batch(block, int(block.t[-1])), wanted)
-
-
-def _run_block(plan: EventPlan, run: EventRun, batch: Batch, wanted: Mapping[str, list[Deltas]]) -> None:
-    batches = {plan.source: batch}
-    for flow in plan.flows:
-        batches[flow.name] = flow.run([batches[source] for source in flow.sources], run)
-    for name, found in wanted.items():
-        if batches[name].events.t.size:
-            found.append(batches[name].events)
-
-
-def as_events(events: Deltas, layout: Layout) -> Events:
-    """Return events as they are numbered outside the engine."""
-    pixel, channel = np.divmod(events.index, np.int32(layout.n_channels))
-    return Events(events.t, channel * np.int32(layout.n_pixels) + pixel, events.value, layout.shape)
-
-
-def count_events(plan: EventPlan, run: EventRun) -> EventCounters:
-    """Return the counts so far."""
-    populations = [flow for flow in plan.flows if isinstance(flow, Population)]
-    return EventCounters(
-        events_in=run.n_events,
-        spikes={one.name: one.spikes(run) for one in populations},
-        synaptic_operations={
-            one.synapse_name: one.pixels_reached(run) * (one.synapses.out_channels // one.synapses.n_groups)
-            for one in populations
-            if one.synapse_name is not None
-        },
-        neuron_updates={one.name: one.pixels_reached(run) * one.layout.n_channels for one in populations},
-    )

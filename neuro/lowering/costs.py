@@ -9,9 +9,9 @@ import numpy as np
 from neuro.kernels.vectors import LANES
 from neuro.lowering.run import Path
 
-__all__ = ["Cost", "Costs", "Shape", "Thresholds"]
+__all__ = ["ALWAYS", "Cost", "Costs", "Shape", "Thresholds"]
 
-_ALWAYS = int(np.iinfo(np.int64).max)
+ALWAYS = int(np.iinfo(np.int64).max)
 _MOSTLY = 0.7  # (input, tap) per output pixel from which about half of the pixels have input
 
 
@@ -139,10 +139,10 @@ class Thresholds:
         """Return thresholds that make all steps take one path; these themselves for None."""
         if path is None:
             return self
-        under = _ALWAYS if path == "scatter" else 0
-        dense = 0 if path == "dense" else _ALWAYS
+        under = ALWAYS if path == "scatter" else 0
+        dense = 0 if path == "dense" else ALWAYS
         return replace(self, scatter_under=under, dense_from=dense, uses_bytes=path == "integer")
 
 
 def _whole(value: float) -> int:
-    return _ALWAYS if value >= 2**62 else max(0, int(np.ceil(value)))
+    return ALWAYS if value >= 2**62 else max(0, int(np.ceil(value)))

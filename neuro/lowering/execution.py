@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
 from neuro.kernels import arrays
 from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.lowering.branches import open_part
 from neuro.lowering.deciding import computed_steps
 from neuro.lowering.layer import Layer
+from neuro.lowering.operations import Operation
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
-from neuro.lowering.signals import Signal, frames_of_entries
+from neuro.lowering.signals import Signal, frames_of_entries, silenced
 from neuro.lowering.wiring import aligned
 from neuro.results import Counters, State
 from neuro.spikes import Spikes
@@ -34,28 +36,56 @@ def start_run(state: State | None, traced: Collection[str], path: Path | None) -
     return run
 
 
-def run_block(plan: Plan, run: Run, spikes: Spikes, start: int, kept: Bytes) -> dict[str, Signal]:
-    """Run the steps start .. start + kept.size and return the output of every operation."""
+def run_block(
+    plan: Plan,
+    run: Run,
+    spikes: Spikes,
+    start: int,
+    kept: Bytes,
+    *,
+    nodes: Container[str] | None = None,
+    known: Mapping[str, Signal] | None = None,
+) -> dict[str, Signal]:
+    """Run the steps start .. start + kept.size and return the output of every operation.
+
+    With `nodes` only the operations of these nodes run; `known` are the outputs of those before them.
+    """
     run.kept = kept
-    lo, hi = np.searchsorted(spikes.step, (start, start + kept.size))
-    step = spikes.step[lo:hi] - np.int32(start)
-    index, value = spikes.index[lo:hi].copy(), spikes.value[lo:hi].copy()
-    signals: dict[str, Signal] = {
-        plan.source: frames_of_entries(step, index, value, kept, plan.layouts[plan.source])
-    }
+    signals: dict[str, Signal] = {} if known is None else dict(known)
+    if known is None:
+        lo, hi = np.searchsorted(spikes.step, (start, start + kept.size))
+        step = spikes.step[lo:hi] - np.int32(start)
+        index, value = spikes.index[lo:hi].copy(), spikes.value[lo:hi].copy()
+        signals[plan.source] = frames_of_entries(step, index, value, kept, plan.layouts[plan.source])
     run.decisions.kept[plan.source] = kept
     for operation in plan.operations:
+        if nodes is not None and operation.name not in nodes:
+            continue
+        run.kept = kept
         if plan.paths:
             run.kept = computed_steps(plan.paths[operation.name], run.decisions, kept.size)
         inputs = [
             signals[name] for name in operation.sources if name in signals
         ]  # a closing delay has none yet
-        signals[operation.name] = operation.run(inputs, run)
+        signals[operation.name] = _run_gated(operation, inputs, run, start)
     for line in plan.lines:
         if line.is_feedback:
             line.take(signals[line.sources[0]], run)
     run.kept = kept
     return signals
+
+
+def _run_gated(operation: Operation, inputs: list[Signal], run: Run, start: int) -> Signal:
+    """Run an operation that may lie in a branch behind a gate: silence goes in and comes out where it is closed."""
+    kept = open_part(run.branches, operation.name, start, run.kept) if run.branches else None
+    if kept is None:
+        return operation.run(inputs, run)
+    run.kept = kept
+    silent = [silenced(one, kept, layout) for one, layout in zip(inputs, operation.layouts, strict=False)]
+    out = operation.run(silent, run)
+    if any(branch.last == operation.name for branch in run.branches):
+        out = silenced(out, kept, operation.layout)
+    return out
 
 
 def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
@@ -70,7 +100,7 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
         n_steps,
         MappingProxyType(membranes),
         MappingProxyType(run.lines),
-        MappingProxyType(run.decisions.histories),
+        histories=MappingProxyType(run.decisions.histories),
     )
 
 

@@ -10,11 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.errors import InputError
+from neuro.events import LATEST_US
 from neuro.kernels.arrays import Floats, Synapses
 from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, route
 from neuro.lowering.layout import Layout
 
-__all__ = ["Batch", "EventRun", "Flow", "Population", "Router", "Shift", "Merge", "FOREVER", "gathered"]
+__all__ = [
+    "Batch",
+    "EventRun",
+    "Flow",
+    "Population",
+    "JumpPopulation",
+    "Router",
+    "Shift",
+    "Merge",
+    "FOREVER",
+    "gathered",
+    "selected",
+    "no_events",
+]
 
 FOREVER = int(np.iinfo(np.int64).max)
 _ROOM = 2**15  # spikes listed by one call of the kernel, besides those of one event
@@ -42,6 +57,14 @@ class EventRun:
         For each join, its events that are not certain yet, and the number of the input of each.
     tallies : dict
         int64, shape (4,), by the name of a population: see `neuro.kernels.events.integrate`.
+    own : dict
+        What populations with times of their own keep, by name: see `neuro.lowering.timed`.
+    outbox : dict
+        For each Delay that closes a cycle, what leaves it next.
+    mark : int
+        The earliest time that an event fed later may have.
+    end : int
+        Nothing is computed at this time or later.
     n_events : int
         Events fed so far.
     """
@@ -50,6 +73,10 @@ class EventRun:
     rooms: dict[str, Deltas] = field(default_factory=dict)
     held: dict[str, tuple[Deltas, NDArray[np.int64]]] = field(default_factory=dict)
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
+    outbox: dict[str, Batch] = field(default_factory=dict)
+    mark: int = 0
+    end: int = FOREVER
     n_events: int = 0
 
 
@@ -78,13 +105,22 @@ class Flow(ABC):
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Take the new events of the inputs and return what leaves the node."""
 
+    def first_to_come(self, run: EventRun) -> int:
+        """Return the first time at which something happens here though nothing more comes; FOREVER for never."""
+        return FOREVER
+
+
+def no_events() -> Deltas:
+    """Return an empty list of events."""
+    return Deltas(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
 
 def gathered(parts: Sequence[Deltas]) -> Deltas:
     """Return lists of events as one."""
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return Deltas(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+        return no_events()
     return Deltas(
         np.concatenate([part.t for part in parts]),
         np.concatenate([part.index for part in parts]),
@@ -92,7 +128,7 @@ def gathered(parts: Sequence[Deltas]) -> Deltas:
     )
 
 
-def _selected(events: Deltas, which: Any) -> Deltas:
+def selected(events: Deltas, which: Any) -> Deltas:
     """Return some of the events: a slice, a mask or positions."""
     return Deltas(events.t[which], events.index[which], events.value[which])
 
@@ -107,19 +143,50 @@ class Population(Flow):
         The Linear or Conv2d.
     synapses : Synapses
         Its tables; weights of 1 from each entry to its neuron where there is none.
-    dynamics : Dynamics
-        The neurons' parameters.
-    rest : float32, shape (layout.size,)
-        Membranes at the beginning.
     most : int
         Most neurons that one event reaches.
     """
 
     synapse_name: str | None
     synapses: Synapses
+    most: int
+
+    @property
+    def channels_reached(self) -> int:
+        """Channels of an output pixel that an event reaches."""
+        return self.synapses.out_channels // self.synapses.n_groups
+
+    @abstractmethod
+    def spikes(self, run: EventRun) -> int:
+        """Return the number of spikes so far."""
+
+    @abstractmethod
+    def pixels_reached(self, run: EventRun) -> int:
+        """Return the number of (event, output pixel) so far."""
+
+    @abstractmethod
+    def updates(self, run: EventRun) -> int:
+        """Return the number of membranes brought to the time of an event so far."""
+
+    def lost(self, run: EventRun) -> int:
+        """Return the number of (event, neuron) so far that a refractory period made void."""
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
+class JumpPopulation(Population):
+    """Neurons that can fire at events only: IF and LIF that rest under their threshold.
+
+    Attributes
+    ----------
+    dynamics : Dynamics
+        The neurons' parameters.
+    rest : float32, shape (layout.size,)
+        Membranes at the beginning.
+    """
+
     dynamics: Dynamics
     rest: Floats
-    most: int
 
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Take the events one by one; what fires is listed at the event's time."""
@@ -150,6 +217,10 @@ class Population(Flow):
         """Return the number of (event, output pixel) so far."""
         return int(run.tallies[self.name][1]) if self.name in run.tallies else 0
 
+    def updates(self, run: EventRun) -> int:
+        """Return the number of membranes brought to the time of an event so far."""
+        return self.pixels_reached(run) * self.layout.n_channels
+
 
 @dataclass(frozen=True, eq=False)
 class Router(Flow):
@@ -177,10 +248,10 @@ class Router(Flow):
         n = events.t.size * self.most
         out = Deltas(np.empty(n, np.int64), np.empty(n, np.int32), np.empty(n, np.float32))
         n = route(events, self.windows, out)
-        kept = _selected(out, slice(n))
+        kept = selected(out, slice(n))
         if self.area != 1:  # a value divided by the area may be rounded to nothing
             listed = kept.value != 0
-            kept = kept if listed.all() else _selected(kept, listed)
+            kept = kept if listed.all() else selected(kept, listed)
         return Batch(kept, inputs[0].mark)
 
 
@@ -204,7 +275,14 @@ class Shift(Flow):
             pixel, channel = np.divmod(events.index, np.int32(before.n_channels))
             events = events._replace(index=channel * np.int32(before.n_pixels) + pixel)
         if self.ticks:
+            if run.end == FOREVER and events.t.size and events.t[-1] > LATEST_US - self.ticks:
+                raise InputError(
+                    f"Delay {self.name!r}: an event at {events.t[-1]} us would leave it after 2**62 us; "
+                    "let the times of a recording begin near 0"
+                )
             events = events._replace(t=events.t + self.ticks)
+            if events.t.size and events.t[-1] >= run.end:
+                events = selected(events, slice(int(np.searchsorted(events.t, run.end))))
         return Batch(events, mark if mark == FOREVER else mark + self.ticks)
 
 
@@ -231,11 +309,16 @@ class Merge(Flow):
             offset += layout.n_channels
         events, source = gathered(parts), np.concatenate(sources)
         order = np.lexsort((source, events.t))
-        events, source = _selected(events, order), source[order]
+        events, source = selected(events, order), source[order]
         mark, first = min((batch.mark, k) for k, batch in enumerate(inputs))
         n = int(np.count_nonzero((events.t < mark) | ((events.t == mark) & (source <= first))))
-        run.held[self.name] = (_selected(events, slice(n, None)), source[n:])
-        return Batch(_selected(events, slice(n)), mark)
+        run.held[self.name] = (selected(events, slice(n, None)), source[n:])
+        return Batch(selected(events, slice(n)), mark)
+
+    def first_to_come(self, run: EventRun) -> int:
+        """Return the time of the first event that is held back."""
+        held = run.held.get(self.name)
+        return int(held[0].t[0]) if held and held[0].t.size else FOREVER
 
     def _renumbered(self, events: Deltas, layout: Layout, offset: int) -> Deltas:
         if not self.is_concat:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from neuro.kernels import arrays
 from neuro.kernels.arrays import SPARE, Block, Floats, Frames, Membranes, Neurons, Wiring, Work
 from neuro.kernels.frames import join_strips
 from neuro.kernels.layers import run_layer, run_neurons
-from neuro.lowering.costs import Thresholds
+from neuro.lowering.costs import ALWAYS, Thresholds
 from neuro.lowering.operations import Operation
 from neuro.lowering.run import Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, n_entries
@@ -27,7 +27,19 @@ _NO_TRACE = np.zeros((0, 0), np.float32)
 _ALL_ONE = np.zeros(0, np.float32)
 _NOT_SO_FEW = 16  # spikes of a block are given room for one neuron in 16 at first
 _LEAST_ROWS = 4  # output rows for which a thread is worth while
-_scratch = threading.local()
+_kept = threading.local()
+
+
+@dataclass
+class _Scratch:
+    """Memory of a strip of a layer in a thread: new pages at every run would cost more than a small layer.
+
+    ``work``: nothing in it outlives a call of a kernel. ``start``, ``index``: the spikes of the present block.
+    """
+
+    work: Work
+    start: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    index: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +80,9 @@ class Layer(Operation):
 
     def _run_neurons(self, currents: Floats, run: Run, trace: Floats) -> Block:
         n_steps, n_pixels, size = run.n_steps, self.layout.n_pixels, self.layout.size
+        scratch = self._scratch(0)
         block = self._block(run, trace, 0, n_pixels, n_steps * size if self.neurons.is_firing else 0)
-        run_neurons(currents, self.neurons, self._membranes(run), self._work(), block)
+        run_neurons(currents, self.neurons, self._membranes(run), scratch.work, block)
         return block
 
     def _run_rows(
@@ -82,22 +95,28 @@ class Layer(Operation):
         most = n_pixels * self.layout.n_channels
         n_room = most + n_steps * most // _NOT_SO_FEW if self.neurons.is_firing else 0
         block = self._block(run, trace, rows[0] * columns, n_pixels, n_room)
-        orders, work = self._orders(run, rows), self._work()
-        arguments = (frames, self.wiring, self.neurons, membranes, work)
+        orders, scratch = self._orders(run, rows), self._scratch(rows[0] * columns)
+        arguments = (frames, self.wiring, self.neurons, membranes, scratch.work)
         done = run_layer(*arguments, block, orders, 0)
         while done < n_steps:
-            block = block._replace(index=_grown(block.index, n_steps * most + SPARE))
+            scratch.index = _grown(block.index, n_steps * most + SPARE)
+            block = block._replace(index=scratch.index)
             done = run_layer(*arguments, block, orders, done)
         return block
 
     def _block(self, run: Run, trace: Floats, first_pixel: int, n_pixels: int, n_room: int) -> Block:
+        scratch, n_slots = self._scratch(first_pixel), run.n_steps * n_pixels + 1
+        if scratch.start.size < n_slots:
+            scratch.start = np.empty(n_slots, np.int32)
+        if scratch.index.size < n_room + SPARE:
+            scratch.index = np.empty(n_room + SPARE, np.int32)
         return Block(
             first_pixel,
             n_pixels,
             self.layout.n_channels,
             run.kept,
-            np.empty(run.n_steps * n_pixels + 1, np.int32),
-            np.empty(n_room + SPARE, np.int32),
+            scratch.start[:n_slots],
+            scratch.index,
             trace,
             np.zeros(arrays.N_TALLIES, np.int64),
         )
@@ -105,16 +124,21 @@ class Layer(Operation):
     def _orders(self, run: Run, rows: tuple[int, int]) -> NDArray[np.int64]:
         assert self.wiring is not None
         limits = self.thresholds.forced(run.path)
-        orders = np.zeros(arrays.N_ORDERS, np.int64)
-        orders[arrays.ROW_START], orders[arrays.ROW_STOP] = rows
-        orders[arrays.SCATTER_UNDER] = limits.scatter_under
-        orders[arrays.DENSE_FROM] = limits.dense_from if dense_size(self.wiring) else np.iinfo(np.int64).max
-        orders[arrays.ALL_FROM] = limits.all_from
-        orders[arrays.USES_BYTES] = has_bytes(self.wiring) and limits.uses_bytes
+        mode = arrays.EACH
         if self.neurons.is_uniform and self.neurons.is_firing and self.name not in run.traced:
-            orders[arrays.MODE] = arrays.LAZY if self.is_lazy else arrays.EAGER
-        orders[arrays.IS_STEADY] = not run.is_any_dropped or not self.wiring.bias.any()
-        return orders
+            mode = arrays.LAZY if self.is_lazy else arrays.EAGER
+        return np.array(
+            [
+                *rows,
+                limits.scatter_under,
+                limits.dense_from if dense_size(self.wiring) else ALWAYS,
+                limits.all_from,
+                mode,
+                not run.is_any_dropped or not self.wiring.bias.any(),
+                limits.uses_bytes and has_bytes(self.wiring),
+            ],
+            np.int64,
+        )
 
     def _membranes(self, run: Run) -> Membranes:
         if self.name not in run.membranes:
@@ -124,14 +148,15 @@ class Layer(Operation):
             run.membranes[self.name] = Membranes(voltage, current)
         return run.membranes[self.name]
 
-    def _work(self) -> Work:
-        """Scratch, kept per thread: nothing in it outlives a call of a kernel."""
-        kept: WeakKeyDictionary[Layer, Work] | None = getattr(_scratch, "work", None)
+    def _scratch(self, first_pixel: int) -> _Scratch:
+        """Return the memory of a strip; a thread may run several."""
+        kept: WeakKeyDictionary[Layer, dict[int, _Scratch]] | None = getattr(_kept, "scratch", None)
         if kept is None:
-            kept = _scratch.work = WeakKeyDictionary()
-        if self not in kept:
-            kept[self] = self._new_work()
-        return kept[self]
+            kept = _kept.scratch = WeakKeyDictionary()
+        strips = kept.setdefault(self, {})
+        if first_pixel not in strips:
+            strips[first_pixel] = _Scratch(self._new_work())
+        return strips[first_pixel]
 
     def _new_work(self) -> Work:
         n_pixels, size = self.layout.n_pixels, self.layout.size

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from neuro.errors import GraphError, InputError
+from neuro.errors import InputError
 from neuro.graph import (
     ATTENTIONS,
     LI,
@@ -28,6 +28,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     SumPool2d,
+    fold_pooling,
 )
 from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
@@ -40,7 +41,7 @@ from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
 from neuro.lowering.scoring import Temporal
-from neuro.lowering.tables import synapse_tables, window_tables
+from neuro.lowering.tables import window_tables
 from neuro.lowering.wiring import dense_size, has_bytes, wire
 
 __all__ = ["Plan", "lower"]
@@ -110,12 +111,7 @@ def lower(graph: Graph) -> Plan:
             "simulate: the graph's execution is continuous, not clocked; it cannot run in steps "
             "(build the graph with execution=clocked(dt_s))"
         )
-    for name, node in graph.nodes.items():
-        if getattr(node, "refractory_s", 0.0):
-            raise GraphError(
-                f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
-                f"got {node.refractory_s} s"  # type: ignore[attr-defined]
-            )
+    graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
     operations: list[Operation] = []
@@ -249,7 +245,7 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
     before = layouts[source]
-    wiring = None if synapse is None else wire(synapse, synapse_tables(synapse, before, layout))
+    wiring = None if synapse is None else wire(synapse, before, layout)
     return Layer(
         name,
         (source,),

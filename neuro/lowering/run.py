@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Membranes
+from neuro.lowering.branches import Branch
 from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
 
@@ -44,6 +45,8 @@ class Run:
         Input entries of computed steps, by the name of a synapse or neuron node.
     decisions : Decisions
         What the attentions decided.
+    branches : sequence of Branch
+        Branches behind a gate.
     path : {'scatter', 'gather', 'integer', 'dense'} or None
         Forces a path (the result is the same); None lets the density decide. A layer that lacks it gathers.
     pool : Executor or None
@@ -64,6 +67,7 @@ class Run:
     lost: dict[str, int] = field(default_factory=dict)
     entries: dict[str, int] = field(default_factory=dict)
     decisions: Decisions = field(default_factory=Decisions)
+    branches: Sequence[Branch] = ()
 
     @property
     def n_steps(self) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "cut",
     "append",
     "silence",
+    "silenced",
 ]
 
 Signal = Frames | Floats  # dense: float32, shape (n_steps, layout.size), channel-last
@@ -111,4 +112,24 @@ def append(a: Frames, b: Frames) -> Frames:
         into.index[part] = frames.index[:n]
         if into.value.size:
             into.value[part] = frames.value[:n] if frames.value.size else 1
+    return into
+
+
+def silenced(signal: Signal, kept: Bytes, layout: Layout) -> Signal:
+    """Return a signal without what it holds in steps that are not kept."""
+    if kept.all():
+        return signal
+    if not isinstance(signal, Frames):
+        return np.where(kept[:, np.newaxis] != 0, signal, np.float32(0))
+    n = n_entries(signal)
+    counts = np.diff(signal.start)
+    counts[np.repeat(kept == 0, layout.n_pixels)] = 0
+    stays = np.repeat(kept != 0, np.diff(signal.start[:: layout.n_pixels]))
+    into = new_frames(counts.size, int(counts.sum()), signal.value.size > 0)
+    into.start[0] = 0
+    np.cumsum(counts, out=into.start[1:])
+    n_left = int(into.start[-1])
+    into.index[:n_left] = signal.index[:n][stays]
+    if signal.value.size:
+        into.value[:n_left] = signal.value[:n][stays]
     return into

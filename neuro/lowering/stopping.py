@@ -40,12 +40,22 @@ class Watch:
         """Take the outputs of the steps up to `stop`, (n, n_outputs); say whether the run ends here."""
         rule = self.rule
         add_steps(outputs, self._total)
-        if stop >= self._n_all or stop < rule.first_step or (stop - rule.first_step) % rule.check_every:
+        is_asked = stop >= rule.first_step and (stop - rule.first_step) % rule.check_every == 0
+        if stop >= self._n_all or not is_asked:
             return False
-        n = stop if rule.readout == "mean" else 1
-        self.certainty = certainty(self._total, 1.0 / (rule.temperature * n), self._measure)
-        self.n_near_threshold += abs(self.certainty - rule.threshold) < _NEAR
-        if self.certainty >= rule.threshold:
+        if self.is_sure(stop):
             self.exit_step = stop
             return True
         return False
+
+    def add(self, outputs: Floats) -> None:
+        """Take the outputs of further steps without asking the rule."""
+        add_steps(outputs, self._total)
+
+    def is_sure(self, stop: int) -> bool:
+        """Say whether the readout is sure enough after `stop` steps."""
+        rule = self.rule
+        n = stop if rule.readout == "mean" else 1
+        self.certainty = certainty(self._total, 1.0 / (rule.temperature * n), self._measure)
+        self.n_near_threshold += abs(self.certainty - rule.threshold) < _NEAR
+        return self.certainty >= rule.threshold

@@ -11,7 +11,7 @@ from neuro.graph import AvgPool2d, Conv2d, Linear, MaxPool2d, SumPool2d
 from neuro.kernels.arrays import Floats, Int32s, Synapses
 from neuro.lowering.layout import Layout
 
-__all__ = ["Pool2d", "synapse_tables", "window_tables"]
+__all__ = ["Pool2d", "channel_last", "synapse_tables", "window_tables"]
 
 Pool2d = SumPool2d | AvgPool2d | MaxPool2d
 
@@ -52,12 +52,15 @@ class _Channels:
     groups: int = 1
 
 
-def synapse_tables(node: Linear | Conv2d, source: Layout, target: Layout) -> Synapses:
-    """Return the tables and channel-last weights of a Linear or Conv2d."""
+def synapse_tables(
+    node: Linear | Conv2d, source: Layout, target: Layout, *, has_weights: bool = True
+) -> Synapses:
+    """Return the tables and, if asked for, the channel-last weights of a Linear or Conv2d."""
     channels = _Channels(source.n_channels, target.n_channels)
+    weight = np.array(channel_last(node), order="C") if has_weights else np.zeros(0, np.float32)
     if isinstance(node, Linear):
         point = _Axis(1, 1, 1, 1, 0, 1)
-        return _tables(point, point, channels, np.array(node.weight.T, order="C"), node.bias)
+        return _tables(point, point, channels, weight, node.bias)
     channels = _Channels(source.n_channels, target.n_channels, node.groups)
     rows, columns = (
         _Axis(
@@ -70,7 +73,7 @@ def synapse_tables(node: Linear | Conv2d, source: Layout, target: Layout) -> Syn
         )
         for k in (0, 1)
     )
-    return _tables(rows, columns, channels, _channel_last(node), node.bias)
+    return _tables(rows, columns, channels, weight, node.bias)
 
 
 def window_tables(node: Pool2d, source: Layout, target: Layout) -> Synapses:
@@ -85,10 +88,12 @@ def window_tables(node: Pool2d, source: Layout, target: Layout) -> Synapses:
     return _tables(rows, columns, _Channels(source.n_channels, target.n_channels), nothing, nothing)
 
 
-def _channel_last(node: Conv2d) -> Floats:
-    """Weights as rows (tap row, tap column, input channel) of output channels of the input's group."""
+def channel_last(node: Linear | Conv2d) -> Floats:
+    """Return a view: rows (tap row, tap column, group, input channel) of output channels of the input's group."""
+    if isinstance(node, Linear):
+        return node.weight.T
     weight = node.weight.reshape(node.groups, -1, *node.weight.shape[1:])
-    return np.array(weight.transpose(3, 4, 0, 2, 1), order="C")
+    return weight.transpose(3, 4, 0, 2, 1)
 
 
 def _tables(

@@ -12,10 +12,13 @@ from neuro.graph import Conv2d, Linear
 from neuro.kernels import arrays
 from neuro.kernels.arrays import Floats, Synapses, Wiring
 from neuro.kernels.vectors import LANES
+from neuro.lowering.layout import Layout
+from neuro.lowering.tables import channel_last, synapse_tables
 
 __all__ = ["wire", "aligned", "dense_size", "pitch_of", "has_bytes"]
 
 _LINE = 64
+_ROWS = 256  # weight rows that are looked at together
 _NO_BYTES = np.zeros(0, np.int8)
 
 
@@ -32,15 +35,15 @@ def pitch_of(n_channels: int) -> int:
     return -(-n_channels // LANES) * LANES
 
 
-def wire(node: Linear | Conv2d, tables: Synapses) -> Wiring:
+def wire(node: Linear | Conv2d, source: Layout, target: Layout) -> Wiring:
     """Return the wiring of a Linear or Conv2d.
 
     Parameters
     ----------
     node : Linear or Conv2d
         The synapse.
-    tables : Synapses
-        Its tables and weights.
+    source, target : Layout
+        What it takes and what it gives.
 
     Returns
     -------
@@ -48,6 +51,7 @@ def wire(node: Linear | Conv2d, tables: Synapses) -> Wiring:
         ``weight_bytes`` is empty unless every weight is a whole multiple, from -127 to 127, of a power of two and no
         sum can be rounded in float32: then sums of whole numbers equal those of float32.
     """
+    tables = synapse_tables(node, source, target, has_weights=False)
     numbers = np.zeros(arrays.N_NUMBERS, np.int64)
     numbers[arrays.N_IN_PIXELS], numbers[arrays.IN_CHANNELS] = tables.n_in_pixels, tables.in_channels
     numbers[arrays.IN_COLUMNS], numbers[arrays.N_ROWS] = tables.in_columns, tables.n_rows
@@ -58,12 +62,13 @@ def wire(node: Linear | Conv2d, tables: Synapses) -> Wiring:
     ends = np.cumsum([0, *(one.size for one in lists)])
     numbers[arrays.FIRST_TABLE : arrays.FIRST_TABLE + len(ends)] = ends
     _number_dense_steps(numbers, node, tables)
-    weight_bytes, scale, bits = _as_bytes(tables)
+    weight = _flat(node)
+    weight_bytes, scale, bits = _as_bytes(weight[: node.weight.size], tables)
     numbers[arrays.BYTE_BITS] = bits
     return Wiring(
         numbers,
         np.concatenate(lists),
-        _with_spare(tables.weight, np.float32),
+        weight,
         weight_bytes,
         np.full(1, scale, np.float32),
         _padded(tables.bias, pitch),
@@ -98,11 +103,12 @@ def _number_dense_steps(numbers: NDArray[np.int64], node: Linear | Conv2d, table
     numbers[arrays.DENSE_STEPS : arrays.DENSE_STEPS + 6] = steps
 
 
-def _with_spare(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Copy to a cache line, with room for vectors that read past the end."""
-    room = aligned(values.size + 2 * LANES, dtype)
-    room[: values.size] = values
-    return room
+def _flat(node: Linear | Conv2d) -> Floats:
+    """Return the weights on a cache line, with room for vectors that read past the end."""
+    rows = channel_last(node)
+    weight: Floats = aligned(rows.size + 2 * LANES, np.float32)
+    weight[: rows.size].reshape(rows.shape)[:] = rows
+    return weight
 
 
 def _padded(bias: Floats, pitch: int) -> Floats:
@@ -111,34 +117,34 @@ def _padded(bias: Floats, pitch: int) -> Floats:
     return room
 
 
-def _as_bytes(tables: Synapses) -> tuple[NDArray[np.int8], float, int]:
+def _as_bytes(weight: Floats, tables: Synapses) -> tuple[NDArray[np.int8], float, int]:
     """Return weights as int8, their unit, and the bits that hold every sum; nothing where float32 would round."""
-    weight = tables.weight[: tables.n_rows * (tables.out_channels // tables.n_groups)].astype(np.float64)
+    nothing = _NO_BYTES, 1.0, 0
     largest = float(np.abs(weight).max(initial=0))
-    if tables.n_groups > 1 or largest == 0:
-        return _NO_BYTES, 1.0, 0
-    unit = 2.0 ** (
-        math.frexp(largest)[1] - 7
-    )  # the coarsest grid that may hold the largest, or the next finer
-    for scale in (unit * 2, unit):
-        whole = weight / scale
-        if np.abs(whole).max() <= 127 and (whole == np.rint(whole)).all():
-            break
-    else:
-        return _NO_BYTES, 1.0, 0
-    most = np.abs(whole).reshape(tables.n_rows, -1).sum(axis=0)
-    if not _is_exact(most, tables.bias.astype(np.float64) / scale):
-        return _NO_BYTES, 1.0, 0
-    bits = 16 if most.max() <= np.iinfo(np.int16).max else 32
-    return _with_spare(whole, np.int8), scale, bits
+    if tables.n_groups > 1 or not 2.0**-100 < largest < 2.0**100:
+        return nothing
+    finest = math.frexp(largest)[1] - 7  # the largest is at most 127 on the grid 2^finest, or on the next
+    exponent = finest if largest <= 127 * 2.0**finest else finest + 1
+    scale = np.float32(2.0**exponent)
+    whole: NDArray[np.int8] = aligned(weight.size + 2 * LANES, np.int8)
+    most = np.zeros(tables.out_channels)
+    rows = weight.reshape(-1, tables.out_channels)
+    for first in range(0, len(rows), _ROWS):  # in pieces: the weights may be large
+        part = rows[first : first + _ROWS] / scale
+        if (part != np.rint(part)).any():
+            return nothing
+        start = first * tables.out_channels
+        whole[start : start + part.size] = part.reshape(-1)
+        most += np.abs(part).sum(axis=0, dtype=np.float64)
+    if not _is_exact(most, tables.bias.astype(np.float64) / float(scale)):
+        return nothing
+    return whole, float(scale), 16 if most.max() <= np.iinfo(np.int16).max else 32
 
 
 def _is_exact(most: NDArray[np.float64], bias: NDArray[np.float64]) -> bool:
     """Whether float32 holds every partial sum of whole numbers up to `most` and a bias, all in units of the weights."""
-    used = bias[bias != 0]
     grid = 1.0
-    while used.size and grid > 2.0**-24 and (used / grid != np.rint(used / grid)).any():
+    while grid > 2.0**-24 and (bias / grid != np.rint(bias / grid)).any():
         grid /= 2
-    return bool(((most + np.abs(bias)) < 2.0**24 * grid).all()) and bool(
-        (bias / grid == np.rint(bias / grid)).all()
-    )
+    is_on_grid = (bias / grid == np.rint(bias / grid)).all()
+    return bool(is_on_grid and ((most + np.abs(bias)) < 2.0**24 * grid).all())

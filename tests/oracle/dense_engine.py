@@ -30,6 +30,7 @@ from neuro.graph import (
     MaxPool2d,
     SumPool2d,
     TemporalAttention,
+    fold_pooling,
 )
 
 Array = NDArray[np.float32]
@@ -49,10 +50,20 @@ class OracleResult:
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
-def simulate_densely(graph: Graph, frames: Array, kept: NDArray[np.bool_] | None = None) -> OracleResult:
-    """Run a clocked graph on dense frames, shape (n_steps, *shape); `kept` marks the steps that are computed."""
+def simulate_densely(
+    graph: Graph,
+    frames: Array,
+    kept: NDArray[np.bool_] | None = None,
+    closed: dict[str, NDArray[np.bool_]] | None = None,
+) -> OracleResult:
+    """Run a clocked graph on dense frames, shape (n_steps, *shape); `kept` marks the steps that are computed.
+
+    ``closed``: by node of a branch that is skipped, the steps in which it is.
+    """
+    graph = fold_pooling(graph)
     n_steps = len(frames)
     engine = _Engine(graph, frames, np.ones(n_steps, bool) if kept is None else kept)
+    engine.closed = {} if closed is None else closed
     for step in range(n_steps):
         for name in graph.order:
             engine.values[name].append(engine.run_node(name, step))
@@ -83,16 +94,21 @@ class _Engine:
         self.values: dict[str, list[Array]] = {name: [] for name in graph.nodes}
         self.membranes: dict[str, list[Array]] = {name: [] for name in graph.nodes}
         self.result = OracleResult()
+        self.closed: dict[str, NDArray[np.bool_]] = {}
 
     def run_node(self, name: str, step: int) -> Array:
         """Compute one node in one step; only a Delay looks at other steps."""
-        graph, node, is_kept = self.graph, self.graph.nodes[name], bool(self.kept[step])
+        graph, node = self.graph, self.graph.nodes[name]
+        is_kept = bool(self.kept[step]) and not self._is_closed(name, step)
         nothing = np.zeros(graph.shapes[name], F)
         if isinstance(node, Input):
             return self.frames[step].astype(F)
         if isinstance(node, Delay):
             return self._delay(name, step, nothing)
-        inputs = [self.values[source][step] for source in graph.predecessors(name)]
+        inputs = [
+            np.zeros(graph.shapes[source], F) if self._is_closed(source, step) else self.values[source][step]
+            for source in graph.predecessors(name)
+        ]
         if isinstance(node, (IF, LIF, CubaLIF, LI)):
             fired = _neuron(node, self.state[name], inputs[0] if is_kept else nothing, graph.dt_s, is_kept)
             if isinstance(node, LI):
@@ -107,10 +123,15 @@ class _Engine:
             return _conv2d(name, node, inputs[0], nothing.shape, self.result)
         return _reshaping(node, inputs, nothing)
 
+    def _is_closed(self, name: str, step: int) -> bool:
+        return name in self.closed and bool(self.closed[name][step])
+
     def _delay(self, name: str, step: int, nothing: Array) -> Array:
         source, n_delay = self.graph.predecessors(name)[0], self.graph.delay_steps(name)
         arrived = self.values[source][step - n_delay] if step >= n_delay else nothing
-        if self.kept[step]:
+        if step >= n_delay and self._is_closed(name, step - n_delay):
+            arrived = nothing
+        if self.kept[step] and not self._is_closed(name, step):
             return arrived
         self.result.lost[name] += int(np.count_nonzero(arrived))
         return nothing

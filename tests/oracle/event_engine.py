@@ -1,7 +1,8 @@
 """The slow, obvious engine for continuous time: one queue of times, one event after another, plain numbers.
 
 Shares no code with the engine but the graph. At each time the nodes run once in order, each on all its events
-of that time; a Delay puts what it gets into the queue. Every neuron is its own loop.
+of that time; a Delay puts what it gets into the queue. Every neuron is its own loop. Neurons that may fire between
+events are in `event_neurons`; the times at which they will stand in the queue too.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import numpy as np
 
 from neuro.graph import (
     IF,
+    LI,
     LIF,
     Add,
     AvgPool2d,
     Concat,
     Conv2d,
+    CubaLIF,
     Delay,
     Flatten,
     Graph,
     Linear,
     SumPool2d,
 )
+from tests.oracle.event_neurons import TimedNeurons, is_timed
 
 F = np.float32
 Event = tuple[int, float]  # entry in the node's flat shape, value
@@ -40,12 +44,15 @@ class EventOracle:
     spikes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     synaptic_operations: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     neuron_updates: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    lost_in_refractory: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     voltage: dict[str, Any] = field(default_factory=dict)
 
 
-def simulate_events(graph: Graph, events: list[tuple[int, int, float]]) -> EventOracle:
-    """Run a continuous graph on (t_us, flat index, value), in order."""
-    return _Engine(graph).run(events)
+def simulate_events(
+    graph: Graph, events: list[tuple[int, int, float]], duration_us: int | None = None
+) -> EventOracle:
+    """Run a continuous graph on (t_us, flat index, value), in order, up to a time that is left out."""
+    return _Engine(graph).run(events, math.inf if duration_us is None else duration_us)
 
 
 class _Engine:
@@ -57,38 +64,61 @@ class _Engine:
         self.last: dict[str, Any] = {}
         self.line: dict[tuple[str, int], list[Event]] = defaultdict(list)
         self.times: list[int] = []
+        self.timed: dict[str, TimedNeurons] = {}
         for name, node in graph.nodes.items():
-            if isinstance(node, (IF, LIF)):
+            if isinstance(node, (IF, LIF, CubaLIF, LI)) and is_timed(graph, name):
+                self.timed[name] = TimedNeurons(graph, name)
+                self.oracle.voltage[name] = self.timed[name].v
+            elif isinstance(node, (IF, LIF)):
                 self.oracle.voltage[name] = self._rest(name).copy()
                 self.last[name] = np.zeros(graph.shapes[name][1:], np.int64)
 
-    def run(self, events: list[tuple[int, int, float]]) -> EventOracle:
-        """Go from time to time until the queue is empty."""
+    def run(self, events: list[tuple[int, int, float]], end: float) -> EventOracle:
+        """Go from time to time until the queue is empty, or the end."""
         arriving: dict[int, list[Event]] = defaultdict(list)
         for t, index, value in events:
             arriving[t].append((index, value))
             heapq.heappush(self.times, t)
+        for neurons in self.timed.values():
+            self.times += neurons.dues()
+        heapq.heapify(self.times)
         before = -1
         while self.times:
             t = heapq.heappop(self.times)
+            if t >= end:
+                break
             if t == before:
                 continue
             before = t
-            leaving: dict[str, list[Event]] = {}
-            for name in self.graph.order:
-                inputs = [leaving[source] for source in self.graph.predecessors(name)]
-                leaving[name] = arriving[t] if not inputs else self.node(name, t, inputs)
-                self.oracle.left[name] += [(t, index, value) for index, value in leaving[name]]
+            self.instant(t, arriving[t])
         return self.oracle
+
+    def instant(self, t: int, arriving: list[Event]) -> None:
+        """Run every node once; a Delay that closes a cycle gets its input after all others ran."""
+        leaving: dict[str, list[Event]] = {}
+        for name in self.graph.order:
+            inputs = [leaving.get(source, []) for source in self.graph.predecessors(name)]
+            leaving[name] = arriving if not inputs else self.node(name, t, inputs)
+            self.oracle.left[name] += [(t, index, value) for index, value in leaving[name]]
+        for place, name in enumerate(self.graph.order):
+            sources = self.graph.predecessors(name)
+            if sources and not set(sources) <= set(self.graph.order[:place]):
+                self.delayed(name, t, leaving[sources[0]])
+
+    def delayed(self, name: str, t: int, events: list[Event]) -> None:
+        """Put events into a Delay."""
+        node = self.graph.nodes[name]
+        assert isinstance(node, Delay)
+        then = t + round(node.delay_s * 1e6)
+        if events:
+            self.line[name, then] += events
+            heapq.heappush(self.times, then) if then > t else None
 
     def node(self, name: str, t: int, inputs: list[list[Event]]) -> list[Event]:
         """Return what leaves a node at time t."""
         graph, node = self.graph, self.graph.nodes[name]
         if isinstance(node, Delay):
-            then = t + round(node.delay_s * 1e6)
-            if inputs[0]:
-                self.line[name, then] += inputs[0]
-                heapq.heappush(self.times, then) if then > t else None
+            self.delayed(name, t, inputs[0])
             return self.line.pop((name, t), [])
         if isinstance(node, (Linear, Conv2d, Flatten)):  # synapses: the neurons behind them read the events
             return inputs[0]
@@ -99,8 +129,32 @@ class _Engine:
             return [(int(o) + i, v) for o, found in zip(offsets, inputs, strict=False) for i, v in found]
         if isinstance(node, (SumPool2d, AvgPool2d)):
             return [out for event in inputs[0] for out in self.pool(name, node, event)]
+        if name in self.timed:
+            return self.timed_neurons(name, t, inputs[0])
         assert isinstance(node, (IF, LIF))
         return [spike for event in inputs[0] for spike in self.neurons(name, t, event)]
+
+    def timed_neurons(self, name: str, t: int, events: list[Event]) -> list[Event]:
+        """What fires by itself at this time, then the events one by one."""
+        shape, neurons, oracle = self.graph.shapes[name], self.timed[name], self.oracle
+        found = [(int(np.ravel_multi_index(at, shape)), 1.0) for at in neurons.fire_due(t)]
+        oracle.spikes[name] += len(found)
+        for event in events:
+            for pixel in np.ndindex(*shape[1:]):
+                weights = self.weights(name, event[0], pixel)
+                source = self.graph.predecessors(name)[0]
+                oracle.neuron_updates[name] += len(weights)
+                if isinstance(self.graph.nodes[source], (Linear, Conv2d)):
+                    oracle.synaptic_operations[source] += len(weights)
+                for channel, weight in weights:
+                    left = neurons.arrive((channel, *pixel), t, float(weight) * float(F(event[1])))
+                    if left is not None:
+                        found.append((int(np.ravel_multi_index((channel, *pixel), shape)), left))
+                        oracle.spikes[name] += not neurons.is_readout
+        oracle.lost_in_refractory[name] = neurons.n_lost
+        for then in neurons.dues():
+            heapq.heappush(self.times, then)
+        return found
 
     def pool(self, name: str, node: SumPool2d | AvgPool2d, event: Event) -> list[Event]:
         """Every window, in order, that holds the entry."""

@@ -1,4 +1,4 @@
-"""Continuous execution against the slow oracle, bit for bit, and the laws it obeys (R52 to R62)."""
+"""Continuous execution against the slow oracle, bit for bit, and the laws it obeys (R52 to R62, R90 to R98)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 import neuro
 from neuro import Events
 from neuro.graph import LIF, SYNAPSES, Conv2d, Delay, Flatten, Graph, Input, Linear, continuous
-from neuro.lowering import continuous as lowering
-from neuro.lowering import flow
-from tests.event_strategies import event_graphs, event_lists, event_neurons
+from neuro.lowering import continuous as continuous_lowering
+from neuro.lowering import event_running as lowering
+from neuro.lowering import flow, timed
+from tests.event_strategies import event_graphs, event_lists, event_neurons, timed_events, timed_graphs
 from tests.oracle.event_engine import EventOracle, simulate_events
 
 
@@ -39,6 +40,9 @@ def assert_equal_to_oracle(graph: Graph, result: neuro.EventResult, oracle: Even
         name: oracle.synaptic_operations[name] for name, n in graph.nodes.items() if isinstance(n, SYNAPSES)
     }
     assert counters.neuron_updates == {name: oracle.neuron_updates[name] for name in counters.neuron_updates}
+    assert counters.lost_in_refractory == {
+        n: oracle.lost_in_refractory[n] for n in counters.lost_in_refractory
+    }
 
 
 def recordable(graph: Graph) -> dict[str, str]:
@@ -134,3 +138,68 @@ def test_two_networks_behind_each_other_are_one(data: st.DataObject) -> None:
     middle = neuro.simulate(chain(first), events).output
     apart = neuro.simulate(chain({"in": Input((4, 5, 5)), **second}), middle).output
     assert listed(apart) == listed(neuro.simulate(chain(first | second), events).output)
+
+
+# -- neurons with times of their own, cycles, readouts (R90 to R98) ------------------------------------------------
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_random_timed_graphs_equal_the_oracle(data: st.DataObject) -> None:
+    graph = data.draw(timed_graphs())
+    events = data.draw(timed_events(graph.shapes[graph.input_name]))
+    result = neuro.simulate(graph, events, record=recordable(graph))
+    assert_equal_to_oracle(graph, result, simulate_events(graph, listed(events), events.duration_us))
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_every_chunking_and_every_mark_gives_the_events_of_one_call(data: st.DataObject) -> None:
+    graph = data.draw(timed_graphs())
+    events = data.draw(timed_events(graph.shapes[graph.input_name]))
+    whole = neuro.simulate(graph, events)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=6)))
+    network = neuro.stream(graph, duration_us=events.duration_us)
+    parts, mark = [], 0
+    for a, b in pairwise([0, *cuts, len(events)]):
+        parts.append(network.feed(sliced(events, a, b)))
+        before = max(mark, int(events.t_us[b - 1]) if b else 0)
+        after = int(events.t_us[b]) if b < len(events) else before + 100
+        mark = data.draw(st.integers(before, after), label="mark")
+        parts.append(network.advance(mark))
+    parts.append(network.finish())
+    assert [event for part in parts for event in listed(part)] == listed(whole.output)
+    assert network.counters == whole.counters
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_the_size_of_windows_and_rooms_does_not_matter(data: st.DataObject) -> None:
+    graph = data.draw(timed_graphs())
+    events = data.draw(timed_events(graph.shapes[graph.input_name]))
+    whole = neuro.simulate(graph, events)
+    kept = lowering._BLOCK_EVENTS, flow._ROOM, timed._ROOM, continuous_lowering._WINDOW_SPIKES
+    try:
+        lowering._BLOCK_EVENTS, flow._ROOM, timed._ROOM = data.draw(st.integers(1, 9)), 0, 1
+        continuous_lowering._WINDOW_SPIKES = data.draw(st.sampled_from([1e-3, 1, 20]))
+        continuous_lowering.lower_events.cache_clear()
+        small = neuro.simulate(graph, events)
+    finally:
+        lowering._BLOCK_EVENTS, flow._ROOM, timed._ROOM, continuous_lowering._WINDOW_SPIKES = kept
+        continuous_lowering.lower_events.cache_clear()
+    assert listed(small.output) == listed(whole.output)
+    assert small.counters == whole.counters
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_a_longer_duration_only_adds(data: st.DataObject) -> None:
+    graph = data.draw(timed_graphs())
+    events = data.draw(timed_events(graph.shapes[graph.input_name]))
+    assert events.duration_us is not None
+    longer = Events(
+        events.t_us, events.index, events.value, events.shape, duration_us=events.duration_us + 150
+    )
+    first, second = neuro.simulate(graph, events).output, neuro.simulate(graph, longer).output
+    assert listed(second)[: len(first)] == listed(first)
+    assert all(t >= events.duration_us for t, _, _ in listed(second)[len(first) :])

@@ -11,9 +11,9 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "benchmarks" / part) for part in ("", "peers")]
 
-from network_models import NetworkModel, coba, cuba, microcircuit
-from protocol import statistics
-from run_numpy import simulate
+from network_models import NetworkModel, coba, cuba, microcircuit  # noqa: E402  # from the path above
+from protocol import statistics  # noqa: E402
+from run_numpy import simulate  # noqa: E402
 
 NETWORKS = {"cuba": cuba, "coba": coba, "microcircuit": lambda seed=0: microcircuit(0.01, seed=seed)}
 

@@ -21,7 +21,6 @@ from neuro.graph import (
     AvgPool2d,
     Concat,
     Conv2d,
-    CubaLIF,
     Delay,
     Flatten,
     Graph,
@@ -34,6 +33,7 @@ from neuro.graph import (
     continuous,
 )
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_running import run_events
 from neuro.lowering.flow import EventRun
 
 NEXT_UP = float(np.nextafter(np.float32(1), np.float32(2)))
@@ -58,11 +58,9 @@ def listed(events: Events) -> list[tuple[int, int]]:
 
 def membrane_after(node: LIF | IF, events: Events, bias: float | None = None) -> float:
     """The membrane of one neuron at the time of the last event."""
-    from neuro.lowering.continuous import run_events
-
     graph = chain(Input(1), Linear([[1.0]], None if bias is None else [bias]), node)
     run = EventRun()
-    run_events(lower_events(graph), run, events, {})
+    run_events(lower_events(graph), run, events, 0, {})
     return float(run.pixels["n2"].voltage[0])
 
 
@@ -119,8 +117,6 @@ def test_a_bias_moves_the_resting_value() -> None:
     late = membrane_after(node, Events([5, 10**9], [0, 0], [0.125, -0.5], (1,)), bias=0.5)
     assert late == 0.25
     silent = chain(Input(1), Linear([[0.25]], [0.75]), LIF(0.01, 1.0))
-    with pytest.raises(neuro.GraphError, match="resting value"):
-        lower_events(chain(Input(1), Linear([[0.25]], [1.0]), LIF(0.01, 1.0)))
     assert listed(neuro.simulate(silent, spikes((7, 0))).output) == []  # 0.75 + 0.25 is not above 1
 
 
@@ -258,35 +254,50 @@ EVENTS = spikes((1, 0))
 ATTENTION = TemporalAttention(np.zeros((1, 2)), [0.0], np.zeros((2, 1)), [0.0, 0.0], 0.5)
 
 
-def cyclic() -> Graph:
-    nodes = {"in": Input(1), "add": Add(), "if": IF(), "back": Delay(0.001), "out": IF()}
-    return Graph(
-        nodes, [("in", "add"), ("back", "add"), ("add", "if"), ("if", "back"), ("if", "out")], continuous()
-    )
+def cyclic(delay_s: float) -> Graph:
+    """Spikes that come back."""
+    nodes = {"in": Input(1), "add": Add(), "if": IF(0.5), "back": Delay(delay_s), "out": Delay(0)}
+    edges = [("in", "add"), ("back", "add"), ("add", "if"), ("if", "back"), ("if", "out")]
+    return Graph(nodes, edges, continuous())
+
+
+DRIVEN = chain(Input(1), Linear([[1.0]], [1.5]), LIF(0.002))
 
 
 @pytest.mark.parametrize(
     ("graph", "text"),
     [
-        (chain(Input(1), CubaLIF(0.01, 0.01)), "CubaLIF 'n1': may cross its threshold between events"),
-        (chain(Input(1), LI(0.01)), "LI 'n1': has a value at all times but no events"),
+        (
+            chain(Input(1), LI(0.01), IF()),
+            "LI 'n1': is a readout, .* nothing may stand behind it, .* goes to 'n2'",
+        ),
         (
             chain(Input((1, 2, 2)), MaxPool2d(2)),
             "MaxPool2d 'n1': has no meaning for single events; use SumPool2d",
         ),
         (chain(Input((1, 2, 2)), ATTENTION), "TemporalAttention 'n1': scores frames"),
-        (chain(Input(1), Linear([[1.0]])), "Linear 'n1': .* must go to one IF or LIF .*, it goes to nothing"),
+        (
+            chain(Input(1), Linear([[1.0]])),
+            "Linear 'n1': .* must go to the neurons of one node .*, it goes to nothing",
+        ),
         (chain(Input(1), Linear([[1.0]]), Delay(0.1), IF()), "Linear 'n1': .* it goes to 'n2'"),
         (
             chain(Input(1), Linear([[1.0]], [0.1]), IF()),
             "IF 'n2': a bias drives it without end; use LIF, or leave",
         ),
-        (chain(Input(1), LIF(0.01, 1.0, v_leak=1.0)), "LIF 'n1': its resting value .* got 1 against 1 at"),
-        (chain(Input(2), Linear([[1.0, 1], [1, 1]], [0, 2.5]), LIF(0.01)), r"got 2.5 against 1 at \[1\]"),
-        (chain(Input(1), IF(0.0)), "IF 'n1': its resting value"),
+        (
+            chain(Input(1), IF(0.0, comparison=">=")),
+            "IF 'n1': its resting value 0 must not fire, got threshold 0 with",
+        ),
+        (chain(Input(1), IF(-0.5)), "IF 'n1': its resting value 0 must not fire, got threshold -0.5 with"),
+        (
+            chain(Input(1), IF(refractory_s=1.5e-6)),
+            "IF 'n1': refractory_s must be a multiple of 1 microsecond",
+        ),
+        (chain(Input(1), LIF(0.01, refractory_s=1e7)), r"LIF 'n1': refractory_s must be below 2\*\*40 us"),
         (chain(Input(1), Delay(1.5e-6)), "Delay 'n1': delay_s must be a multiple of 1 microsecond"),
         (chain(Input(1), Delay(3e12), Delay(3e12)), "delays add up to 6000000000000000000 us"),
-        (cyclic(), "Delay 'back': is in a cycle, which continuous execution does not run yet"),
+        (cyclic(1e-14), "Delay 'back': closes a cycle, so it must delay by 1 microsecond or more"),
     ],
 )
 def test_what_is_not_supported_is_refused(graph: Graph, text: str) -> None:
@@ -341,6 +352,37 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: Events([1], [0], [1], 3), "shape must be a tuple"),  # type: ignore[arg-type]
     (lambda: Events([1], [0], [1], (0,)), "shape must hold whole numbers >= 1, got 0"),
     (lambda: Events([1], [0], [1], (2**16, 2**16)), "the limit is 2147483647"),
+    (
+        lambda: Events([1, 5], [0, 0], [1, 1], (1,), duration_us=5),
+        r"before duration_us = 5, got t_us\[1\] = 5",
+    ),
+    (lambda: Events([], [], [], (1,), duration_us=2.5), "duration_us must be a whole number"),  # type: ignore[arg-type]
+    (lambda: Events([], [], [], (1,), duration_us=-1), r"duration_us must be from 0 to 2\*\*62 us, got -1"),
+    (lambda: Events([], [], [], (1,), duration_us=2**62 + 1), r"duration_us must be from 0 to 2\*\*62 us"),
+    (
+        lambda: neuro.simulate(DRIVEN, EVENTS),
+        r"'n2' fires without input, so the run needs an end: pass .*duration_us",
+    ),
+    (lambda: neuro.simulate(cyclic(1e-6), EVENTS), "'back' closes a cycle, so the run needs an end"),
+    (
+        lambda: neuro.stream(DRIVEN).finish(),
+        r"'n2' fires without input, so it has no last spike; call advance",
+    ),
+    (lambda: neuro.stream(DRIVEN, duration_us=1.0), "stream: duration_us must be a whole number"),  # type: ignore[arg-type]
+    (
+        lambda: neuro.stream(PLAIN, duration_us=1).feed(EVENTS),
+        "must lie before duration_us = 1, got one at 1 us",
+    ),
+    (lambda: neuro.stream(PLAIN).advance(-1), r"t_us must be from 0 to 2\*\*62 us, got -1"),
+    (
+        lambda: neuro.simulate(DRIVEN, Events([10**14], [0], [1], (1,), duration_us=10**14 + 1)),
+        r"about 4.6e\+10 spikes without input from 0 to 100000000000001 us, the limit is 2\*\*31",
+    ),
+    (lambda: neuro.stream(DRIVEN).advance(10**14), r"the limit is 2\*\*31; .* in smaller parts"),
+    (
+        lambda: neuro.simulate(chain(Input(1), Delay(1.0)), spikes((2**62 - 5, 0))),
+        r"Delay 'n1': an event at 4611686018427387899 us would leave it after 2\*\*62 us",
+    ),
     (lambda: neuro.stream(PLAIN).feed(np.ones(3)), "it takes neuro.Events"),  # type: ignore[arg-type]
 ]
 
@@ -357,8 +399,14 @@ def test_a_stream_refuses_the_past_and_a_second_end() -> None:
     with pytest.raises(neuro.InputError, match=r"must not go back in time, got t_us\[0\] = 4 after 5"):
         network.feed(spikes((4, 0)))
     assert network.counters.events_in == 1
+    network.advance(7)
+    with pytest.raises(neuro.InputError, match="cannot advance to 6 us, it is at 7 us already"):
+        network.advance(6)
+    with pytest.raises(neuro.InputError, match=r"must not go back in time, got t_us\[0\] = 6 after 7"):
+        network.feed(spikes((6, 0)))
+    network.feed(spikes((7, 0)))
     network.finish()
-    for call in (network.finish, lambda: network.feed(spikes((9, 0)))):
+    for call in (network.finish, lambda: network.feed(spikes((9, 0))), lambda: network.advance(9)):
         with pytest.raises(neuro.InputError, match="the stream is finished; make a new one"):
             call()
     nodes = {"in": Input(1), "a": IF(), "b": IF()}
@@ -379,3 +427,5 @@ def test_events_are_frozen_copies_and_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(events))
     assert listed(again) == listed(events)
     assert repr(events) == "Events(2 events, 1 to 2 us, shape=(1,))"
+    lasting = pickle.loads(pickle.dumps(Events([1], [0], [1], (1,), duration_us=9)))
+    assert repr(lasting) == "Events(1 events, 1 to 1 us, shape=(1,), duration_us=9)"

@@ -81,7 +81,5 @@ def test_where_it_is_not_computed_it_is_refused() -> None:
     held = LIF(0.01, refractory_s=0.002)
     with pytest.raises(GraphError, match="LIF 'out': layered graphs do not hold membranes yet"):
         neuro.simulate(chain(held), np.ones((2, 1)))
-    with pytest.raises(GraphError, match="LIF 'out': continuous execution does not hold membranes yet"):
-        neuro.simulate(chain(held, dt_s=None), neuro.Events([], [], [], shape=(1,)))
     with pytest.raises(GraphError, match=r"LIF 'out': NIR cannot say refractory_s=0.002; set it to 0"):
         to_nir(chain(held))

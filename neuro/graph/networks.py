@@ -1,0 +1,69 @@
+"""Networks of populations: which graphs are some, and the rules that hold for their edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from neuro.errors import GraphError
+from neuro.graph.nodes import (
+    NEURONS,
+    POPULATIONS,
+    CobaLIF,
+    CubaLIF,
+    Input,
+    Linear,
+    Node,
+    PoissonSource,
+    SparseLinear,
+)
+from neuro.graph.shapes import label
+
+__all__ = ["check_receptors", "has_populations", "needs_populations", "receptors"]
+
+_PARTS = (SparseLinear, PoissonSource, *POPULATIONS)
+
+
+def has_populations(nodes: Mapping[str, Node]) -> bool:
+    """Whether a graph holds a node that only networks of populations have."""
+    return any(isinstance(node, _PARTS) for node in nodes.values())
+
+
+def needs_populations(nodes: Mapping[str, Node]) -> bool:
+    """Whether a graph runs as a network of populations: it has such a node, or a neuron with such a value."""
+    return has_populations(nodes) or any(
+        getattr(node, "refractory_s", 0.0)
+        or getattr(node, "v_start", None) is not None
+        or getattr(node, "tau_inh_s", None) is not None
+        or getattr(node, "update", None) == "exact"
+        for node in nodes.values()
+        if isinstance(node, (*NEURONS, *POPULATIONS))
+    )
+
+
+def receptors(node: Node) -> tuple[str, ...]:
+    """Return the receptors of a population, in the order of its currents."""
+    if isinstance(node, CobaLIF) or (isinstance(node, CubaLIF) and node.tau_inh_s is not None):
+        return ("excitatory", "inhibitory")
+    return ("excitatory",)
+
+
+def may_have(node: Node, sources: Sequence[Node]) -> bool:
+    """Whether a neuron may take these inputs at once: any number of synapses, and sources of its own size."""
+    return isinstance(node, (*NEURONS, *POPULATIONS)) and all(
+        isinstance(source, (SparseLinear, Linear, PoissonSource, Input)) for source in sources
+    )
+
+
+def check_receptors(nodes: Mapping[str, Node], after: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a SparseLinear whose receptor the population behind it does not have."""
+    for name, node in nodes.items():
+        if not isinstance(node, SparseLinear):
+            continue
+        for target in after[name]:
+            if isinstance(nodes[target], (*NEURONS, *POPULATIONS)) and node.receptor not in receptors(
+                nodes[target]
+            ):
+                raise GraphError(
+                    f"{label(name, node)}: {label(target, nodes[target])} has no {node.receptor} receptor; use "
+                    "receptor='excitatory' with negative weights, a CobaLIF, or a CubaLIF with tau_inh_s"
+                )

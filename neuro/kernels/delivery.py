@@ -1,0 +1,129 @@
+"""Delivery of spikes: each thread adds to its own neurons, the oldest spikes first, in order of the numbers."""
+
+import numpy as np
+from numba import njit
+
+from neuro.kernels import networks as nw
+from neuro.kernels.networks import TILE, Frames, Live, Network
+from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.poisson import count_tile, draw
+
+U = np.uint64
+
+
+@njit(cache=True, **UNCOUNTED)
+def deliver_row(weight: nw.Reals, target: nw.UInt32s, value: nw.Reals, state: nw.Reals) -> None:
+    """Add a run of synapses, times the value of the entry (an array of one; empty for 1)."""
+    if value.size:
+        x = value[0]
+        for j in range(weight.size):
+            state[target[j]] += weight[j] * x
+    else:
+        for j in range(weight.size):
+            state[target[j]] += weight[j]
+
+
+@njit(cache=True, **UNCOUNTED)
+def deliver_constant(weight: float, target: nw.UInt32s, state: nw.Reals) -> None:
+    """Add one weight at all targets."""
+    for j in range(target.size):
+        state[target[j]] += weight
+
+
+@njit(cache=True, **INLINED)
+def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
+    """Deliver what arrives in this step over delays of at least one step."""
+    n_delays, n_nodes = net.delays.size, live.log_start.shape[1] - 1
+    ptr, row_weight, is_graded = net.ptr[thread], net.row_weight[thread], live.log_value.size > 0
+    n = 0
+    for group in range(n_delays):
+        before = slot - net.delays[group]
+        if before < 0:
+            continue
+        for q in range(U(live.log_start[before, 0]), U(live.log_start[before, n_nodes])):
+            row = U(live.log_index[q]) * U(n_delays) + U(group)
+            first, stop = ptr[row], ptr[row + U(1)]
+            n += int(stop) - int(first)
+            value = live.log_value[q : q + U(is_graded)]
+            if row_weight.size:
+                weight = row_weight[row] * value[0] if is_graded else row_weight[row]
+                deliver_constant(weight, net.target[first:stop], live.state)
+            else:
+                deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
+    live.operations[thread] += n
+
+
+@njit(cache=True, **UNCOUNTED)
+def deliver_now(net: Network, live: Live, thread: int, start: int, stop: int) -> None:
+    """Deliver entries start .. stop of the log over synapses without delay."""
+    ptr, is_graded = net.zero_ptr[thread], live.log_value.size > 0
+    n = 0
+    for q in range(U(start), U(stop)):
+        row = U(live.log_index[q])
+        n += int(ptr[row + U(1)]) - int(ptr[row])
+        first, stop = ptr[row], ptr[row + U(1)]
+        value = live.log_value[q : q + U(is_graded)]
+        deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
+    live.operations[thread] += n
+
+
+@njit(cache=True, **UNCOUNTED)
+def drive(net: Network, live: Live, frames: Frames, thread: int, k: int) -> None:
+    """Add what comes from sources straight into populations, in the order of the edges."""
+    for edge in range(net.drives.shape[0]):
+        source, population = net.sources[net.drives[edge, 0]], net.populations[net.drives[edge, 1]]
+        lo = max(0, net.bounds[thread] - population[nw.TILE_LO])
+        hi = min((population[nw.SIZE] + TILE - 1) // TILE, net.bounds[thread + 1] - population[nw.TILE_LO])
+        size = population[nw.N_FIELDS] * TILE
+        if source[nw.KIND] == nw.INPUT:
+            for q in range(frames.start[k], frames.start[k + 1]):
+                o = np.int64(frames.index[q])
+                own = o // TILE
+                if lo <= own < hi:
+                    live.state[population[nw.STATE] + own * size + TILE + (o - own * TILE)] += frames.value[q]
+            continue
+        counts, scale = live.counts[thread], net.scale[net.drives[edge, 0]]
+        for tile in range(lo, hi):
+            if draw_counts(net, live, net.drives[edge, 0], tile, frames.n_before + k, thread) == 0:
+                continue
+            at = population[nw.STATE] + tile * size + TILE
+            into = live.state[at : at + TILE]
+            for j in range(TILE):
+                into[j] += scale * into.dtype.type(counts[j])
+
+
+@njit(cache=True, **UNCOUNTED)
+def draw_counts(net: Network, live: Live, row: int, tile: int, step: int, thread: int) -> int:
+    """Draw the counts of a tile of a Poisson source into the thread's scratch; return their sum."""
+    source, counts = net.sources[row], live.counts[thread]
+    draw(net.key[row], step, tile, live.words[thread])
+    at = source[nw.TABLE] + tile * source[nw.TABLE_STEP]
+    n_events: int = count_tile(live.random[thread], net.table[at : at + source[nw.N_TABLE] * TILE], counts)
+    return n_events
+
+
+@njit(cache=True, **UNCOUNTED)
+def list_sources(net: Network, live: Live, frames: Frames, k: int, slot: int, n: int) -> int:
+    """Write the entries of the listed sources into the log; return the number of entries in it."""
+    for row in range(net.sources.shape[0]):
+        source = net.sources[row]
+        live.log_start[slot, row] = n
+        if not frames.is_listed[row]:
+            continue
+        first, size = source[2], source[1]
+        if source[nw.KIND] == nw.INPUT:
+            for q in range(frames.start[k], frames.start[k + 1]):
+                live.log_index[n] = first + frames.index[q]
+                live.log_value[n] = frames.value[q]
+                n += 1
+            continue
+        counts, scale = live.counts[0], net.scale[row]
+        for tile in range((size + TILE - 1) // TILE):
+            if draw_counts(net, live, row, tile, frames.n_before + k, 0) == 0:
+                continue
+            for j in range(min(TILE, size - tile * TILE)):
+                if counts[j]:
+                    live.log_index[n] = first + tile * TILE + j
+                    live.log_value[n] = scale * live.state.dtype.type(counts[j])
+                    n += 1
+    return n

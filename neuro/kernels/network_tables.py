@@ -1,0 +1,73 @@
+"""Tables of synapses: from rows of outputs to runs of targets for each (input, delay) and thread."""
+
+import numpy as np
+from numba import njit
+
+from neuro.kernels.networks import Int32s, Int64s, Reals, UInt32s
+from neuro.kernels.options import UNCOUNTED
+
+
+@njit(cache=True, **UNCOUNTED)
+def count_synapses(
+    indptr: Int32s, indices: Int32s, group: Int32s, first: int, n_groups: int, owner: Int32s, ptr: Int64s
+) -> None:
+    """Count the synapses of each (thread, input, group) at ``ptr[thread, row + 1]``; a group of -1 is left out.
+
+    ``group``: of every synapse, or of length 1 for all. ``owner``: the thread of each output.
+    """
+    for o in range(indptr.size - 1):
+        counts = ptr[owner[o]]
+        for j in range(indptr[o], indptr[o + 1]):
+            g = group[j] if group.size > 1 else group[0]
+            if g >= 0:
+                counts[(first + indices[j]) * n_groups + g + 1] += 1
+
+
+@njit(cache=True, **UNCOUNTED)
+def place_synapses(
+    rows: tuple[Int32s, Int32s, Int32s, Reals],
+    first: int,
+    n_groups: int,
+    owner: Int32s,
+    places: UInt32s,
+    cursor: Int64s,
+    target: UInt32s,
+    weight: Reals,
+    place_of: UInt32s,
+) -> None:
+    """Write target and weight of each synapse at its cursor; ``place_of``: where each went, or empty."""
+    indptr, indices, group, given = rows
+    for o in range(indptr.size - 1):
+        cursors, place = cursor[owner[o]], places[o]
+        for j in range(indptr[o], indptr[o + 1]):
+            g = group[j] if group.size > 1 else group[0]
+            if g >= 0:
+                row = (first + indices[j]) * n_groups + g
+                at = cursors[row]
+                cursors[row] = at + 1
+                target[at] = place
+                weight[at] = given[j]
+                if place_of.size:
+                    place_of[j] = np.uint32(at)
+
+
+@njit(cache=True, **UNCOUNTED)
+def count_pending(indptr: Int32s, indices: Int32s, delay: Int32s, under_way: Int64s) -> int:
+    """Count synapses on which spikes are under way: ``under_way[i, d]`` spikes of input i in the last d steps."""
+    n = 0
+    for j in range(indices.size):
+        n += under_way[indices[j], delay[j] if delay.size > 1 else delay[0]]
+    return n
+
+
+@njit(cache=True, **UNCOUNTED)
+def common_weights(ptr: UInt32s, weight: Reals, common: Reals) -> bool:
+    """Write the weight that all synapses of each run have; False where one has several."""
+    for row in range(common.size):
+        first, stop = ptr[row], ptr[row + 1]
+        for j in range(first, stop):
+            if weight[j] != weight[first]:
+                return False
+        if first < stop:
+            common[row] = weight[first]
+    return True

@@ -1,0 +1,153 @@
+"""Running a continuous plan on events, in blocks of them or in waves through its cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuro.errors import InputError
+from neuro.events import Events
+from neuro.graph import Graph, Input
+from neuro.kernels.events import Deltas
+from neuro.lowering.flow import Batch, EventRun, Flow, Population, no_events, selected
+from neuro.lowering.layout import Layout
+from neuro.lowering.timed import TimedPopulation
+from neuro.results import EventCounters
+
+if TYPE_CHECKING:
+    from neuro.lowering.continuous import EventPlan
+
+__all__ = ["run_events", "count_events", "as_events", "check_events", "check_silent_spikes"]
+
+_BLOCK_EVENTS = 2**14  # events of a block stay in the second-level cache
+_MOST_SILENT = 2**31  # spikes without input that one call may bring
+
+Wanted = Mapping[str, list[Deltas]]
+
+
+def check_events(graph: Graph, events: object) -> Events:
+    """Return the events if they are some that the graph's Input takes."""
+    name = graph.input_name
+    node = graph.nodes[name]
+    assert isinstance(node, Input)
+    if not isinstance(events, Events):
+        raise InputError(
+            f"Input {name!r}: the graph's execution is continuous, not clocked: it takes neuro.Events of shape "
+            f"{node.shape}, got {type(events).__name__} (or build the graph with execution=clocked(dt_s))"
+        )
+    if events.shape != node.shape:
+        raise InputError(f"Input {name!r}: needs events of shape {node.shape}, got {events.shape}")
+    if node.max_count is not None:
+        wrong = (
+            (events.value < 0) | (events.value > node.max_count) | (events.value != np.floor(events.value))
+        )
+        if wrong.any():
+            j = int(np.argmax(wrong))
+            raise InputError(
+                f"Input {name!r}: values must be whole numbers from 0 to max_count = {node.max_count}, got "
+                f"{events.value[j]:g} in event {j} at {events.t_us[j]} us"
+            )
+    return events
+
+
+def check_silent_spikes(plan: EventPlan, start_us: int, stop_us: int) -> None:
+    """Refuse a time in which neurons would fire more often without input than anyone wants to keep."""
+    rate = sum(flow.silent_rate for flow in plan.flows if isinstance(flow, TimedPopulation))
+    n = rate * (stop_us - start_us)
+    if n > _MOST_SILENT:
+        raise InputError(
+            f"Events: the network fires about {n:.1e} spikes without input from {start_us} to {stop_us} us, the limit "
+            "is 2**31; let the times of a recording begin near 0, or advance a stream in smaller parts"
+        )
+
+
+def run_events(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted: Wanted) -> None:
+    """Run the next events, knowing that none comes before `mark`, and append what leaves the nodes wanted.
+
+    ``mark`` is FOREVER at the end of a recording.
+    """
+    layout = plan.layouts[plan.source]
+    run.n_events += len(events)
+    step = _run_waves if plan.cuts else _run_block
+    for start in range(0, len(events), _BLOCK_EVENTS):
+        part = slice(start, start + _BLOCK_EVENTS)
+        channel, pixel = np.divmod(events.index[part], np.int32(layout.n_pixels))
+        index = pixel * np.int32(layout.n_channels) + channel
+        block = Deltas(events.t_us[part].copy(), index, events.value[part].copy())
+        run.mark = int(block.t[-1])
+        step(plan, run, Batch(block, run.mark), wanted)
+    if mark > run.mark:
+        run.mark = mark
+        step(plan, run, Batch(no_events(), mark), wanted)
+
+
+def _run_block(plan: EventPlan, run: EventRun, batch: Batch, wanted: Wanted) -> None:
+    _through(plan, run, {plan.source: batch}, wanted)
+
+
+def _through(plan: EventPlan, run: EventRun, batches: dict[str, Batch], wanted: Wanted) -> None:
+    """Run the flows once, in order, but those whose output is known."""
+    for flow in plan.flows:
+        if flow.name not in batches:
+            batches[flow.name] = flow.run([batches[source] for source in flow.sources], run)
+    for name, found in wanted.items():
+        if batches[name].events.t.size:
+            found.append(batches[name].events)
+
+
+def _run_waves(plan: EventPlan, run: EventRun, batch: Batch, wanted: Wanted) -> None:
+    """Run a plan with cycles until nothing moves: each wave goes as far as the delays that close them look ahead."""
+    cuts = {flow.name: flow for flow in plan.flows if flow.name in plan.cuts}
+    for name, flow in cuts.items():
+        run.outbox.setdefault(name, flow.run([Batch(no_events(), 0)], run))
+    rest = batch.events
+    is_moving = True
+    while is_moving:
+        known = min(run.outbox[name].mark for name in cuts)
+        n = int(np.searchsorted(rest.t, known, "right"))
+        part, rest = selected(rest, slice(n)), selected(rest, slice(n, None))
+        mark = int(rest.t[0]) if rest.t.size else batch.mark
+        batches = {plan.source: Batch(part, mark), **run.outbox}
+        _through(plan, run, batches, wanted)
+        is_moving = rest.t.size > 0 or any(one.events.t.size for one in batches.values())
+        is_moving |= _fill_outbox(plan, run, cuts, batches)
+
+
+def _fill_outbox(
+    plan: EventPlan, run: EventRun, cuts: Mapping[str, Flow], batches: Mapping[str, Batch]
+) -> bool:
+    """Put what the closing delays took into the outbox, with how far they look ahead; tell whether that is new."""
+    left = {name: flow.run([batches[source] for source in flow.sources], run) for name, flow in cuts.items()}
+    first = min(batches[plan.source].mark, *(flow.first_to_come(run) for flow in plan.flows))
+    for one in left.values():
+        first = min(first, int(one.events.t[0])) if one.events.t.size else first
+    before, run.outbox = run.outbox, {}
+    for name, flow in cuts.items():
+        ahead = flow.run([Batch(no_events(), first)], run).mark
+        run.outbox[name] = Batch(left[name].events, max(left[name].mark, ahead))
+    return any(one.events.t.size or one.mark != before[name].mark for name, one in run.outbox.items())
+
+
+def as_events(events: Deltas, layout: Layout, duration_us: int | None = None) -> Events:
+    """Return events as they are numbered outside the engine."""
+    pixel, channel = np.divmod(events.index, np.int32(layout.n_channels))
+    index = channel * np.int32(layout.n_pixels) + pixel
+    return Events(events.t, index, events.value, layout.shape, duration_us=duration_us)
+
+
+def count_events(plan: EventPlan, run: EventRun) -> EventCounters:
+    """Return the counts so far."""
+    populations = [flow for flow in plan.flows if isinstance(flow, Population)]
+    return EventCounters(
+        events_in=run.n_events,
+        spikes={one.name: one.spikes(run) for one in populations},
+        synaptic_operations={
+            one.synapse_name: one.pixels_reached(run) * one.channels_reached
+            for one in populations
+            if one.synapse_name is not None
+        },
+        neuron_updates={one.name: one.updates(run) for one in populations},
+        lost_in_refractory={one.name: one.lost(run) for one in populations},
+    )

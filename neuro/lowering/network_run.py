@@ -1,0 +1,319 @@
+"""Running a network of populations block by block: the log of what was handed on, and the state left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.errors import InputError
+from neuro.kernels import networks as nw
+from neuro.kernels.network_run import run_alone, run_together
+from neuro.kernels.network_tables import count_pending
+from neuro.kernels.networks import TILE, Frames, Live, Network
+from neuro.lowering.networks import NetworkPlan, n_tiles
+from neuro.results import NetworkState
+from neuro.spikes import Spikes
+
+__all__ = ["Block", "NetworkRun", "most_threads"]
+
+_BLOCK_STEPS = 4096
+_TRACE_VALUES = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """What a block of steps left: who handed on what, and the membranes asked for.
+
+    Attributes
+    ----------
+    start : int64, shape (n_steps + 1, n_nodes + 1)
+        Where the entries of each node begin in `number`.
+    number : int32 array
+        Numbers of the entries.
+    value : real array
+        Their values; empty where all are 1.
+    trace : real array, shape (n_steps, n)
+        Membranes side by side.
+    """
+
+    start: NDArray[np.int64]
+    number: NDArray[np.int32]
+    value: NDArray[Any]
+    trace: NDArray[Any]
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.start)
+
+
+def most_threads() -> int:
+    """Return the number of threads that there are."""
+    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
+class NetworkRun:
+    """One run of a plan: owned by one call."""
+
+    def __init__(
+        self, plan: NetworkPlan, state: NetworkState | None, traced: tuple[str, ...], listed: frozenset[str]
+    ) -> None:
+        self.plan = plan
+        self.n_before = 0 if state is None else state.n_steps
+        self.n_done = 0
+        self._network, self.trace_at, self._trace_width = self._traced(traced)
+        sources = plan.parts.sources
+        leading = {c.source for c in plan.parts.connections}
+        self._is_listed = np.array([name in listed | leading for name in sources], np.uint8)
+        self._block_steps = max(1, min(_BLOCK_STEPS, _TRACE_VALUES // max(1, self._trace_width)))
+        self._live = self._start()
+        self._n_log = 0
+        if state is not None:
+            self._continue(state)
+        self._begun = self._recent()
+
+    def _traced(self, traced: tuple[str, ...]) -> tuple[Network, dict[str, int], int]:
+        populations = self.plan.network.populations.copy()
+        places: dict[str, int] = {}
+        width = 0
+        for name in traced:
+            places[name] = width
+            populations[self.plan.parts.populations.index(name), nw.TRACE] = width
+            width += self.plan.sizes[name]
+        return self.plan.network._replace(populations=populations), places, width
+
+    def _start(self) -> Live:
+        plan, net = self.plan, self.plan.network
+        n_threads, n_numbers, n_slots = (
+            net.bounds.size - 1,
+            plan.n_numbers,
+            plan.n_history + self._block_steps,
+        )
+        capacity = n_numbers * (plan.n_history + 2) + 2**16
+        words = np.zeros((n_threads, TILE // 8), np.uint64)
+        random = np.zeros((n_threads, TILE // 2), np.uint64)
+        counts = np.zeros((n_threads, TILE), np.uint32)
+        return Live(
+            state=plan.start.copy(),
+            weight=plan.weight.copy() if net.plastic.size else plan.weight,
+            held=np.zeros(n_numbers, plan.real),
+            last=np.full(n_numbers, -(2**60), np.int64),
+            log_start=np.zeros((n_slots + 1, len(plan.nodes) + 1), np.int64),
+            log_index=np.empty(capacity, np.int32),
+            log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
+            found=np.empty((n_threads, n_numbers), np.int32),
+            n_found=np.zeros((n_threads, len(plan.parts.populations) + 1), np.int64),
+            fired=words.view(np.uint8),
+            fired_words=words,
+            counts=counts,
+            words=random,
+            random=random.view(np.uint32),
+            x=np.zeros(int(net.plastic[:, nw.N_PRE].sum()), plan.real),
+            y=np.zeros(int(net.plastic[:, nw.N_POST].sum()), plan.real),
+            clips=np.zeros((n_threads, len(net.plastic)), np.int64),
+            operations=np.zeros(n_threads, np.int64),
+        )
+
+    def run(self, frames: Spikes | None, n_steps: int) -> Block:
+        """Run at most `n_steps` steps, those of `frames` from the present one on; fewer where the log is full."""
+        plan, live = self.plan, self._live
+        n_steps = min(n_steps, self._block_steps)
+        start, index, value = self._frames(frames, n_steps)
+        trace = np.empty((n_steps, self._trace_width), plan.real)
+        block = Frames(self.n_done, self.n_before + self.n_done, start, index, value, trace, self._is_listed)
+        n_before, history = self._n_log, plan.n_history
+        if len(self._network.bounds) == 2:
+            n_run = run_alone(self._network, live, block, plan.n_stages, history, n_before)
+        else:
+            n_run = self._run_threads(block, n_before)
+        assert n_run > 0
+        rows = live.log_start[history : history + n_run].copy()
+        end = int(rows[-1, -1])
+        result = Block(
+            rows - n_before,
+            live.log_index[n_before:end].copy(),
+            live.log_value[n_before:end].copy(),
+            trace[:n_run],
+        )
+        self._shift(n_run)
+        self.n_done += n_run
+        return result
+
+    def _run_threads(self, block: Frames, n_before: int) -> int:
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(len(self._network.bounds) - 1, most_threads()))
+        try:
+            return int(
+                run_together(
+                    self._network, self._live, block, self.plan.n_stages, self.plan.n_history, n_before
+                )
+            )
+        finally:
+            numba.set_num_threads(before)
+
+    def _frames(
+        self, frames: Spikes | None, n_steps: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
+        if frames is None:
+            return np.zeros(n_steps + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, self.plan.real)
+        steps = np.arange(self.n_done, self.n_done + n_steps + 1)
+        start = np.searchsorted(frames.step, steps).astype(np.int64)
+        part = slice(start[0], start[-1])
+        return start - start[0], frames.index[part].copy(), frames.value[part].astype(self.plan.real)
+
+    def _shift(self, n_run: int) -> None:
+        """Move the last steps of the log to its front."""
+        live, history = self._live, self.plan.n_history
+        kept = live.log_start[n_run : n_run + history + 1].copy()
+        first, last = (int(kept[0, 0]), int(kept[-1, 0])) if history else (0, 0)
+        live.log_index[: last - first] = live.log_index[first:last].copy()
+        if live.log_value.size:
+            live.log_value[: last - first] = live.log_value[first:last].copy()
+        live.log_start[: history + 1] = kept - first
+        self._n_log = last - first
+
+    def variables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return the variables of every population."""
+        found: dict[str, dict[str, NDArray[Any]]] = {}
+        for row, name in enumerate(self.plan.parts.populations):
+            fields = self._fields(row)
+            size = self.plan.sizes[name]
+            names = self.plan.models[name].start
+            found[name] = {
+                field: fields[:, place].reshape(-1)[:size].copy() for place, field in enumerate(names)
+            }
+        return found
+
+    def _fields(self, row: int) -> NDArray[Any]:
+        """A population's state as (tile, field, lane), a view."""
+        population = self._network.populations[row]
+        shape = (n_tiles(int(population[nw.SIZE])), int(population[nw.N_FIELDS]), TILE)
+        start = int(population[nw.STATE])
+        return self._live.state[start : start + shape[0] * shape[1] * TILE].reshape(shape)
+
+    def _recent(self) -> dict[str, Spikes]:
+        """Return what every node handed on in the last steps, those of the log's history."""
+        live, plan, history = self._live, self.plan, self.plan.n_history
+        found: dict[str, Spikes] = {}
+        for node, name in enumerate(plan.nodes):
+            starts, stops = live.log_start[:history, node], live.log_start[:history, node + 1]
+            step = np.repeat(np.arange(history), stops - starts)
+            places = np.concatenate(
+                [np.zeros(0, np.int64), *map(np.arange, starts.tolist(), stops.tolist())]
+            ).astype(np.int64)
+            index = live.log_index[places] - plan.first[name]
+            value = live.log_value[places] if live.log_value.size else np.ones(places.size)
+            found[name] = Spikes(step, index, value.astype(np.float32), history, (plan.sizes[name],))
+        return found
+
+    def end(self, graph_digest: str) -> NetworkState:
+        """Return the state after the run."""
+        plan, live = self.plan, self._live
+        variables = self.variables()
+        for arrays in variables.values():
+            for array in arrays.values():
+                array.setflags(write=False)
+        traces = {}
+        for row, connection in enumerate(plan.plastic):
+            at_x, at_y = plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y]]
+            n_x, n_y = plan.network.plastic[row, [nw.N_PRE, nw.N_POST]]
+            traces[connection.name] = (live.x[at_x : at_x + n_x].copy(), live.y[at_y : at_y + n_y].copy())
+        return NetworkState(
+            graph_digest=graph_digest,
+            n_steps=self.n_before + self.n_done,
+            membranes=MappingProxyType({}),
+            lines=MappingProxyType({}),
+            variables=MappingProxyType({name: MappingProxyType(part) for name, part in variables.items()}),
+            recent=MappingProxyType(self._recent()),
+            weights=MappingProxyType(self.weights()),
+            traces=MappingProxyType(traces),
+            precision="float32" if plan.real is np.float32 else "float64",
+        )
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return the present weights of the synapses with stdp, in the order of their node."""
+        found = {}
+        for connection, places in zip(self.plan.plastic, self.plan.places, strict=True):
+            found[connection.name] = self._live.weight[places]
+            found[connection.name].setflags(write=False)
+        return found
+
+    def _continue(self, state: NetworkState) -> None:
+        plan, live, history = self.plan, self._live, self.plan.n_history
+        precision = "float32" if plan.real is np.float32 else "float64"
+        if state.precision != precision:
+            raise InputError(
+                f"simulate: state is of a run in {state.precision}, this one is in {precision}; use one precision"
+            )
+        for row, name in enumerate(plan.parts.populations):
+            fields = self._fields(row)
+            for place, values in enumerate(state.variables[name].values()):
+                flat = fields[:, place].reshape(-1)
+                flat[: values.size] = values
+                fields[:, place] = flat.reshape(-1, TILE)
+            self._hold(name, state)
+        for row, connection in enumerate(plan.plastic):
+            live.weight[plan.places[row]] = state.weights[connection.name]
+            x, y = state.traces[connection.name]
+            at_x, at_y = plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y]]
+            live.x[at_x : at_x + x.size], live.y[at_y : at_y + y.size] = x, y
+        n = 0
+        for step in range(history):
+            for node, name in enumerate(plan.nodes):
+                live.log_start[step, node] = n
+                spikes = state.recent[name]
+                part = slice(*np.searchsorted(spikes.step, (step, step + 1)))
+                index = spikes.index[part]
+                live.log_index[n : n + index.size] = index + plan.first[name]
+                if live.log_value.size:
+                    live.log_value[n : n + index.size] = spikes.value[part]
+                n += index.size
+            live.log_start[step, -1] = n
+            live.log_start[step + 1, 0] = n
+        self._n_log = n
+
+    def _hold(self, name: str, state: NetworkState) -> None:
+        """Neurons that fired in the last steps are still held, at their present membranes."""
+        live, first = self._live, self.plan.first[name]
+        spikes = state.recent[name]
+        live.last[first + spikes.index] = spikes.step - self.plan.n_history
+        live.held[first : first + self.plan.sizes[name]] = state.variables[name]["v"]
+
+    def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:
+        """Return the synaptic operations of each synapse node; ``spike_counts``: entries handed on, by node."""
+        found: dict[str, int] = {}
+        ended = self._recent()
+        for c in self.plan.parts.connections:
+            fan_out = np.bincount(c.indices, minlength=self.plan.sizes[c.source])
+            n = int(fan_out @ spike_counts[c.source])
+            for recent, sign in ((self._begun, 1), (ended, -1)):
+                n += sign * self._pending(c.source, c.indptr, c.indices, c.delay, recent)
+            found[c.name] = found.get(c.name, 0) + n
+        return found
+
+    def _pending(
+        self, source: str, indptr: Any, indices: Any, delay: Any, recent: Mapping[str, Spikes]
+    ) -> int:
+        spikes, history = recent[source], self.plan.n_history
+        if len(spikes) == 0:
+            return 0
+        under_way = np.zeros((self.plan.sizes[source], history + 1), np.int64)
+        np.add.at(under_way, (spikes.index, history - spikes.step), 1)
+        return int(count_pending(indptr, indices, delay, under_way.cumsum(axis=1)))
+
+    @property
+    def clips(self) -> dict[str, int]:
+        """How often a weight of each synapse node with stdp was clipped."""
+        totals = self._live.clips.sum(axis=0)
+        return {c.name: int(n) for c, n in zip(self.plan.plastic, totals, strict=True)}
+
+    @property
+    def n_operations(self) -> int:
+        """Synaptic operations executed, counted by the kernels."""
+        return int(self._live.operations.sum())

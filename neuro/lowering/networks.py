@@ -1,0 +1,244 @@
+"""Lowering of networks of populations: tiles of neurons, tables of synapses by (input, delay), and what moves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.errors import GraphError
+from neuro.graph import Graph, Input, PoissonSource
+from neuro.kernels import networks as nw
+from neuro.kernels.networks import TILE, Network
+from neuro.lowering.network_models import Model, lower_population
+from neuro.lowering.network_parts import Connection, Parts, parts_of
+from neuro.lowering.network_synapses import Numbering, plastic_tables, synapse_tables
+
+__all__ = ["NetworkPlan", "Precision", "lower_network"]
+
+Precision = Literal["float32", "float64"]
+_NOTHING = np.zeros(0, np.uint32)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPlan:
+    """What runs.
+
+    Attributes
+    ----------
+    parts : Parts
+        Sources, populations and connections of the graph.
+    network : Network
+        What the kernels read.
+    models : dict of str to Model
+        The populations in numbers.
+    start : real array
+        The state before the first step.
+    weight : real array
+        The weights in the kernels' order, before the first step.
+    places : tuple of uint32 array
+        For each connection with stdp (in order), where its synapses stand in `weight`.
+    first : dict of str to int
+        The first number of each source and population.
+    sizes : dict of str to int
+        Their numbers of entries.
+    n_history : int
+        Steps that the log must hold besides the present one.
+    n_stages : int
+        Times that populations are updated in a step.
+    real : type
+        float32 or float64.
+    """
+
+    parts: Parts
+    network: Network
+    models: dict[str, Model]
+    start: NDArray[Any]
+    weight: NDArray[Any]
+    places: tuple[NDArray[np.uint32], ...]
+    first: dict[str, int]
+    sizes: dict[str, int]
+    n_history: int
+    n_stages: int
+    real: type[np.floating[Any]]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Sources and populations, in the order of their numbers."""
+        return (*self.parts.sources, *self.parts.populations)
+
+    @property
+    def n_numbers(self) -> int:
+        """Number of entries of all sources and populations."""
+        return sum(self.sizes.values())
+
+    @property
+    def plastic(self) -> tuple[Connection, ...]:
+        """The connections with stdp."""
+        return tuple(c for c in self.parts.connections if c.stdp is not None)
+
+
+@lru_cache(maxsize=4)
+def lower_network(graph: Graph, precision: Precision, n_threads: int) -> NetworkPlan:
+    """Return the plan of a network of populations.
+
+    Parameters
+    ----------
+    graph : Graph
+        A clocked graph that runs as a network of populations.
+    precision : {'float32', 'float64'}
+        The arithmetic.
+    n_threads : int
+        Threads, each with neurons of its own.
+
+    Returns
+    -------
+    NetworkPlan
+        The same object for equal arguments, while it is cached.
+
+    Raises
+    ------
+    GraphError
+        If a node has no place in a network of populations, or the network is too large.
+    """
+    real: type[np.floating[Any]] = np.float32 if precision == "float32" else np.float64
+    parts = parts_of(graph)
+    sizes = {name: math.prod(graph.shapes[name]) for name in (*parts.sources, *parts.populations)}
+    first = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist()[:-1], strict=True))
+    models: dict[str, Model] = {}
+    for name in parts.populations:
+        models[name] = lower_population(graph.nodes[name], graph.dt_s, real)  # type: ignore[arg-type]
+    populations, par, start = _populations(graph, parts, models, first)
+    sources, table, key, scale = _sources(graph, parts, first)
+    numbering = Numbering(populations, first, sizes, _bounds(parts, sizes, n_threads))
+    synapses = synapse_tables(parts, numbering, real)
+    plastic = plastic_tables(parts, numbering, synapses, graph.dt_s)
+    rows = {name: row for row, name in enumerate((*parts.sources, *parts.populations))}
+    drives = np.array(
+        [(rows[source], rows[target] - len(parts.sources)) for source, target in parts.drives], np.int64
+    ).reshape(-1, 2)
+    network = Network(
+        populations, sources, numbering.bounds, par.astype(real), synapses.delays, synapses.ptr,
+        synapses.row_weight, synapses.zero_ptr, synapses.target,
+        drives, table, key, scale.astype(real), *plastic,
+    )  # fmt: skip
+    longest = int(max([0, *synapses.delays, *populations[:, nw.N_HOLD], *plastic[0][:, nw.DELAY]]))
+    n_stages = max(parts.stages.values(), default=0) + 1
+    return NetworkPlan(
+        parts,
+        network,
+        models,
+        start.astype(real),
+        synapses.weight,
+        synapses.places,
+        first,
+        sizes,
+        longest,
+        n_stages,
+        real,
+    )
+
+
+def n_tiles(size: int) -> int:
+    """Return the number of tiles of a population."""
+    return -(-size // TILE)
+
+
+def in_tiles(values: list[Any], size: int) -> NDArray[np.float64]:
+    """Return fields of one value per neuron (or one for all) in tiles: shape (tiles * fields * TILE,)."""
+    fields = np.empty((len(values), n_tiles(size) * TILE))
+    for field, value in zip(fields, values, strict=True):
+        field[:size] = value
+        field[size:] = field[size - 1]
+    return fields.reshape(len(values), -1, TILE).transpose(1, 0, 2).reshape(-1)
+
+
+def _populations(
+    graph: Graph, parts: Parts, models: dict[str, Model], first: dict[str, int]
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    table = np.zeros((len(parts.populations), 12), np.int64)
+    all_par: list[NDArray[Any]] = [np.zeros(0)]
+    all_state: list[NDArray[Any]] = [np.zeros(0)]
+    n_par = n_state = tile = 0
+    for row, name in enumerate(parts.populations):
+        model, size = models[name], math.prod(graph.shapes[name])
+        values = [*model.parameters, *[0.0] * (nw.N_PARAMETERS - len(model.parameters))]
+        is_uniform = all(np.ndim(value) == 0 for value in values)
+        par = in_tiles(values, 1 if is_uniform else size)
+        state = in_tiles(list(model.start.values()), size)
+        node: Any = graph.nodes[name]
+        n_hold = round(node.refractory_s / graph.dt_s)
+        table[row] = (
+            model.number, size, first[name], n_state, len(model.start), n_par,
+            0 if is_uniform else len(values) * TILE, n_hold, model.is_subtracting, parts.stages[name], tile, -1,
+        )  # fmt: skip
+        all_par.append(par)
+        all_state.append(state)
+        n_par, n_state, tile = n_par + par.size, n_state + state.size, tile + n_tiles(size)
+    if n_state >= 2**32:
+        raise GraphError(f"Graph: its populations have {n_state} variables, the limit is 2**32")
+    return table, np.concatenate(all_par), np.concatenate(all_state)
+
+
+def _sources(
+    graph: Graph, parts: Parts, first: dict[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint64], NDArray[np.float64]]:
+    table = np.zeros((len(parts.sources), 6), np.int64)
+    thresholds: list[NDArray[np.uint32]] = [_NOTHING]
+    key = np.zeros(len(parts.sources), np.uint64)
+    scale = np.ones(len(parts.sources))
+    n_table = 0
+    for row, name in enumerate(parts.sources):
+        node = graph.nodes[name]
+        size = math.prod(graph.shapes[name])
+        table[row, :3] = nw.INPUT, size, first[name]
+        if isinstance(node, Input):
+            continue
+        assert isinstance(node, PoissonSource)
+        values, step = poisson_table(node, graph.dt_s)
+        table[row] = nw.POISSON, size, first[name], n_table, step, values.size // TILE
+        if step:
+            table[row, nw.N_TABLE] = step // TILE
+        key[row], scale[row] = node.seed, node.weight
+        thresholds.append(values)
+        n_table += values.size
+    return table, np.concatenate(thresholds), key, scale
+
+
+def poisson_table(node: PoissonSource, dt_s: float) -> tuple[NDArray[np.uint32], int]:
+    """Return the thresholds of the counts in tiles, and how far the tiles are apart (0: one for all)."""
+    mean = np.atleast_1d(np.asarray(node.rate_hz, np.float64)) * dt_s
+    term = np.exp(-mean)
+    total = term.copy()
+    rows: list[NDArray[np.float64]] = []
+    while (1 - total > 2.0**-33).any():
+        rows.append(np.minimum(np.floor(total * 2.0**32), 2.0**32 - 1))
+        term = term * mean / len(rows)
+        total = total + term
+    capped = np.array(rows).astype(np.uint32)
+    if mean.size == 1:
+        return np.repeat(capped[:, 0], TILE), 0
+    padded = np.full((capped.shape[0], n_tiles(node.n) * TILE), np.uint32(2**32 - 1))
+    padded[:, : node.n] = capped
+    tiles = padded.reshape(capped.shape[0], -1, TILE).transpose(1, 0, 2)
+    return np.ascontiguousarray(tiles).reshape(-1), capped.shape[0] * TILE
+
+
+def _bounds(parts: Parts, sizes: dict[str, int], n_threads: int) -> NDArray[np.int64]:
+    """Cut the tiles into one run per thread, of about the same work."""
+    work = []
+    for name in parts.populations:
+        synapses = np.zeros(sizes[name], np.int64)
+        for connection in parts.connections:
+            if connection.target == name:
+                synapses += np.diff(connection.indptr)
+        padded = np.zeros(n_tiles(sizes[name]) * TILE)
+        padded[: sizes[name]] = 2.0 + synapses / 2000
+        work.append(padded.reshape(-1, TILE).sum(axis=1))
+    total = np.concatenate([[0.0], *work]).cumsum()
+    cuts = np.searchsorted(total, total[-1] * np.arange(1, n_threads) / n_threads)
+    return np.array([0, *np.maximum.accumulate(cuts), total.size - 1], np.int64)

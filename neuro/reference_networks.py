@@ -1,0 +1,414 @@
+"""The reference of networks of populations: ``docs/graph-spec.md`` in plain NumPy, one spike after the other.
+
+It shares nothing with the engine but the graph; the comments name the requirements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro.errors import InputError
+from neuro.graph import (
+    IF,
+    LIF,
+    AdaptiveLIF,
+    Clocked,
+    CobaLIF,
+    CubaLIF,
+    Delay,
+    Graph,
+    Input,
+    Izhikevich,
+    Linear,
+    PoissonSource,
+    SparseLinear,
+)
+from neuro.spikes import Spikes
+
+__all__ = ["NetworkReference", "evaluate_network", "poisson_counts"]
+
+Reals = NDArray[Any]
+_SOURCES = (Input, PoissonSource)
+_POPULATIONS = (IF, LIF, CubaLIF, CobaLIF, AdaptiveLIF, Izhikevich)
+_TINY = 2.0**-100
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkReference:
+    """What every node of a network did.
+
+    Attributes
+    ----------
+    spikes : dict of str to Spikes
+        What sources and populations handed on.
+    membranes : dict of str to array, shape (n_steps, n)
+        The membranes of every population, after the reset.
+    variables : dict of str to dict of str to array, shape (n,)
+        The variables of every population after the last step.
+    weights : dict of str to array, shape (n_synapses,)
+        The weights of each SparseLinear with stdp after the last step.
+    clips : dict of str to int
+        How often they were clipped.
+    """
+
+    spikes: dict[str, Spikes]
+    membranes: dict[str, Reals]
+    variables: dict[str, dict[str, Reals]]
+    weights: dict[str, Reals]
+    clips: dict[str, int]
+
+
+def evaluate_network(
+    graph: Graph, inputs: Spikes | None = None, *, n_steps: int | None = None, precision: str = "float32"
+) -> NetworkReference:
+    """Evaluate a network of populations straight from its specification.
+
+    Parameters
+    ----------
+    graph : Graph
+        A clocked network of populations.
+    inputs : Spikes, optional
+        The frames of its Input, where it has one.
+    n_steps : int, optional
+        The length of the run, where it has none.
+    precision : {'float32', 'float64'}
+        The arithmetic.
+
+    Returns
+    -------
+    NetworkReference
+        Spikes, membranes, variables and weights.
+
+    Raises
+    ------
+    InputError
+        If the length of the run is not given.
+
+    Examples
+    --------
+    >>> from neuro.graph import LIF, Graph, PoissonSource, clocked
+    >>> nodes = {"noise": PoissonSource(2000.0, n=3, seed=1), "lif": LIF(0.01, 0.3)}
+    >>> result = evaluate_network(Graph(nodes, [("noise", "lif")], clocked(0.001)), n_steps=50)
+    >>> result.membranes["lif"].shape, len(result.spikes["lif"]) > 0
+    ((50, 3), True)
+    """
+    n = inputs.n_steps if inputs is not None else n_steps
+    if n is None:
+        raise InputError("evaluate_network: needs inputs, or n_steps for a network without an Input")
+    network = _Network(graph, np.float32 if precision == "float32" else np.float64)
+    frames = None if inputs is None else inputs.to_dense().astype(network.real)
+    membranes: dict[str, Reals] = {
+        name: np.empty((n, graph.shapes[name][0]), network.real) for name in network.populations
+    }
+    for step in range(n):
+        network.step(step, None if frames is None else frames[step])
+        for name, trace in membranes.items():
+            trace[step] = network.variables[name]["v"]
+    spikes = {
+        name: Spikes.from_dense(np.array(given).astype(np.float32).reshape(n, graph.shapes[name][0]))
+        for name, given in network.given.items()
+    }
+    plastic = {s.name: s for s in network.synapses if s.stdp is not None}
+    return NetworkReference(
+        spikes,
+        membranes,
+        network.variables,
+        {name: s.weight for name, s in plastic.items()},
+        {name: s.clips for name, s in plastic.items()},
+    )
+
+
+def poisson_counts(node: PoissonSource, dt_s: float, step: int) -> NDArray[np.int64]:
+    """Return the numbers of events of a source in a step (R73)."""
+    j = np.arange((node.n + 1) // 2, dtype=np.uint64)
+    counter = np.uint64(step << 32) + j + np.uint64(1)
+    z = np.uint64(node.seed) + counter * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    r = np.stack([z & np.uint64(0xFFFFFFFF), z >> np.uint64(32)], axis=1).reshape(-1)[: node.n]
+    mean = np.broadcast_to(np.asarray(node.rate_hz, np.float64) * dt_s, (node.n,))
+    counts, n, term = np.zeros(node.n, np.int64), 0, np.exp(-mean)
+    total = term.copy()
+    while (1 - total > 2.0**-33).any():
+        counts += r >= np.minimum(np.floor(total * 2.0**32), 2.0**32 - 1)
+        n += 1
+        term = term * mean / n
+        total = total + term
+    return counts
+
+
+class _Synapses:
+    """A synapse node on its way from a source into a population, as lists of synapses."""
+
+    def __init__(self, graph: Graph, name: str, target: str, real: Any) -> None:
+        node: Any = graph.nodes[name]
+        self.stdp: Any = getattr(node, "stdp", None)
+        self.name, self.target, delay = name, target, np.zeros(1, np.int64)
+        self.source = graph.predecessors(name)[0]
+        while isinstance(graph.nodes[self.source], Delay):
+            delay = delay + graph.delay_steps(self.source)
+            self.source = graph.predecessors(self.source)[0]
+        if isinstance(node, Linear):
+            n_out, n_in = node.weight.shape
+            self.out, self.into = (a.reshape(-1) for a in np.mgrid[:n_out, :n_in])
+            self.weight, self.receptor = node.weight.reshape(-1).astype(real), "excitatory"
+        else:
+            assert isinstance(node, SparseLinear)
+            self.out = np.repeat(np.arange(node.n_out), np.diff(node.indptr))
+            self.into, self.weight = node.indices, node.weight.astype(real)
+            self.receptor = node.receptor
+            delay = delay + np.rint(np.asarray(node.delay_s, np.float64) / graph.dt_s).astype(np.int64)
+        self.delay = np.broadcast_to(delay, self.weight.shape)
+        self.clips = 0
+        if self.stdp is not None:
+            self.x = np.zeros(graph.shapes[self.source][0], real)
+            self.y = np.zeros(graph.shapes[target][0], real)
+            self.only_delay = int(delay[0])
+
+    def of(self, index: int, delay: int) -> NDArray[np.intp]:
+        """Which synapses of an input have a delay, in order."""
+        return np.flatnonzero((self.into == index) & (self.delay == delay))
+
+    def change(self, chosen: NDArray[np.bool_], by: Reals) -> None:
+        """Add to the weights of some synapses, within their bounds (R75)."""
+        changed = self.weight[chosen] + by
+        w_max = self.weight.dtype.type(self.stdp.w_max)
+        self.clips += int(((changed < 0) | (changed > w_max)).sum())
+        self.weight[chosen] = np.clip(changed, 0, w_max)
+
+
+class _Network:
+    """The variables of all populations, and what a step does with them."""
+
+    def __init__(self, graph: Graph, real: Any) -> None:
+        self.graph, self.real = graph, real
+        self.sources = [name for name in graph.order if isinstance(graph.nodes[name], _SOURCES)]
+        self.populations = [name for name in graph.order if isinstance(graph.nodes[name], _POPULATIONS)]
+        self.synapses = [
+            _Synapses(graph, name, target, real)
+            for target in self.populations
+            for name in graph.predecessors(target)
+            if name not in self.sources
+        ]
+        self.given: dict[str, list[Reals]] = {name: [] for name in (*self.sources, *self.populations)}
+        self.variables = {name: self._start(name) for name in self.populations}
+        self.held = {name: np.zeros(graph.shapes[name], np.int64) for name in self.populations}
+
+    def _start(self, name: str) -> dict[str, Reals]:
+        node: Any = self.graph.nodes[name]
+        leak = 0.0 if isinstance(node, IF) else getattr(node, "v_leak", 0.0)
+        start = getattr(node, "v_start", None)
+        values: dict[str, Any] = {"v": leak if start is None else start}
+        if isinstance(node, CobaLIF):
+            values |= {"g_exc": node.g_exc_start, "g_inh": node.g_inh_start}
+        elif isinstance(node, CubaLIF):
+            values |= {"i": 0.0} | ({} if node.tau_inh_s is None else {"i_inh": 0.0})
+        else:
+            values |= {"I": 0.0}
+            values |= {"w": 0.0, "theta": 0.0} if isinstance(node, AdaptiveLIF) else {}
+            values |= {"u": node.u_start} if isinstance(node, Izhikevich) else {}
+        shape = self.graph.shapes[name]
+        return {key: np.full(shape, value, np.float64).astype(self.real) for key, value in values.items()}
+
+    def step(self, step: int, frame: Reals | None) -> None:
+        """Run one step (R67): sources, then what arrives, depression and traces, then the populations in order."""
+        for name in self.sources:
+            node = self.graph.nodes[name]
+            if isinstance(node, PoissonSource):
+                counts = poisson_counts(node, self.graph.dt_s, step).astype(self.real)
+                self.given[name].append(self.real(node.weight) * counts)
+            else:
+                assert frame is not None
+                self.given[name].append(frame)
+        for name in self.populations:
+            self._deliver(name, step, is_now=False)
+        for synapses in self.synapses:
+            if synapses.stdp is not None:
+                self._arrive(synapses, step)
+        for name in self.populations:
+            self._deliver(name, step, is_now=True)
+            fires = self._update(name)
+            self.given[name].append(fires.astype(self.real))
+            for synapses in self.synapses:
+                if synapses.stdp is not None and synapses.target == name:  # R75
+                    chosen = fires[synapses.out]
+                    synapses.change(chosen, synapses.x[synapses.into[chosen]])
+                    synapses.y[fires] += self.real(synapses.stdp.a_minus)
+
+    def _deliver(self, target: str, step: int, *, is_now: bool) -> None:
+        """Add what arrives at a population (R68, R69): over delays of at least one step, or without delay."""
+        variables = list(self.variables[target].values())
+        if not is_now:
+            for name in self.graph.predecessors(target):
+                if name in self.sources:
+                    variables[1] += self.given[name][step]
+        own = [s for s in self.synapses if s.target == target]
+        for delay, source, index in self._entries(own, step, is_now):
+            value = self.given[source][step - delay][index]
+            for synapses in own:
+                if synapses.source == source:
+                    some = synapses.of(index, delay)
+                    total = variables[2 if synapses.receptor == "inhibitory" else 1]
+                    np.add.at(total, synapses.out[some], synapses.weight[some] * value)
+
+    def _entries(self, own: list[_Synapses], step: int, is_now: bool) -> Iterator[tuple[int, str, int]]:
+        """What arrives: the longest delay first, then by source and number."""
+        delays = sorted({int(d) for s in own for d in s.delay if (d == 0) == is_now}, reverse=True)
+        sources = {s.source for s in own}
+        for delay in delays:
+            if delay <= step:
+                for source in (*self.sources, *self.populations):
+                    if source in sources:
+                        given = self.given[source]
+                        if step - delay < len(given):
+                            yield from ((delay, source, int(i)) for i in np.flatnonzero(given[step - delay]))
+
+    def _arrive(self, synapses: _Synapses, step: int) -> None:
+        """Spikes that arrive depress; traces jump, and decay (R75)."""
+        stdp, before = synapses.stdp, step - synapses.only_delay
+        if before >= 0 and synapses.only_delay > 0:
+            spikes = self.given[synapses.source][before] != 0
+            chosen = spikes[synapses.into]
+            synapses.change(chosen, -synapses.y[synapses.out[chosen]])
+            synapses.x[spikes] += self.real(stdp.a_plus)
+        synapses.x *= self.real(np.exp(-self.graph.dt_s / stdp.tau_plus_s))
+        synapses.y *= self.real(np.exp(-self.graph.dt_s / stdp.tau_minus_s))
+
+    def _update(self, name: str) -> NDArray[np.bool_]:
+        """Update, compare, reset (R64, R70 to R72)."""
+        node: Any = self.graph.nodes[name]
+        variables = self.variables[name]
+        before = variables["v"]
+        offset: Any = self.real(0)
+        if isinstance(node, CobaLIF):
+            v = self._coba(node, variables)
+        elif isinstance(node, CubaLIF):
+            v = self._cuba(node, variables)
+        elif isinstance(node, AdaptiveLIF):
+            v = self._adaptive(node, variables)
+            offset = variables["theta"]
+        elif isinstance(node, Izhikevich):
+            v = self._izhikevich(node, variables)
+        elif isinstance(node, IF):
+            v = before + variables["I"]
+        elif node.update == "decay":
+            v = self._factor(node, node.tau_mem_s) * before + variables["I"]
+        else:
+            leak = self._real(node.v_leak)
+            v = before + self._factor(node, node.tau_mem_s) * ((variables["I"] + leak) - before)
+        if "I" in variables:
+            variables["I"][:] = 0
+        is_held = self.held[name] > 0
+        v = np.where(is_held, before, v)
+        threshold = self._real(node.threshold) + offset
+        over: NDArray[np.bool_] = (
+            v >= threshold if getattr(node, "comparison", ">") == ">=" else v > threshold
+        )
+        fires = over & ~is_held
+        variables["v"] = np.where(fires, self._after(node, v), v)
+        if isinstance(node, AdaptiveLIF):
+            variables["w"] = np.where(fires, variables["w"] + self._real(node.adapt_jump), variables["w"])
+            jumped = variables["theta"] + self._real(node.threshold_jump)
+            variables["theta"] = np.where(fires, jumped, variables["theta"])
+        if isinstance(node, Izhikevich):
+            variables["u"] = np.where(fires, variables["u"] + self._real(node.d), variables["u"])
+        n_held = Clocked(self.graph.dt_s).steps(node.refractory_s)
+        self.held[name] = np.where(fires, n_held, self.held[name] - is_held)
+        return fires
+
+    def _after(self, node: Any, v: Reals) -> Any:
+        reset = getattr(node, "reset", "value")
+        if reset == "value":
+            return self._real(node.c if isinstance(node, Izhikevich) else node.v_reset)
+        return self._real(node.threshold) if reset == "clamp" else v - self._real(node.threshold)
+
+    def _cuba(self, node: CubaLIF, variables: dict[str, Reals]) -> Reals:
+        v, leak = variables["v"], self._real(node.v_leak)
+        taus = {"i": node.tau_syn_s} | ({} if node.tau_inh_s is None else {"i_inh": node.tau_inh_s})
+        if node.update == "exact":
+            v = v + self._real(-np.expm1(-self.graph.dt_s / np.float64(node.tau_mem_s))) * (leak - v)
+            for name, tau in taus.items():
+                v = v + self._coupling(node.tau_mem_s, tau) * variables[name]
+                variables[name] = _flushed(self._decay(tau) * variables[name])
+            return np.asarray(v)
+        total = variables["i"] if node.tau_inh_s is None else variables["i"] + variables["i_inh"]
+        v = v + self._factor(node, node.tau_mem_s) * ((leak - v) + total)
+        for name, tau in taus.items():
+            variables[name] = variables[name] - self._factor(node, tau) * variables[name]
+        return np.asarray(v)
+
+    def _coba(self, node: CobaLIF, variables: dict[str, Reals]) -> Reals:
+        v, e, i = variables["v"], variables["g_exc"], variables["g_inh"]
+        f = ((self._real(node.v_leak) - v) + e * (self._real(node.v_exc) - v)) + i * (
+            self._real(node.v_inh) - v
+        )
+        if node.update == "euler":
+            v = v + self._factor(node, node.tau_mem_s) * f
+        else:
+            g = (self.real(1) + e) + i
+            x = np.minimum(
+                self._real(self.graph.dt_s / np.float64(node.tau_mem_s)) * g, self.real(64)
+            ) / self.real(64)
+            v = v + (f / g) * _one_minus_exp(x, self.real)
+        variables["g_exc"] = _flushed(self._decay(node.tau_exc_s) * e)
+        variables["g_inh"] = _flushed(self._decay(node.tau_inh_s) * i)
+        return np.asarray(v)
+
+    def _adaptive(self, node: AdaptiveLIF, variables: dict[str, Reals]) -> Reals:
+        v, w = variables["v"], variables["w"]
+        a = self._real(-np.expm1(-self.graph.dt_s / np.float64(node.tau_mem_s)))
+        free = v + a * ((variables["I"] + self._real(node.v_leak)) - v)
+        v = free - self._coupling(node.tau_mem_s, node.tau_adapt_s) * w
+        variables["w"] = _flushed(self._decay(node.tau_adapt_s) * w)
+        variables["theta"] = _flushed(self._decay(node.tau_threshold_s) * variables["theta"])
+        return np.asarray(v)
+
+    def _izhikevich(self, node: Izhikevich, variables: dict[str, Reals]) -> Reals:
+        v, u, real = variables["v"], variables["u"], self.real
+        h = self.graph.dt_s / 1e-3
+        f = (((real(0.04) * v) * v + real(5) * v) + real(140)) - u
+        f = f + (variables["I"] + self._real(node.drive))
+        variables["u"] = u + self._real(h * np.float64(node.a)) * (self._real(node.b) * v - u)
+        return np.asarray(v + real(h) * f)
+
+    def _real(self, value: Any) -> Any:
+        return np.asarray(value, np.float64).astype(self.real)
+
+    def _factor(self, node: Any, tau_s: Any) -> Any:
+        """`a`, `alpha` or `b` of R23."""
+        dt_s, tau = self.graph.dt_s, np.float64(tau_s)
+        if node.update == "euler":
+            return self.real(dt_s) * self._real(1 / tau)
+        return self._real(1 - np.exp(-dt_s / tau) if node.update == "exponential" else np.exp(-dt_s / tau))
+
+    def _decay(self, tau_s: Any) -> Any:
+        return self._real(np.exp(-self.graph.dt_s / np.float64(tau_s)))
+
+    def _coupling(self, tau_mem_s: Any, tau_s: Any) -> Any:
+        """`c` of R70: what a current of 1 that decays adds to the membrane in a step."""
+        dt_s, tau_mem, tau = self.graph.dt_s, np.float64(tau_mem_s), np.float64(tau_s)
+        z = np.asarray(dt_s * (1 / tau_mem - 1 / tau))
+        quotient = np.where(z == 0, 1.0, np.expm1(z) / np.where(z == 0, 1.0, z))
+        return self._real(dt_s / tau_mem * np.exp(-dt_s / tau_mem) * quotient)
+
+
+def _flushed(values: Reals) -> Reals:
+    """What is smaller than 2**-100 is 0 (R70)."""
+    return np.where(np.abs(values) >= values.dtype.type(_TINY), values, values.dtype.type(0))
+
+
+def _one_minus_exp(x: Reals, real: Any) -> Reals:
+    """1 - exp(-64 x) by R71: a polynomial, then six doublings."""
+    q = real(-1 / 40320)
+    for coefficient in (1 / 5040, -1 / 720, 1 / 120, -1 / 24, 1 / 6, -1 / 2, 1.0):
+        q = real(coefficient) + x * q
+    q = x * q
+    for _ in range(6):
+        q = q * (real(2) - q)
+    return np.asarray(q)
