@@ -35,6 +35,7 @@ def fit(form: str, **recipe: float) -> TrainedNetwork:
         hidden=(8,),
         dt_s=0.01,
         tau_mem_s=0.02,
+        threshold=0.2,
         attention_form=form,
     )
     words = {"batch_size": 8, "by_events": True, "every_step_weight": 0.5, **recipe}
@@ -51,6 +52,7 @@ def test_a_trained_causal_network_equals_its_graph_in_any_chunks(form: str) -> N
     assert isinstance(graph.nodes["attention"], MovingAttention if form == "moving" else TemporalAttention)
     in_torch = trained.run(frames, threshold=threshold)
     assert 0 < in_torch.kept.sum() < in_torch.kept.size
+    assert trained.history[-1].spike_rate > 0.01
     assert in_torch.n_near_threshold == 0
     for k, recording in enumerate(frames.astype(np.float32)):
         whole = neuro.simulate(graph, recording)
