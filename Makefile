@@ -51,6 +51,7 @@ format: $(VENV)/setup.stamp  ## format the sources
 
 bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (tables: benchmarks/README.md)
 	$(BIN)/python benchmarks/recognition.py
+	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/engine_continuous.py
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
