@@ -159,11 +159,11 @@ class Counters:
     active_output_fraction: Mapping[str, float]
     path_steps: Mapping[str, Mapping[str, int]]
     delayed_entries_lost: Mapping[str, int]
-    input_entries: Mapping[str, int]
-    products: Mapping[str, int]
-    weight_bytes: Mapping[str, int]
-    state_bytes: Mapping[str, int]
-    pixels_skipped: Mapping[str, int]
+    input_entries: Mapping[str, int] = field(default_factory=dict)
+    products: Mapping[str, int] = field(default_factory=dict)
+    weight_bytes: Mapping[str, int] = field(default_factory=dict)
+    state_bytes: Mapping[str, int] = field(default_factory=dict)
+    pixels_skipped: Mapping[str, int] = field(default_factory=dict)
     weight_clips: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -190,9 +190,9 @@ class State:
 
     graph_digest: str
     n_steps: int
-    membranes: Mapping[str, tuple[Floats, Floats]]
+    membranes: Mapping[str, tuple[NDArray[Any], ...]]
     lines: Mapping[str, Any]
-    histories: Mapping[str, Floats] = field(default_factory=dict)
+    histories: Mapping[str, Floats] = field(default_factory=dict, kw_only=True)
 
     def __repr__(self) -> str:
         return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PEERS = {  # peer: interpreter, runner, what installs it
     "NumPy": (".venv", "run_numpy.py", "make setup"),
     "NEST": (".venv-nest", "run_nest.py", "make nest"),
-    "Brian2": (".venv", "run_brian2.py", "make peers"),
+    "Brian2": (".venv", "run_brian2.py", "make setup"),
     "brainevent": (".venv-peers", "run_brainevent.py", "make peers"),
 }
 _PACKAGES = {"NumPy": "numpy", "NEST": "nest", "Brian2": "brian2", "brainevent": "brainevent"}

@@ -24,19 +24,8 @@ from network_models import coba, cuba, microcircuit
 from rows import machine
 
 COMPARED_STEPS = 1000
-COLUMNS = (
-    "network",
-    "peer",
-    "precision",
-    "threads",
-    "run_s",
-    "build_s",
-    "compile_s",
-    "cold_s",
-    "rate_hz",
-    "cv",
-    "equal",
-)
+COLUMNS = ("network", "peer", "precision", "threads", "run_s", "processor_s", "build_s", "compile_s", "cold_s",
+           "rate_hz", "cv", "equal")  # fmt: skip
 
 
 def requests(

@@ -97,8 +97,8 @@ __all__ = [
     "POOLS",
     "SPIKING",
     "NEURONS",
-    "POPULATIONS",
     "TEMPORAL",
     "SELECTIONS",
     "ATTENTIONS",
+    "POPULATIONS",
 ]

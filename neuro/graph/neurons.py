@@ -6,14 +6,14 @@ rounded before it is added. The equations with their requirement numbers: ``docs
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import numpy as np
 
 from neuro.errors import GraphError
 from neuro.graph.fields import Parameter, as_choice, as_float, as_parameter, as_time_constant, check_positive
-from neuro.graph.node import LATER, Node
+from neuro.graph.node import Node, later
 
 __all__ = [
     "Neuron",
@@ -115,7 +115,7 @@ class IF(SpikingNeuron):
     _: KW_ONLY
     reset: Reset = "value"
     comparison: Comparison = ">"
-    refractory_s: float = field(default=0.0, metadata=LATER)
+    refractory_s: float = later(0.0)
 
     def __post_init__(self) -> None:
         self._check_parameters("threshold", "v_reset")
@@ -181,8 +181,8 @@ class LIF(SpikingNeuron):
     update: Update = "euler"
     reset: Reset = "value"
     comparison: Comparison = ">"
-    refractory_s: float = field(default=0.0, metadata=LATER)
-    v_start: Parameter | None = field(default=None, metadata=LATER)
+    refractory_s: float = later(0.0)
+    v_start: Parameter | None = later(None)
 
     def __post_init__(self) -> None:
         self._check_parameters("tau_mem_s", "threshold", "v_leak", "v_reset")
@@ -249,9 +249,9 @@ class CubaLIF(SpikingNeuron):
     update: CubaUpdate = "euler"
     reset: Reset = "value"
     comparison: Comparison = ">"
-    refractory_s: float = field(default=0.0, metadata=LATER)
-    v_start: Parameter | None = field(default=None, metadata=LATER)
-    tau_inh_s: Parameter | None = field(default=None, metadata=LATER)
+    refractory_s: float = later(0.0)
+    v_start: Parameter | None = later(None)
+    tau_inh_s: Parameter | None = later(None)
 
     def __post_init__(self) -> None:
         self._check_parameters("tau_mem_s", "tau_syn_s", "threshold", "v_leak", "v_reset")

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Node", "LATER", "later"]
+__all__ = ["Node", "later"]
 
 # metadata of a field that came later than its node: at its default it stands in no digest and no file
-LATER = {"later": True}
+_LATER = {"later": True}
 
 
 def later(default: object) -> Any:
-    """Return a field that came later than its node."""
-    return field(default=default, metadata=LATER)
+    """Return a field that came later than its node: at its default it stands in no digest and no file."""
+    return field(default=default, metadata=_LATER)
 
 
 class Node:

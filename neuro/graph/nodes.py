@@ -43,10 +43,10 @@ __all__ = [
     "NEURONS",
     "SYNAPSES",
     "POOLS",
-    "POPULATIONS",
     "TEMPORAL",
     "SELECTIONS",
     "ATTENTIONS",
+    "POPULATIONS",
 ]
 
 SYNAPSES = (Linear, Conv2d)
@@ -69,9 +69,9 @@ NODE_TYPES: dict[str, type[Node]] = {
         Concat,
         Delay,
         *NEURONS,
+        *ATTENTIONS,
         *POPULATIONS,
         SparseLinear,
         PoissonSource,
-        *ATTENTIONS,
     )
 }

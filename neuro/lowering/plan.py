@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from neuro.errors import GraphError, InputError
+from neuro.errors import InputError
 from neuro.graph import (
     ATTENTIONS,
     LI,
@@ -113,12 +113,6 @@ def lower(graph: Graph) -> Plan:
             "(build the graph with execution=clocked(dt_s))"
         )
     refuse_populations(graph.nodes, "the engine of layered graphs (compare with neuro.reference_networks)")
-    for name, node in graph.nodes.items():
-        if getattr(node, "refractory_s", 0.0):
-            raise GraphError(
-                f"{type(node).__name__} {name!r}: layered graphs do not hold membranes yet, refractory_s must be 0, "
-                f"got {node.refractory_s} s"  # type: ignore[attr-defined]
-            )
     graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}

@@ -355,7 +355,7 @@ def statistics_in_brian(network: Any) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cuba", "coba"])
 def test_chaotic_networks_agree_in_rate_and_cv(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Float32 here, float64 there: means over ten seeds (those that stay active) lie within four standard errors of their difference."""
+    """Float32 here, float64 there: means over the active of ten seeds lie within four standard errors."""
     benchmarks = Path(__file__).resolve().parents[2] / "benchmarks"
     for folder in (benchmarks / "peers", benchmarks):  # the scripts import each other by their plain names
         monkeypatch.syspath_prepend(str(folder))

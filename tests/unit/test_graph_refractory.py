@@ -12,8 +12,7 @@ import pytest
 import neuro
 from neuro import reference
 from neuro.errors import GraphError
-from neuro.graph import IF, LIF, Conv2d, CubaLIF, Graph, Input, Linear, Node, clocked, continuous, to_nir
-from neuro.lowering.plan import lower
+from neuro.graph import IF, LIF, CubaLIF, Graph, Input, Linear, Node, clocked, continuous, to_nir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,14 +77,8 @@ def test_a_held_current_goes_on() -> None:
     assert result.membranes["out"][4, 0] > 0
 
 
-def test_where_it_is_not_computed_it_is_refused() -> None:
+def test_nir_cannot_say_it() -> None:
     held = LIF(0.01, refractory_s=0.002)
-    nodes = {"in": Input((1, 3, 3)), "conv": Conv2d(np.ones((1, 1, 3, 3))), "out": held}
-    layered = Graph(nodes, [("in", "conv"), ("conv", "out")], clocked(0.001))
-    with pytest.raises(GraphError, match=r"Input 'in': in a network of populations its shape is \(n,\)"):
-        neuro.simulate(layered, np.ones((2, 1, 3, 3)))
-    with pytest.raises(GraphError, match="LIF 'out': layered graphs do not hold membranes yet"):
-        lower(layered)
     with pytest.raises(GraphError, match=r"LIF 'out': NIR cannot say refractory_s=0.002; set it to 0"):
         to_nir(chain(held))
 
