@@ -222,7 +222,7 @@ def simulate(
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
-    if needs_populations(graph.nodes):
+    if isinstance(graph.execution, Clocked) and needs_populations(graph.nodes):
         check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, n_threads)
         return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
@@ -385,8 +385,8 @@ def _run_stages(
 
 def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
     del n_threads  # events act one after another
-    events = check_events(graph, inputs)
     plan = lower_events(graph)
+    events = check_events(graph, inputs)
     end = events.duration_us
     if end is None and plan.endless:
         raise InputError(
