@@ -68,14 +68,23 @@ def watch_readout(
         raise InputError(
             f"simulate: early_exit compares outputs, but {name!r} has only {n_outputs}; use early_exit=None"
         )
-    for at, node in graph.nodes.items():
-        is_first = graph.predecessors(at) == (graph.input_name,)
-        if isinstance(node, TemporalAttention) and not (is_first or node.is_causal):
-            raise InputError(
-                f"simulate: early_exit runs a window in blocks, but TemporalAttention {at!r} among the layers scores "
-                "whole windows; use a causal one, a MovingAttention, or early_exit=None"
-            )
+    at = _whole_window_inside(graph)
+    if at is not None:
+        raise InputError(
+            f"simulate: early_exit runs a window in blocks, but TemporalAttention {at!r} among the layers scores "
+            "whole windows; use a causal one, a MovingAttention, or early_exit=None"
+        )
     return Watch(dynamics.early_exit, n_outputs, spikes.n_steps)
+
+
+@lru_cache(maxsize=16)
+def _whole_window_inside(graph: Graph) -> str | None:
+    """A temporal attention among the layers whose scores need the whole window."""
+    for name, node in graph.nodes.items():
+        is_first = graph.predecessors(name) == (graph.input_name,)
+        if isinstance(node, TemporalAttention) and not (is_first or node.is_causal):
+            return name
+    return None
 
 
 def close_branches(graph: Graph, run: Run, spikes: Spikes, dynamics: Dynamics | None) -> None:
@@ -105,7 +114,11 @@ def check_heads(graph: Graph, plan: Plan, dynamics: Dynamics | None) -> tuple[St
 def forget_later_frames(plan: Plan, run: Run, spikes: Spikes, stop: int) -> None:
     """Bring what the scores of the attention behind the Input go on with to the end of a run of `stop` steps."""
     node, decisions = plan.attention, run.decisions
-    if node is not None and plan.source in decisions.histories:
+    if plan.source not in decisions.histories:
+        return
+    if isinstance(node, TemporalAttention):  # its history are the means of the frames
+        decisions.histories[plan.source] = decisions.histories[plan.source][:stop]
+    elif node is not None:
         n = int(np.searchsorted(spikes.step, stop))
         first = Spikes(spikes.step[:n], spikes.index[:n], spikes.value[:n], stop, spikes.shape)
         _, decisions.histories[plan.source] = report_after(node, first, start_history(node))

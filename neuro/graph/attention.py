@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -107,7 +108,7 @@ class TemporalAttention(Node):
         """Number of frames of a window (T)."""
         return int(self.weight_1.shape[1])
 
-    @property
+    @cached_property
     def is_causal(self) -> bool:
         """Whether no score depends on a later frame: no hidden unit hears a frame behind one that it scores."""
         hears, scores = self.weight_1 != 0, self.weight_2.T != 0

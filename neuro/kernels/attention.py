@@ -104,3 +104,13 @@ def sum_windows(
                                 total = total + weight[m, i, j] * maps[m, row + i, column + j]
                     logits[slot] = total
                 slot += 1
+
+
+@njit(cache=True, **UNCOUNTED)
+def add_products(weight: Floats, values: Floats, total: Floats) -> None:
+    """Add ``weight @ row`` to each row of `total`: rounded products, one after the other in ascending order."""
+    for row in range(values.shape[0]):
+        for k in range(weight.shape[1]):
+            value = values[row, k]
+            for o in range(weight.shape[0]):
+                total[row, o] = total[row, o] + weight[o, k] * value

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from neuro.graph import ChannelAttention, MovingAttention, TemporalAttention
 from neuro.kernels.arrays import Floats
-from neuro.kernels.attention import move_averages
+from neuro.kernels.attention import add_products, move_averages
 
 __all__ = ["NEAR", "Temporal", "excite", "move", "next_scores", "sigmoid", "start_history"]
 
@@ -59,6 +59,5 @@ def next_scores(node: Temporal, means: Floats, history: Floats) -> tuple[Floats,
 def _affine(weight: Floats, bias: Floats, values: Floats) -> Floats:
     """Add the rounded products to the bias one after the other (a sum of numpy's would take another order)."""
     total: NDArray[np.float32] = np.repeat(bias[np.newaxis], len(values), axis=0)
-    for k in range(weight.shape[1]):
-        total += weight[:, k] * values[:, k, np.newaxis]
+    add_products(weight, values, total)
     return total
