@@ -16,8 +16,6 @@ from neuro.graph import (
     IF,
     LI,
     LIF,
-    NEURONS,
-    POPULATIONS,
     SYNAPSES,
     Add,
     AvgPool2d,
@@ -33,8 +31,6 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Node,
-    PoissonSource,
-    SparseLinear,
     SumPool2d,
 )
 from neuro.graph.networks import refuse_populations
@@ -48,6 +44,7 @@ from neuro.lowering.timed import Neuron, TimedPopulation, first_voltage, silent_
 __all__ = ["EventPlan", "lower_events"]
 
 _TICK = Clocked(1e-6)
+_NEURONS = (IF, LIF, CubaLIF, LI)
 Place = tuple[str, tuple[str, ...], tuple[Layout, ...], Layout, str | None, Synapses, int]
 _WINDOW_SPIKES = 2**17  # about as many spikes as a window in time may bring by itself
 _LONGEST = 2**40
@@ -135,9 +132,6 @@ def _label(graph: Graph, name: str) -> str:
 
 _UNSUPPORTED: dict[type[Node], str] = {
     MaxPool2d: "has no meaning for single events; use SumPool2d or AvgPool2d",
-    SparseLinear: "continuous execution does not run it; use Linear, and a Delay for what arrives later",
-    PoissonSource: "draws in steps; use clocked(dt_s), or draw the events and pass them to the Input",
-    **dict.fromkeys(POPULATIONS, "has no exact rule between events; use CubaLIF or LIF, or clocked(dt_s)"),
     **dict.fromkeys(ATTENTIONS, "scores frames, and continuous execution has none; use clocked(dt_s)"),
 }
 
@@ -146,18 +140,13 @@ def _check_supported(graph: Graph, name: str) -> None:
     node = graph.nodes[name]
     if type(node) in _UNSUPPORTED:
         raise GraphError(f"{_label(graph, name)}: {_UNSUPPORTED[type(node)]}")
-    for field in ("v_start", "tau_inh_s"):
-        if getattr(node, field, None) is not None:
-            raise GraphError(
-                f"{_label(graph, name)}: continuous execution does not know {field}; leave it at None or use clocked()"
-            )
     after = graph.successors(name)
     if isinstance(node, LI) and after:
         raise GraphError(
             f"{_label(graph, name)}: is a readout, with continuous execution nothing may stand behind it, its "
             f"output goes to {', '.join(map(repr, after))}"
         )
-    if isinstance(node, SYNAPSES) and (len(after) != 1 or not isinstance(graph.nodes[after[0]], NEURONS)):
+    if isinstance(node, SYNAPSES) and (len(after) != 1 or not isinstance(graph.nodes[after[0]], _NEURONS)):
         raise GraphError(
             f"{_label(graph, name)}: with continuous execution its output must go to the neurons of one node "
             f"(IF, LIF, CubaLIF or LI) and nowhere else, it goes to {', '.join(map(repr, after)) or 'nothing'}"
@@ -166,7 +155,7 @@ def _check_supported(graph: Graph, name: str) -> None:
 
 def _flow(graph: Graph, name: str, layouts: dict[str, Layout]) -> Flow:
     node, sources, layout = graph.nodes[name], graph.predecessors(name), layouts[name]
-    if isinstance(node, NEURONS):
+    if isinstance(node, _NEURONS):
         return _population(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
     if isinstance(node, (SumPool2d, AvgPool2d)):
@@ -202,7 +191,7 @@ def _most_targets(tables: Synapses) -> int:
 
 def _population(graph: Graph, name: str, layouts: dict[str, Layout]) -> Population:
     node, layout = graph.nodes[name], layouts[name]
-    assert isinstance(node, NEURONS)
+    assert isinstance(node, _NEURONS)
     source = graph.predecessors(name)[0]
     synapse, synapse_name = graph.nodes[source], None
     if isinstance(synapse, (Linear, Conv2d)):

@@ -301,7 +301,7 @@ DRIVEN = chain(Input(1), Linear([[1.0]], [1.5]), LIF(0.002))
         (chain(Input(1), Delay(3e12), Delay(3e12)), "delays add up to 6000000000000000000 us"),
         (
             chain(Input(1), LIF(0.01, v_start=0.5)),
-            "LIF 'n1': continuous execution does not know v_start; leave it",
+            "LIF 'n1': v_start is computed in clocked networks of populations only",
         ),
         (cyclic(1e-14), "Delay 'back': closes a cycle, so it must delay by 1 microsecond or more"),
     ],
@@ -317,10 +317,10 @@ def test_what_is_not_supported_is_refused(graph: Graph, text: str) -> None:
 def test_populations_that_run_in_steps_are_refused() -> None:
     sparse = SparseLinear([1.0], indices=[0], indptr=[0, 1], n_in=1, delay_s=1e-3)
     with pytest.raises(
-        neuro.GraphError, match="SparseLinear 'n1': continuous execution does not run it; use Linear"
+        neuro.GraphError, match="SparseLinear 'n1': is a part of networks of populations, not by continuous"
     ):
         neuro.stream(chain(Input(1), sparse, LIF(0.01)))
-    with pytest.raises(neuro.GraphError, match="Izhikevich 'n1': has no exact rule between events"):
+    with pytest.raises(neuro.GraphError, match="Izhikevich 'n1': is a part of networks of populations"):
         lower_events(chain(Input(1), Izhikevich(0.02, 0.2, -65.0, 8.0)))
 
 
