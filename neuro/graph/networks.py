@@ -31,12 +31,10 @@ def has_populations(nodes: Mapping[str, Node]) -> bool:
 def needs_populations(nodes: Mapping[str, Node]) -> bool:
     """Whether a graph runs as a network of populations: it has such a node, or a neuron with such a value.
 
-    A refractory period beside a node that only layered graphs have, such as a convolution, stays in the layered graph.
+    A refractory period alone does not: layered graphs hold membranes too.
     """
-    is_layered = not all(isinstance(node, (Input, Linear, *NEURONS)) for node in nodes.values())
     return has_populations(nodes) or any(
-        (getattr(node, "refractory_s", 0.0) and not is_layered)
-        or getattr(node, "v_start", None) is not None
+        getattr(node, "v_start", None) is not None
         or getattr(node, "tau_inh_s", None) is not None
         or getattr(node, "update", None) == "exact"
         for node in nodes.values()

@@ -168,7 +168,7 @@ def test_a_bad_network_is_refused(make: Any, message: str) -> None:
 
 
 def test_a_node_without_a_place_is_refused() -> None:
-    held = LIF(0.01, refractory_s=DT_S)
+    held = LIF(0.01, refractory_s=DT_S, v_start=0.1)
     nodes = {"in": Input(2), "a": Linear(np.eye(2)), "b": Linear(np.eye(2)), "sum": Add(), "n": held}
     edges = [("in", "a"), ("in", "b"), ("a", "sum"), ("b", "sum"), ("sum", "n")]
     with pytest.raises(
