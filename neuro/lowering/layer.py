@@ -26,6 +26,7 @@ __all__ = ["Layer"]
 _NO_TRACE = np.zeros((0, 0), np.float32)
 _ALL_ONE = np.zeros(0, np.float32)
 _NOT_SO_FEW = 16  # spikes of a block are given room for one neuron in 16 at first
+_STEPS = [arrays.SCATTERED, arrays.GATHERED, arrays.MULTIPLIED, arrays.SILENT]
 _LEAST_ROWS = 4  # output rows for which a thread is worth while
 _kept = threading.local()
 
@@ -72,6 +73,8 @@ class Layer(Operation):
             membranes = self._membranes(run)  # made here, before threads share it
             rows = _split(int(self.wiring.numbers[arrays.OUT_ROWS]), run.n_threads)
             strips = run.map(lambda part: self._run_rows(frames, membranes, run, trace, part), rows)
+        for block in strips[1:]:
+            block.tally[_STEPS] = 0  # the steps of a layer are those of its first strip
         for block in strips:
             run.add_tally(self.name, block.tally)
         if is_traced and self.neuron_name is not None:
@@ -145,7 +148,8 @@ class Layer(Operation):
             current = np.zeros(self.rest.size if self.has_synaptic_current else 0, np.float32)
             voltage = aligned(self.rest.size, np.float32)
             voltage[:] = self.rest
-            run.membranes[self.name] = Membranes(voltage, current)
+            held = np.zeros(self.rest.size if self.neurons.n_held else 0, np.int32)
+            run.membranes[self.name] = Membranes(voltage, current, held)
         return run.membranes[self.name]
 
     def _scratch(self, first_pixel: int) -> _Scratch:
