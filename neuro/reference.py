@@ -86,7 +86,7 @@ class DenseResult:
     membranes : mapping of str to float32 array, shape (n_steps, ...)
         The membranes of every neuron node, after the reset.
     values : mapping of str to float32 array, shape (n_steps, ...)
-        The output of every node, currents too; pools of currents that are folded (R120) have none.
+        The output of every node, currents too; pools of currents that are folded (R140) have none.
     state : DenseState
         Pass it as `state` with the next chunk.
     """
@@ -161,7 +161,7 @@ def evaluate(
     ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
     """
     frames = _checked_frames(graph, inputs)
-    graph = fold_pooling(graph)  # R120
+    graph = fold_pooling(graph)  # R140
     gates = checked_gates(graph, kept, attention, len(frames))
     engine = _Evaluation(graph, _checked_state(graph, state), select)
     values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}
