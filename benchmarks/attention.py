@@ -39,7 +39,7 @@ LADDER = ((0.52, 1 / 4.5), (0.4, 1 / 3), (0.3, 1 / 2), (0.2, 1 / 1.5), (0.1, 1 /
 ALLOWED_ON_VALIDATION = 0.01
 FIRST_STEP, CHECK_EVERY = 3, 2
 #: Steps and density of the gesture topology on which the overhead of scoring is measured.
-GESTURE_STEPS, GESTURE_DENSITY, GESTURE_KEPT = 60, 0.05, 0.5
+GESTURE_STEPS, GESTURE_DENSITY = 60, 0.05
 
 
 @dataclass(frozen=True, eq=False)
