@@ -53,6 +53,7 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/recognition.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/engine_continuous.py
+	$(BIN)/python benchmarks/engine_density.py
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
 	$(BIN)/python benchmarks/train_models.py
@@ -60,14 +61,10 @@ benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks u
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
 	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5
 
-peers: .venv-peers/stamp $(VENV)/brian.stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
+peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
-	touch $@
-
-$(VENV)/brian.stamp: $(VENV)/setup.stamp
-	$(PIP) install --quiet -c constraints.txt 'Brian2; python_version < "3.12"'
 	touch $@
 
 nest: .venv-nest/stamp  ## NEST (GPL, for comparison only) in an environment of its own; it needs Python 3.11

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuro.errors import GraphError, InputError
 from neuro.graph import Clocked, Graph
-from neuro.lowering.network_run import Block, NetworkRun, most_threads
+from neuro.lowering.network_run import Block, NetworkRun
 from neuro.lowering.networks import Precision, lower_network
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.results import Counters, NetworkState, Result, State
@@ -31,16 +31,17 @@ class NetworkSettings:
     record: Record | None = None
     state: State | None = None
     precision: Any = "float32"
-    n_threads: Any = 1
+    n_threads: int = 1
+    dynamics: object = None
 
 
 def simulate_network(
     graph: Graph, inputs: Any, settings: NetworkSettings, as_frames: Callable[[Any], Spikes]
 ) -> Result | list[Result]:
     """Run a network of populations on one recording, on each of a list, or without an Input for a time."""
-    if not isinstance(graph.execution, Clocked):
+    if settings.dynamics is not None:
         raise InputError(
-            "simulate: a network of populations runs in steps; build the graph with execution=clocked(dt_s)"
+            "simulate: dynamics leave out frames, which a network of populations has not; leave it out"
         )
     if not graph.input_name:
         if inputs is not None:
@@ -72,8 +73,7 @@ def check_plain(n_steps: object, duration_s: object, precision: object) -> None:
 
 
 def _run(graph: Graph, frames: Spikes | None, n_steps: int, settings: NetworkSettings) -> Result:
-    precision, n_threads = _checked_precision(settings.precision), _checked_threads(settings.n_threads)
-    plan = lower_network(graph, precision, n_threads)
+    plan = lower_network(graph, _checked_precision(settings.precision), settings.n_threads)
     wanted = checked_record(graph, settings.record, frozenset(plan.nodes), n_steps)
     state = settings.state
     if state is not None and not isinstance(state, NetworkState):
@@ -118,18 +118,6 @@ def _checked_steps(graph: Graph, settings: NetworkSettings) -> int:
         return Clocked(graph.dt_s).steps(float(duration_s))
     except GraphError as err:
         raise InputError(f"simulate: duration_s {err}") from err
-
-
-def _checked_threads(n_threads: object) -> int:
-    """Return a number of threads that there are."""
-    most = most_threads()
-    if (
-        isinstance(n_threads, bool)
-        or not isinstance(n_threads, (int, np.integer))
-        or not 1 <= n_threads <= most
-    ):
-        raise InputError(f"simulate: n_threads must be a whole number from 1 to {most}, got {n_threads!r}")
-    return int(n_threads)
 
 
 def _checked_precision(precision: object) -> Precision:
@@ -246,5 +234,10 @@ def _counters(run: NetworkRun, kept: _Kept, frames: Spikes | None, n_steps: int)
         active_output_fraction={},
         path_steps={},
         delayed_entries_lost={},
+        input_entries={},
+        products={},
+        weight_bytes={},
+        state_bytes={},
+        pixels_skipped={},
         weight_clips=run.clips,
     )

@@ -38,6 +38,7 @@ from neuro.graph import (
     SumPool2d,
     fold_pooling,
 )
+from neuro.graph.networks import refuse_populations
 from neuro.reference_attention import computed_nodes, selected
 from neuro.results import AttentionReport
 from neuro.spikes import Spikes
@@ -85,7 +86,7 @@ class DenseResult:
     membranes : mapping of str to float32 array, shape (n_steps, ...)
         The membranes of every neuron node, after the reset.
     values : mapping of str to float32 array, shape (n_steps, ...)
-        The output of every node, currents too; pools of currents that are folded (R64) have none.
+        The output of every node, currents too; pools of currents that are folded (R120) have none.
     state : DenseState
         Pass it as `state` with the next chunk.
     """
@@ -160,7 +161,7 @@ def evaluate(
     ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
     """
     frames = _checked_frames(graph, inputs)
-    graph = fold_pooling(graph)  # R64
+    graph = fold_pooling(graph)  # R120
     gates = _checked_gates(graph, kept, attention, len(frames))
     engine = _Evaluation(graph, _checked_state(graph, state), select)
     values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}
@@ -265,7 +266,7 @@ class _Evaluation:
         threshold = F(node.threshold)
         fires: NDArray[np.bool_] = v > threshold if node.comparison == ">" else v >= threshold  # R29
         fires &= is_kept  # R34: no comparison, no reset, no spike
-        if name in self.held:  # R64
+        if name in self.held:  # R120
             is_held = self.held[name] > 0
             v, fires = np.where(is_held, before, v), fires & ~is_held
             n_held = Clocked(self.graph.dt_s).steps(node.refractory_s)
@@ -388,6 +389,7 @@ def _taps(
 def _checked_frames(graph: Graph, inputs: Any) -> Floats:
     if not isinstance(graph.execution, Clocked):
         raise InputError("evaluate: the graph's execution is continuous; only clocked graphs run in steps")
+    refuse_populations(graph.nodes, "this reference; use neuro.reference_networks")
     shape = graph.shapes[graph.input_name]
     if isinstance(inputs, np.ndarray):
         inputs = Spikes.from_dense(inputs)

@@ -124,7 +124,7 @@ def evaluate_network(
 
 
 def poisson_counts(node: PoissonSource, dt_s: float, step: int) -> NDArray[np.int64]:
-    """Return the numbers of events of a source in a step (R73)."""
+    """Return the numbers of events of a source in a step (R130)."""
     j = np.arange((node.n + 1) // 2, dtype=np.uint64)
     counter = np.uint64(step << 32) + j + np.uint64(1)
     z = np.uint64(node.seed) + counter * np.uint64(0x9E3779B97F4A7C15)
@@ -176,7 +176,7 @@ class _Synapses:
         return np.flatnonzero((self.into == index) & (self.delay == delay))
 
     def change(self, chosen: NDArray[np.bool_], by: Reals) -> None:
-        """Add to the weights of some synapses, within their bounds (R75)."""
+        """Add to the weights of some synapses, within their bounds (R132)."""
         changed = self.weight[chosen] + by
         w_max = self.weight.dtype.type(self.stdp.w_max)
         self.clips += int(((changed < 0) | (changed > w_max)).sum())
@@ -217,7 +217,7 @@ class _Network:
         return {key: np.full(shape, value, np.float64).astype(self.real) for key, value in values.items()}
 
     def step(self, step: int, frame: Reals | None) -> None:
-        """Run one step (R67): sources, then what arrives, depression and traces, then the populations in order."""
+        """Run one step (R124): sources, then what arrives, depression and traces, then the populations in order."""
         for name in self.sources:
             node = self.graph.nodes[name]
             if isinstance(node, PoissonSource):
@@ -236,13 +236,13 @@ class _Network:
             fires = self._update(name)
             self.given[name].append(fires.astype(self.real))
             for synapses in self.synapses:
-                if synapses.stdp is not None and synapses.target == name:  # R75
+                if synapses.stdp is not None and synapses.target == name:  # R132
                     chosen = fires[synapses.out]
                     synapses.change(chosen, synapses.x[synapses.into[chosen]])
                     synapses.y[fires] += self.real(synapses.stdp.a_minus)
 
     def _deliver(self, target: str, step: int, *, is_now: bool) -> None:
-        """Add what arrives at a population (R68, R69): over delays of at least one step, or without delay."""
+        """Add what arrives at a population (R124, R126): over delays of at least one step, or without delay."""
         variables = list(self.variables[target].values())
         if not is_now:
             for name in self.graph.predecessors(target):
@@ -270,7 +270,7 @@ class _Network:
                             yield from ((delay, source, int(i)) for i in np.flatnonzero(given[step - delay]))
 
     def _arrive(self, synapses: _Synapses, step: int) -> None:
-        """Spikes that arrive depress; traces jump, and decay (R75)."""
+        """Spikes that arrive depress; traces jump, and decay (R132)."""
         stdp, before = synapses.stdp, step - synapses.only_delay
         if before >= 0 and synapses.only_delay > 0:
             spikes = self.given[synapses.source][before] != 0
@@ -281,7 +281,7 @@ class _Network:
         synapses.y *= self.real(np.exp(-self.graph.dt_s / stdp.tau_minus_s))
 
     def _update(self, name: str) -> NDArray[np.bool_]:
-        """Update, compare, reset (R64, R70 to R72)."""
+        """Update, compare, reset (R120, R127 to R129)."""
         node: Any = self.graph.nodes[name]
         variables = self.variables[name]
         before = variables["v"]
@@ -391,7 +391,7 @@ class _Network:
         return self._real(np.exp(-self.graph.dt_s / np.float64(tau_s)))
 
     def _coupling(self, tau_mem_s: Any, tau_s: Any) -> Any:
-        """`c` of R70: what a current of 1 that decays adds to the membrane in a step."""
+        """`c` of R127: what a current of 1 that decays adds to the membrane in a step."""
         dt_s, tau_mem, tau = self.graph.dt_s, np.float64(tau_mem_s), np.float64(tau_s)
         z = np.asarray(dt_s * (1 / tau_mem - 1 / tau))
         quotient = np.where(z == 0, 1.0, np.expm1(z) / np.where(z == 0, 1.0, z))
@@ -399,12 +399,12 @@ class _Network:
 
 
 def _flushed(values: Reals) -> Reals:
-    """What is smaller than 2**-100 is 0 (R70)."""
+    """What is smaller than 2**-100 is 0 (R127)."""
     return np.where(np.abs(values) >= values.dtype.type(_TINY), values, values.dtype.type(0))
 
 
 def _one_minus_exp(x: Reals, real: Any) -> Reals:
-    """1 - exp(-64 x) by R71: a polynomial, then six doublings."""
+    """1 - exp(-64 x) by R128: a polynomial, then six doublings."""
     q = real(-1 / 40320)
     for coefficient in (1 / 5040, -1 / 720, 1 / 120, -1 / 24, 1 / 6, -1 / 2, 1.0):
         q = real(coefficient) + x * q

@@ -190,7 +190,7 @@ class State:
 
     graph_digest: str
     n_steps: int
-    membranes: Mapping[str, tuple[Floats, Floats]]
+    membranes: Mapping[str, tuple[NDArray[Any], ...]]
     lines: Mapping[str, Any]
     histories: Mapping[str, Floats] = field(default_factory=dict, kw_only=True)
 
@@ -198,7 +198,7 @@ class State:
         return f"State(after {self.n_steps} steps of graph {self.graph_digest[:12]})"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class NetworkState(State):
     """Where a run of a network of populations ended.
 

@@ -222,12 +222,12 @@ def simulate(
         raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
-    if needs_populations(graph.nodes):
-        check_state(graph, state)
-        settings = NetworkSettings(n_steps, duration_s, record, state, precision, n_threads)
+    is_clocked = isinstance(graph.execution, Clocked)
+    if is_clocked and needs_populations(graph.nodes):
+        _check_state(graph, state)
+        settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
         return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
     check_plain(n_steps, duration_s, precision)
-    is_clocked = isinstance(graph.execution, Clocked)
     if not is_clocked and dynamics is not None:
         raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
     if not is_clocked and state is not None:
@@ -297,9 +297,9 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
-    spikes = checked_input(graph, plan.max_pool, inputs)
+    spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
-    check_state(graph, state)
+    _check_state(graph, state)
     watch = watch_readout(graph, spikes, state, dynamics)
     run = start_run(state, wanted.membrane, path)
     turn_on(run.decisions, use_attention, dynamics)
@@ -541,7 +541,7 @@ class _Collected:
         return found
 
 
-def checked_input(graph: Graph, max_pool: str | None, inputs: Any) -> Spikes:
+def checked_input(graph: Graph, plan: Plan | None, inputs: Any) -> Spikes:
     """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
     name = graph.input_name
     node = graph.nodes[name]
@@ -563,10 +563,10 @@ def checked_input(graph: Graph, max_pool: str | None, inputs: Any) -> Spikes:
         raise InputError(f"Input {name!r}: needs frames of shape {node.shape}, got {spikes.shape}")
     if node.max_count is not None:
         _check_counts(name, node.max_count, spikes)
-    elif max_pool is not None and (spikes.value < 0).any():
+    elif plan is not None and plan.max_pool is not None and (spikes.value < 0).any():
         j = int(np.argmax(spikes.value < 0))
         raise InputError(
-            f"Input {name!r}: MaxPool2d {max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
+            f"Input {name!r}: MaxPool2d {plan.max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
             f"{spikes.step[j]} at index {spikes.index[j]}"
         )
     return spikes
@@ -588,7 +588,7 @@ def _check_counts(name: str, max_count: int, spikes: Spikes) -> None:
     )
 
 
-def check_state(graph: Graph, state: State | None) -> None:
+def _check_state(graph: Graph, state: State | None) -> None:
     if state is None:
         return
     if not isinstance(state, State):

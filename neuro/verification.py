@@ -160,7 +160,7 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     Verification(equal: 4 engine paths (automatic, scatter, gather, traced) x reference, 4 steps, 2 spikes, 20 values)
     """
     plan = lower(graph)
-    spikes = checked_input(graph, plan.max_pool, _one_recording(inputs))
+    spikes = checked_input(graph, plan, _one_recording(inputs))
     reports: Mapping[str, AttentionReport] = {}
     if any(isinstance(node, TEMPORAL) for node in graph.nodes.values()):
         reports = run_recording(graph, spikes, use_attention=use_attention).attentions

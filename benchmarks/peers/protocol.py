@@ -69,7 +69,9 @@ class Answer:
     peer, version, precision : str
         Who answers.
     run_s : float
-        Seconds of the simulation alone: fastest run, network built and compiled.
+        Seconds of wall time of the simulation alone: fastest run, network built and compiled.
+    processor_s : float or None
+        Processor time of the same, where the runner can tell; it hardly depends on what else the machine does.
     build_s, compile_s : float
         Seconds for building the network, and for generating and compiling code.
     spikes : tuple of two int64 arrays
@@ -80,6 +82,7 @@ class Answer:
     version: str
     precision: str
     run_s: float
+    processor_s: float | None
     build_s: float
     compile_s: float
     spikes: Spikes

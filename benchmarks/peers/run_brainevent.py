@@ -104,18 +104,19 @@ def run(network: NetworkModel, request: Request) -> Answer:
     built = time.perf_counter()
     jax.block_until_ready(simulate(*state, False))
     first = time.perf_counter()
-    run_s = float("inf")
+    run_s = processor_s = float("inf")
     for _ in range(request.n_runs):
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         counts, _ = jax.block_until_ready(simulate(*state, False))
         run_s = min(run_s, time.perf_counter() - begun)
+        processor_s = min(processor_s, time.process_time() - used)
     _, packed = simulate(*state, True)
     fired = np.unpackbits(np.asarray(packed), axis=1, count=network.n_neurons)
     step, index = np.nonzero(fired)
     assert np.array_equal(np.asarray(counts), fired.sum(0)), "two runs of brainevent differ"
     compile_s = max(0.0, first - built - run_s)
     return Answer(
-        "brainevent", brainevent.__version__, request.precision, run_s, built - start, compile_s,
+        "brainevent", brainevent.__version__, request.precision, run_s, processor_s, built - start, compile_s,
         (step.astype(np.int64), index.astype(np.int64)), {"jax": jax.__version__},
     )  # fmt: skip
 

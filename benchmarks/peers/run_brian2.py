@@ -96,7 +96,7 @@ def run(network: NetworkModel, request: Request) -> Answer:
     step = np.round(np.asarray(monitor.t / brian2.ms) / network.dt_ms).astype(np.int64)
     spikes = (step, np.asarray(monitor.i).astype(np.int64))
     brian2.device.delete(force=True)
-    return Answer("Brian2", brian2.__version__, request.precision, run_s, build_s, compile_s, spikes)
+    return Answer("Brian2", brian2.__version__, request.precision, run_s, None, build_s, compile_s, spikes)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ __all__ = ["write_graph", "read_graph", "save_graph", "load_graph"]
 FORMAT = "neuro.graph"
 VERSION = 1
 _COMPRESS_FROM = 1024
+_WHOLE = ("indices", "indptr")  # arrays of whole numbers: those of SparseLinear
 
 
 def write_graph(group: h5py.Group, graph: Graph) -> None:
@@ -194,7 +195,8 @@ def _read_node(place: str, name: str, nodes: h5py.Group) -> Node:
     values = _read_object(group, "values", where)
     for key in group:
         if key != "values":
-            values[str(key)] = _read_array(f"{where}: {key!r}", member(group, key, where))
+            dtype = "int32" if key in _WHOLE else "float32"
+            values[str(key)] = _read_array(f"{where}: {key!r}", member(group, key, where), dtype)
     known = {field.name: field for field in fields(node_type)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
     missing = [key for key, field in known.items() if key not in values and field.default is MISSING]
@@ -206,11 +208,9 @@ def _read_node(place: str, name: str, nodes: h5py.Group) -> Node:
         raise ModelFileError(f"{where}: {err}") from err
 
 
-def _read_array(what: str, item: object) -> np.ndarray[Any, Any]:
-    if not isinstance(item, h5py.Dataset) or item.dtype not in (np.float32, np.int32):
-        raise ModelFileError(
-            f"{what} must be a float32 or int32 array, the file is damaged; save the model again"
-        )
+def _read_array(what: str, item: object, dtype: str) -> np.ndarray[Any, Any]:
+    if not isinstance(item, h5py.Dataset) or item.dtype != dtype:
+        raise ModelFileError(f"{what} must be a {dtype} array, the file is damaged; save the model again")
     check_size(item, what)
     array: np.ndarray[Any, Any] = item[()]
     return array

@@ -18,7 +18,7 @@ from neuro.graph.nodes import (
 )
 from neuro.graph.shapes import label
 
-__all__ = ["check_receptors", "has_populations", "needs_populations", "receptors"]
+__all__ = ["check_receptors", "has_populations", "needs_populations", "receptors", "refuse_populations"]
 
 _PARTS = (SparseLinear, PoissonSource, *POPULATIONS)
 
@@ -29,15 +29,30 @@ def has_populations(nodes: Mapping[str, Node]) -> bool:
 
 
 def needs_populations(nodes: Mapping[str, Node]) -> bool:
-    """Whether a graph runs as a network of populations: it has such a node, or a neuron with such a value."""
+    """Whether a graph runs as a network of populations: it has such a node, or a neuron with such a value.
+
+    A refractory period beside a node that only layered graphs have, such as a convolution, stays in the layered graph.
+    """
+    is_layered = not all(isinstance(node, (Input, Linear, *NEURONS)) for node in nodes.values())
     return has_populations(nodes) or any(
-        getattr(node, "refractory_s", 0.0)
+        (getattr(node, "refractory_s", 0.0) and not is_layered)
         or getattr(node, "v_start", None) is not None
         or getattr(node, "tau_inh_s", None) is not None
         or getattr(node, "update", None) == "exact"
         for node in nodes.values()
         if isinstance(node, (*NEURONS, *POPULATIONS))
     )
+
+
+def refuse_populations(nodes: Mapping[str, Node], where: str) -> None:
+    """Refuse a graph that needs populations where something else runs, naming the first reason."""
+    for name, node in nodes.items():
+        reason = "is a part of networks of populations" if isinstance(node, _PARTS) else ""
+        for field in ("v_start", "tau_inh_s"):
+            if isinstance(node, NEURONS) and getattr(node, field, None) is not None:
+                reason = f"{field} is computed in clocked networks of populations only"
+        if reason:
+            raise GraphError(f"{label(name, node)}: {reason}, not by {where}")
 
 
 def receptors(node: Node) -> tuple[str, ...]:

@@ -77,13 +77,15 @@ class Neurons(NamedTuple):
     """Parameters of a population; arrays float32 of shape (1,) when `is_uniform`, else (n_neurons,).
 
     ``fire_above``: a neuron fires when v > fire_above (for ``>=`` the next float32 under the threshold).
-    ``reset``: the value v takes (threshold for clamp); with `is_subtracting`, what is taken from v.
+    ``reset``: the value v takes (threshold for clamp); with `is_subtracting`, what is taken from v. ``n_held``: steps
+    of the refractory period, only where not `is_uniform`.
     """
 
     update: int
     is_uniform: bool
     is_firing: bool
     is_subtracting: bool
+    n_held: int
     gain: Floats
     leak: Floats
     synaptic_gain: Floats
@@ -92,10 +94,11 @@ class Neurons(NamedTuple):
 
 
 class Membranes(NamedTuple):
-    """State of a population: float32, shape (n_neurons,), or (0,) where the model has none."""
+    """State of a population, shape (n_neurons,), or (0,) where the model has none; ``held``: steps still to wait."""
 
     voltage: Floats
     current: Floats
+    held: Int32s
 
 
 # Places in `Wiring.numbers`; `FIRST_TABLE` is the first of 14, `DENSE_STEPS` of 6.

@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Int32s, Int64s, Synapses
 from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.prefetch import prefetch
 
 Doubles = NDArray[np.float64]
 
 U = np.uint64
+
+_LINE = U(16)  # float32 in a line of the cache
+_NEAR = 2**17  # membranes that stay in the second-level cache by themselves
+_FEW = 64  # channels of a pixel whose lines are worth asking for
 
 
 class Deltas(NamedTuple):
@@ -143,6 +148,20 @@ def emit_fired(
     return n_spikes
 
 
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def approach(synapses: Synapses, voltage: Floats, entry: np.int32) -> None:
+    """Ask for the membranes that an event at an entry will reach."""
+    rows, columns, n = synapses.scatter_row, synapses.scatter_column, U(synapses.out_channels)
+    in_channels, row_entries = U(synapses.in_channels), U(synapses.in_columns * synapses.in_channels)
+    y = U(entry) // row_entries
+    column = (U(entry) - y * row_entries) // in_channels
+    for r in range(rows[y], rows[y + U(1)]):
+        for c in range(columns[column], columns[column + U(1)]):
+            pixel = U(synapses.scatter_pixel[U(r)] + synapses.scatter_column_pixel[U(c)])
+            for o in range(pixel * n, (pixel + U(1)) * n, _LINE):
+                prefetch(voltage, o)  # type: ignore[call-arg]
+
+
 @njit(cache=True, **UNCOUNTED)
 def integrate(
     events: Deltas,
@@ -164,7 +183,10 @@ def integrate(
     in_channels, row_entries = U(synapses.in_channels), U(synapses.in_columns * synapses.in_channels)
     room = out.index.size - tally[2]
     n_spikes, n_rows, j = 0, 0, first
+    is_far = voltage.size > _NEAR and synapses.out_channels <= _FEW
     while j < events.index.size and n_spikes <= room:
+        if is_far and j + 1 < events.index.size:
+            approach(synapses, voltage, events.index[U(j + 1)])
         t, entry, x = events.t[U(j)], events.index[U(j)], events.value[U(j)]
         y = U(entry) // row_entries
         column = (U(entry) - y * row_entries) // in_channels
@@ -216,3 +238,13 @@ def route(events: Deltas, windows: Synapses, out: Deltas) -> int:
                 out.value[n] = events.value[j]
                 n += 1
     return n
+
+
+@njit(cache=True, **UNCOUNTED)
+def renumber(index: Int32s, n_minor: int, n_major: int, out: Int32s) -> None:
+    """Write the entries of an array of shape (n_major, n_minor), flat, as those of its transpose."""
+    minor, major = np.uint32(n_minor), np.uint32(n_major)
+    for j in range(index.size):
+        entry = np.uint32(index[j])
+        row = entry // minor
+        out[j] = np.uint32(entry - row * minor) * major + row

@@ -89,11 +89,41 @@ def fire(neurons: Neurons, lo: int, voltage: Floats, fired: Bytes) -> None:
 
 
 @njit(cache=True, **UNCOUNTED)
+def step_held(
+    neurons: Neurons, lo: int, membranes: Membranes, current: Floats, fired: Bytes, is_kept: bool
+) -> None:
+    """One step of neurons with a refractory period: a held one keeps its membrane, its synaptic current goes on."""
+    voltage, synaptic, held = membranes.voltage, membranes.current, membranes.held
+    for o in range(lo, lo + current.size):
+        x, v, gain, leak = current[o - lo], voltage[o], neurons.gain[o], neurons.leak[o]
+        if neurons.update == CUBA:
+            x = synaptic[o] + x
+            synaptic[o] = x - neurons.synaptic_gain[o] * x
+            u = v + gain * ((leak - v) + x)
+        elif neurons.update == DECAY:
+            u = gain * v + x
+        else:
+            u = v + gain * ((x + leak) - v)
+        fires = held[o] == 0 and is_kept and u > neurons.fire_above[o]
+        if held[o] > 0:
+            held[o] -= 1
+        elif fires:
+            voltage[o] = u - neurons.reset[o] if neurons.is_subtracting else neurons.reset[o]
+            held[o] = neurons.n_held
+        else:
+            voltage[o] = u
+        fired[o - lo] = fires
+
+
+@njit(cache=True, **UNCOUNTED)
 def step_neurons(
     neurons: Neurons, lo: int, membranes: Membranes, current: Floats, fired: Bytes, is_kept: bool
 ) -> None:
     """One step of the neurons lo, lo + 1, ...; on a dropped step no neuron is compared."""
     voltage = membranes.voltage[lo : lo + current.size]
+    if neurons.n_held > 0:
+        step_held(neurons, lo, membranes, current, fired, is_kept)
+        return
     if neurons.is_uniform:
         update_uniform(neurons, voltage, current, fired, is_kept)
         return

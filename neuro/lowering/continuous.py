@@ -33,6 +33,7 @@ from neuro.graph import (
     Node,
     SumPool2d,
 )
+from neuro.graph.networks import refuse_populations
 from neuro.kernels.arrays import Floats, Synapses
 from neuro.kernels.events import Dynamics
 from neuro.lowering.flow import Flow, JumpPopulation, Merge, Population, Router, Shift
@@ -104,6 +105,7 @@ def lower_events(graph: Graph) -> EventPlan:
         If a node has no meaning in continuous time, or none that this engine computes.
     """
     assert isinstance(graph.execution, Continuous)
+    refuse_populations(graph.nodes, "continuous execution; build the graph with clocked(dt_s)")
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     flows: list[Flow] = []
     cuts: list[str] = []

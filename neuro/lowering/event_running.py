@@ -11,7 +11,7 @@ from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
-from neuro.lowering.flow import Batch, EventRun, Flow, Population, no_events, selected
+from neuro.lowering.flow import Batch, EventRun, Flow, Population, no_events, selected, transposed
 from neuro.lowering.layout import Layout
 from neuro.lowering.timed import TimedPopulation
 from neuro.results import EventCounters
@@ -73,8 +73,7 @@ def run_events(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted
     step = _run_waves if plan.cuts else _run_block
     for start in range(0, len(events), _BLOCK_EVENTS):
         part = slice(start, start + _BLOCK_EVENTS)
-        channel, pixel = np.divmod(events.index[part], np.int32(layout.n_pixels))
-        index = pixel * np.int32(layout.n_channels) + channel
+        index = transposed(events.index[part], layout.n_pixels, layout.n_channels)
         block = Deltas(events.t_us[part].copy(), index, events.value[part].copy())
         run.mark = int(block.t[-1])
         step(plan, run, Batch(block, run.mark), wanted)
@@ -132,8 +131,7 @@ def _fill_outbox(
 
 def as_events(events: Deltas, layout: Layout, duration_us: int | None = None) -> Events:
     """Return events as they are numbered outside the engine."""
-    pixel, channel = np.divmod(events.index, np.int32(layout.n_channels))
-    index = channel * np.int32(layout.n_pixels) + pixel
+    index = transposed(events.index, layout.n_channels, layout.n_pixels)
     return Events(events.t, index, events.value, layout.shape, duration_us=duration_us)
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from neuro.kernels import arrays
-from neuro.kernels.arrays import Bytes, Floats, Membranes
+from neuro.kernels.arrays import Bytes, Membranes
 from neuro.lowering.branches import open_part
 from neuro.lowering.deciding import computed_steps
 from neuro.lowering.layer import Layer
@@ -27,10 +27,10 @@ def start_run(state: State | None, traced: Collection[str], path: Path | None) -
     """Return a run at rest, or where a state left off (copied: a state is never written to)."""
     run = Run(np.ones(0, np.uint8), frozenset(traced), path)
     if state is not None:
-        for name, (before, current) in state.membranes.items():
+        for name, (before, current, held) in state.membranes.items():
             voltage = aligned(before.size, np.float32)
             voltage[:] = before
-            run.membranes[name] = Membranes(voltage, current.copy())
+            run.membranes[name] = Membranes(voltage, current.copy(), held.copy())
         run.lines.update(state.lines)
         run.decisions.histories.update(state.histories)
     return run
@@ -90,11 +90,9 @@ def _run_gated(operation: Operation, inputs: list[Signal], run: Run, start: int)
 
 def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
     """Return the state after a run; the run must not go on."""
-    membranes: dict[str, tuple[Floats, Floats]] = {}
-    for name, (voltage, current) in run.membranes.items():
-        voltage.setflags(write=False)
-        current.setflags(write=False)
-        membranes[name] = (voltage, current)
+    membranes = {name: tuple(state) for name, state in run.membranes.items()}
+    for array in (array for state in membranes.values() for array in state):
+        array.setflags(write=False)
     return State(
         graph_digest,
         n_steps,

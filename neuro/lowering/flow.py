@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.events import LATEST_US
-from neuro.kernels.arrays import Floats, Synapses
-from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, route
+from neuro.kernels.arrays import Floats, Int32s, Synapses
+from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, renumber, route
 from neuro.lowering.layout import Layout
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "FOREVER",
     "gathered",
     "selected",
+    "transposed",
     "no_events",
 ]
 
@@ -126,6 +127,13 @@ def gathered(parts: Sequence[Deltas]) -> Deltas:
         np.concatenate([part.index for part in parts]),
         np.concatenate([part.value for part in parts]),
     )
+
+
+def transposed(index: Int32s, n_minor: int, n_major: int) -> Int32s:
+    """Return entries of a flat array of shape (n_major, n_minor) as those of its transpose."""
+    out = np.empty(index.size, np.int32)
+    renumber(index, n_minor, n_major, out)
+    return out
 
 
 def selected(events: Deltas, which: Any) -> Deltas:
@@ -272,8 +280,7 @@ class Shift(Flow):
         events, mark = inputs[0].events, inputs[0].mark
         before = self.layouts[0]
         if before != self.layout and before.n_pixels > 1:
-            pixel, channel = np.divmod(events.index, np.int32(before.n_channels))
-            events = events._replace(index=channel * np.int32(before.n_pixels) + pixel)
+            events = events._replace(index=transposed(events.index, before.n_channels, before.n_pixels))
         if self.ticks:
             if run.end == FOREVER and events.t.size and events.t[-1] > LATEST_US - self.ticks:
                 raise InputError(

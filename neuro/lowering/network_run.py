@@ -300,11 +300,13 @@ class NetworkRun:
     def _pending(
         self, source: str, indptr: Any, indices: Any, delay: Any, recent: Mapping[str, Spikes]
     ) -> int:
-        spikes, history = recent[source], self.plan.n_history
-        if len(spikes) == 0:
+        spikes, depth = recent[source], int(delay.max(initial=0))
+        age = self.plan.n_history - spikes.step
+        is_young = age <= depth  # what is older has arrived over every delay
+        if not is_young.any():
             return 0
-        under_way = np.zeros((self.plan.sizes[source], history + 1), np.int64)
-        np.add.at(under_way, (spikes.index, history - spikes.step), 1)
+        under_way = np.zeros((self.plan.sizes[source], depth + 1), np.int64)
+        np.add.at(under_way, (spikes.index[is_young], age[is_young]), 1)
         return int(count_pending(indptr, indices, delay, under_way.cumsum(axis=1)))
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro.graph import IF, LI, LIF, CubaLIF
+from neuro.graph import IF, LI, LIF, Clocked, CubaLIF
 from neuro.kernels.arrays import Floats, Neurons
 from neuro.kernels.populations import BOX, CUBA, DECAY, INTEGRATOR, PASS
 from neuro.lowering.layout import Layout
@@ -33,10 +33,11 @@ def lower_neurons(node: Neuron, layout: Layout, dt_s: float) -> Neurons:
         reset = node.v_reset if node.reset == "value" else node.threshold
     values = (gain, leak, synaptic_gain, fire_above, reset)
     is_uniform = all(np.ndim(value) == 0 for value in values) and update in (BOX, DECAY)
-    is_uniform = is_uniform and not isinstance(node, LI)
+    n_held = 0 if isinstance(node, LI) else Clocked(dt_s).steps(node.refractory_s)
+    is_uniform = is_uniform and not isinstance(node, LI) and n_held == 0
     arrays = (np.full(1, value, np.float32) if is_uniform else _expand(value, layout) for value in values)
     is_subtracting = not isinstance(node, LI) and node.reset == "subtract"
-    return Neurons(update, is_uniform, not isinstance(node, LI), is_subtracting, *arrays)
+    return Neurons(update, is_uniform, not isinstance(node, LI), is_subtracting, n_held, *arrays)
 
 
 def resting_voltage(node: Neuron, layout: Layout) -> Floats:
@@ -63,7 +64,7 @@ def is_silence_safe(neurons: Neurons, bias: Floats) -> bool:
 def no_neurons() -> Neurons:
     """Return the stand-in for a layer whose currents are wanted themselves."""
     nothing = np.zeros(1, np.float32)
-    return Neurons(PASS, True, False, False, nothing, nothing, nothing, nothing, nothing)
+    return Neurons(PASS, True, False, False, 0, nothing, nothing, nothing, nothing, nothing)
 
 
 def _dynamics(node: Neuron, dt_s: float) -> tuple[int, Any, Any, Any]:

@@ -30,6 +30,7 @@ from neuro.graph import (
     SumPool2d,
     fold_pooling,
 )
+from neuro.graph.networks import refuse_populations
 from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
 from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
@@ -111,6 +112,7 @@ def lower(graph: Graph) -> Plan:
             "simulate: the graph's execution is continuous, not clocked; it cannot run in steps "
             "(build the graph with execution=clocked(dt_s))"
         )
+    refuse_populations(graph.nodes, "the engine of layered graphs (compare with neuro.reference_networks)")
     graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}

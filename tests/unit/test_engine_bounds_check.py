@@ -73,6 +73,33 @@ t_us = np.cumsum(rng.choice([0, 3, 900, 10**8], 60))
 events = neuro.Events(t_us, rng.integers(0, 84, 60), np.ones(60), (2, 7, 6))
 counters = neuro.simulate(Graph(nodes, edges, continuous()), events).counters
 assert min(counters.spikes.values()) > 0, counters
+
+nodes = {
+    "in": Input((2, 7, 6)),
+    "conv": Conv2d(rng.normal(0.3, 0.5, (8, 2, 3, 3)), np.linspace(0, 0.8, 8), stride=2, padding=1),
+    "driven": LIF(0.003, 0.5, refractory_s=2e-4),
+    "depthwise": Conv2d(rng.normal(2, 1, (16, 1, 2, 2)), dilation=(2, 1), padding=1, groups=8),
+    "cuba": CubaLIF(rng.uniform(1e-3, 1e-2, (16, 1, 1)), 2e-3, 0.2),
+    "join": Add(),
+    "if": IF(0.5, refractory_s=1e-4),
+    "back": Delay(0.002),
+    "flat": Flatten(),
+}
+edges = [("in", "conv"), ("conv", "driven"), ("driven", "depthwise"), ("depthwise", "cuba"), ("cuba", "join")]
+edges += [("back", "join"), ("join", "if"), ("if", "back"), ("if", "flat")]
+n_in = Graph(nodes, edges, continuous()).shapes["flat"][0]
+nodes |= {"fc": Linear(rng.normal(0.1, 0.3, (11, n_in))), "li": LI(0.01)}
+edges += [("flat", "fc"), ("fc", "li")]
+t_us = np.cumsum(rng.choice([0, 3, 400], 60))
+events = neuro.Events(t_us, rng.integers(0, 84, 60), np.ones(60), (2, 7, 6), duration_us=int(t_us[-1]) + 3000)
+counters = neuro.simulate(Graph(nodes, edges, continuous()), events).counters
+assert min(counters.spikes[name] for name in ("driven", "cuba", "if")) > 0, counters
+
+n = 2**12  # so many membranes that lines are asked for ahead
+nodes = {"in": Input((1, 64, 64)), "conv": Conv2d(np.ones((64, 1, 3, 3)), padding=1), "lif": LIF(0.01, 1.5)}
+edges = [("in", "conv"), ("conv", "lif")]
+events = neuro.Events(np.arange(n), rng.permutation(n), np.ones(n), (1, 64, 64))
+assert neuro.simulate(Graph(nodes, edges, continuous()), events).counters.spikes["lif"] > 0
 """
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import neuro
-from neuro.graph import IF, LIF, Conv2d, Flatten, Graph, Input, Linear, clocked
+from neuro.graph import IF, LIF, Conv2d, CubaLIF, Flatten, Graph, Input, Linear, clocked
 from neuro.lowering import calibration
 from neuro.lowering.calibration import machine_costs, measured_costs
 from neuro.lowering.costs import ALWAYS, Cost, Costs, Shape
@@ -49,7 +50,7 @@ def test_every_path_and_any_number_of_threads_give_the_same_bits() -> None:
             other = run_recording(graph, x, record={"lif": "spikes"}, path=path, n_threads=n_threads)
             assert other.output.tobytes() == first.output.tobytes()
             np.testing.assert_array_equal(other.spikes["lif"].index, first.spikes["lif"].index)
-            for name, (voltage, _) in first.state.membranes.items():
+            for name, (voltage, *_) in first.state.membranes.items():
                 assert other.state.membranes[name][0].tobytes() == voltage.tobytes()
             assert other.counters.synaptic_operations == first.counters.synaptic_operations
             assert other.counters.spikes == first.counters.spikes
@@ -84,7 +85,7 @@ def test_silence_is_skipped_and_counted() -> None:
     whole = 40 * 120 - counters.pixels_skipped["lif"]
     assert counters.state_bytes["lif"] == whole * 20 * 8
     n_weights = counters.synaptic_operations["fc"]
-    assert counters.weight_bytes["fc"] in (n_weights, 4 * n_weights)
+    assert n_weights <= counters.weight_bytes["fc"] <= 4 * n_weights
 
 
 def test_a_layer_that_fires_in_silence_is_not_lazy() -> None:
@@ -165,3 +166,28 @@ def test_costs_are_fitted_to_what_a_clock_says() -> None:
     for cost in (costs.scatter, costs.gather, costs.integer, costs.dense):
         shape = Shape(256, 64, 288, 9.0)
         assert 0 < cost.fixed(shape) + 1000 * cost.per_term(shape) < 5e3
+
+
+@pytest.mark.parametrize("reset", ["value", "subtract", "clamp"])
+@pytest.mark.parametrize("neuron", ["if", "lif", "decay", "cuba"])
+def test_a_refractory_period_behind_a_convolution(neuron: str, reset: str) -> None:
+    rng = np.random.default_rng(4)
+    words: dict[str, Any] = {"reset": reset, "refractory_s": 0.003}
+    held = {
+        "if": lambda: IF(0.5, **words),
+        "lif": lambda: LIF(0.003, 0.5, **words),
+        "decay": lambda: LIF(0.004, 0.5, update="decay", **words),
+        "cuba": lambda: CubaLIF(0.004, 0.003, 0.3, **words),
+    }[neuron]()
+    weight = rng.integers(-20, 60, (5, 2, 3, 3)) / 32
+    nodes = {"in": Input((2, 6, 7)), "conv": Conv2d(weight, padding=1), "out": held}
+    graph = Graph(nodes, list(pairwise(nodes)), clocked(0.001))
+    frames = rng.random((24, 2, 6, 7)) < 0.2
+    assert neuro.verify(graph, frames)
+    result = neuro.simulate(graph, frames)
+    times = [np.flatnonzero(train) for train in result.output.reshape(24, -1).T]
+    assert any(len(found) > 1 for found in times)
+    assert all((np.diff(found) >= 4).all() for found in times)  # held for three whole steps
+    first = neuro.simulate(graph, frames[:11])
+    rest = neuro.simulate(graph, frames[11:], state=first.state)
+    np.testing.assert_array_equal(np.concatenate([first.output, rest.output]), result.output)

@@ -142,8 +142,8 @@ def test_the_first_divergence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("path", ["automatic", "scatter", "gather", "dense"])
 def test_membranes_at_the_end_are_compared_on_every_path(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     def disturb(result: neuro.Result) -> neuro.Result:
-        voltage, current = result.state.membranes["hidden"]
-        changed = {**result.state.membranes, "hidden": (voltage + np.float32(1), current)}
+        voltage, *others = result.state.membranes["hidden"]
+        changed = {**result.state.membranes, "hidden": (voltage + np.float32(1), *others)}
         return dataclasses.replace(result, state=dataclasses.replace(result.state, membranes=changed))
 
     tampered(monkeypatch, path, disturb)

@@ -1,4 +1,4 @@
-"""The refractory period of neurons: its checks, its place in digests and files, its meaning (R64 to R66)."""
+"""The refractory period of neurons: its checks, its place in digests and files, its meaning (R120 to R122)."""
 
 from __future__ import annotations
 
@@ -77,9 +77,16 @@ def test_a_held_current_goes_on() -> None:
     assert result.membranes["out"][4, 0] > 0
 
 
-def test_where_it_is_not_computed_it_is_refused() -> None:
+def test_nir_cannot_say_it() -> None:
     held = LIF(0.01, refractory_s=0.002)
-    with pytest.raises(GraphError, match="LIF 'out': layered graphs do not hold membranes yet"):
-        neuro.simulate(chain(held), np.ones((2, 1)))
     with pytest.raises(GraphError, match=r"LIF 'out': NIR cannot say refractory_s=0.002; set it to 0"):
         to_nir(chain(held))
+
+
+def test_a_dense_layer_with_a_period_runs_as_the_reference() -> None:
+    """A Linear before a LIF is a network of populations: the engine holds the membranes."""
+    frames = np.random.default_rng(0).random((60, 1)).astype(np.float32)
+    graph = chain(LIF(0.01, 0.2, refractory_s=0.002))
+    result = neuro.simulate(graph, frames)
+    assert result.output.tolist() == reference.evaluate(graph, frames).outputs["out"].tolist()
+    assert result.output.sum() > 5
