@@ -385,8 +385,8 @@ def _run_stages(
 
 def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
     del n_threads  # events act one after another
-    events = check_events(graph, inputs)
     plan = lower_events(graph)
+    events = check_events(graph, inputs)
     end = events.duration_us
     if end is None and plan.endless:
         raise InputError(
