@@ -65,7 +65,7 @@ def _first_call(graph: Graph, frames: np.ndarray, n_runs: int) -> Row:
             found.append(json.loads(text))
     import_s, first_s, used_s, second_s = min(found, key=lambda times: times[1])
     print(
-        f"fresh interpreter: import {import_s:.2f} s, first call {first_s:.3f} s (processor time with reading the model: "
+        f"fresh interpreter: import {import_s:.2f} s, first call {first_s:.3f} s (processor time, model read: "
         f"{used_s:.3f} s), second {1e3 * second_s:.1f} ms"
     )
     return against_goal("first call after import, kernels cached", first_s, 1.0, "s", less_is_better=True)
