@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from weakref import WeakKeyDictionary
 
@@ -60,6 +61,18 @@ class Layer(Operation):
     is_lazy: bool
     thresholds: Thresholds
 
+    @cached_property
+    def _strips(self) -> list[tuple[int, int]]:
+        """All output rows as one strip."""
+        assert self.wiring is not None
+        return [(0, int(self.wiring.numbers[arrays.OUT_ROWS]))]
+
+    @cached_property
+    def _has(self) -> tuple[bool, bool, bool]:
+        """Whether there is a dense path, weights that are whole numbers, a bias."""
+        assert self.wiring is not None
+        return dense_size(self.wiring) > 0, has_bytes(self.wiring), bool(self.wiring.bias.any())
+
     def run(self, inputs: list[Signal], run: Run) -> Signal:
         """Compute a block of steps: spikes as frames, or membranes and currents as a dense array."""
         is_dense = not self.neurons.is_firing
@@ -71,7 +84,7 @@ class Layer(Operation):
             frames = as_frames(inputs[0], run.kept, self.layouts[0])
             run.entries[self.name] = run.entries.get(self.name, 0) + n_entries(frames)
             membranes = self._membranes(run)  # made here, before threads share it
-            rows = _split(int(self.wiring.numbers[arrays.OUT_ROWS]), run.n_threads)
+            rows = self._strips if run.n_threads == 1 else _split(self._strips[0][1], run.n_threads)
             strips = run.map(lambda part: self._run_rows(frames, membranes, run, trace, part), rows)
         for block in strips[1:]:
             block.tally[_STEPS] = 0  # the steps of a layer are those of its first strip
@@ -125,8 +138,8 @@ class Layer(Operation):
         )
 
     def _orders(self, run: Run, rows: tuple[int, int]) -> NDArray[np.int64]:
-        assert self.wiring is not None
-        limits = self.thresholds.forced(run.path)
+        limits = self.thresholds if run.path is None else self.thresholds.forced(run.path)
+        has_dense, is_whole, has_bias = self._has
         mode = arrays.EACH
         if self.neurons.is_uniform and self.neurons.is_firing and self.name not in run.traced:
             mode = arrays.LAZY if self.is_lazy else arrays.EAGER
@@ -134,11 +147,11 @@ class Layer(Operation):
             [
                 *rows,
                 limits.scatter_under,
-                limits.dense_from if dense_size(self.wiring) else ALWAYS,
+                limits.dense_from if has_dense else ALWAYS,
                 limits.all_from,
                 mode,
-                not run.is_any_dropped or not self.wiring.bias.any(),
-                limits.uses_bytes and has_bytes(self.wiring),
+                not has_bias or not run.is_any_dropped,
+                limits.uses_bytes and is_whole,
             ],
             np.int64,
         )

@@ -25,8 +25,10 @@ from neuro.graph import (
     Flatten,
     Graph,
     Input,
+    Izhikevich,
     Linear,
     MaxPool2d,
+    SparseLinear,
     SumPool2d,
     TemporalAttention,
     clocked,
@@ -297,6 +299,10 @@ DRIVEN = chain(Input(1), Linear([[1.0]], [1.5]), LIF(0.002))
         (chain(Input(1), LIF(0.01, refractory_s=1e7)), r"LIF 'n1': refractory_s must be below 2\*\*40 us"),
         (chain(Input(1), Delay(1.5e-6)), "Delay 'n1': delay_s must be a multiple of 1 microsecond"),
         (chain(Input(1), Delay(3e12), Delay(3e12)), "delays add up to 6000000000000000000 us"),
+        (
+            chain(Input(1), LIF(0.01, v_start=0.5)),
+            "LIF 'n1': v_start is computed in clocked networks of populations only",
+        ),
         (cyclic(1e-14), "Delay 'back': closes a cycle, so it must delay by 1 microsecond or more"),
     ],
 )
@@ -306,6 +312,16 @@ def test_what_is_not_supported_is_refused(graph: Graph, text: str) -> None:
         neuro.simulate(graph, events)
     with pytest.raises(neuro.GraphError, match=text):
         neuro.stream(graph)
+
+
+def test_populations_that_run_in_steps_are_refused() -> None:
+    sparse = SparseLinear([1.0], indices=[0], indptr=[0, 1], n_in=1, delay_s=1e-3)
+    with pytest.raises(
+        neuro.GraphError, match="SparseLinear 'n1': is a part of networks of populations, not by continuous"
+    ):
+        neuro.stream(chain(Input(1), sparse, LIF(0.01)))
+    with pytest.raises(neuro.GraphError, match="Izhikevich 'n1': is a part of networks of populations"):
+        lower_events(chain(Input(1), Izhikevich(0.02, 0.2, -65.0, 8.0)))
 
 
 PLAIN = chain(Input(1), Linear([[1.0]]), IF())
