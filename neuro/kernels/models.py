@@ -9,7 +9,7 @@ from numba import njit
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Reals
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import DIVIDING, UNCOUNTED
 
 A, B, C, D, E, F = (slot * TILE for slot in range(nw.OWN, nw.OWN + 6))  # a model's own parameters
 SECOND, THIRD = 2 * TILE, 3 * TILE  # fields of the state
@@ -115,7 +115,7 @@ def update_exact_two(s: Reals, p: Reals) -> int:
     return n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **DIVIDING)
 def update_coba(s: Reals, p: Reals) -> int:
     """``v <- v + (f / g) * q(r * g)``, both conductances decay; A: v_leak, B: v_exc, C: v_inh, D: r, E, F: decays.
 
@@ -145,7 +145,8 @@ def update_coba(s: Reals, p: Reals) -> int:
         i = p[F + j] * i
         s[SECOND + j] = i if abs(i) >= tiny else zero
         s[j] = v
-        n += v > p[j]
+    for j in range(TILE):  # apart: a wide count beside float32 values would halve the lanes
+        n += s[j] > p[j]
     return n
 
 
@@ -221,7 +222,7 @@ def update_exact_two_alike(s: Reals, p: Reals) -> int:
     return n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **DIVIDING)
 def update_coba_alike(s: Reals, p: Reals) -> int:
     """As `update_coba`, for neurons with the same parameters."""
     leak, exc, inh, rate, fall, inh_fall, threshold = p[A], p[B], p[C], p[D], p[E], p[F], p[0]
@@ -249,7 +250,8 @@ def update_coba_alike(s: Reals, p: Reals) -> int:
         i = inh_fall * i
         s[SECOND + j] = i if abs(i) >= tiny else zero
         s[j] = v
-        n += v > threshold
+    for j in range(TILE):  # apart: a wide count beside float32 values would halve the lanes
+        n += s[j] > threshold
     return n
 
 

@@ -355,7 +355,7 @@ def statistics_in_brian(network: Any) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cuba", "coba"])
 def test_chaotic_networks_agree_in_rate_and_cv(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Float32 here, float64 there: means over ten seeds lie within four standard errors of their difference."""
+    """Float32 here, float64 there: means over the active of ten seeds lie within four standard errors."""
     benchmarks = Path(__file__).resolve().parents[2] / "benchmarks"
     for folder in (benchmarks / "peers", benchmarks):  # the scripts import each other by their plain names
         monkeypatch.syspath_prepend(str(folder))
@@ -364,6 +364,12 @@ def test_chaotic_networks_agree_in_rate_and_cv(kind: str, monkeypatch: pytest.Mo
     networks = [getattr(network_models, kind)(2000, seed=seed) for seed in range(10)]
     mine = np.array([statistics_here(network) for network in networks])
     other = np.array([statistics_in_brian(network) for network in networks])
-    error = np.sqrt((mine.var(axis=0, ddof=1) + other.var(axis=0, ddof=1)) / 10)
+    is_alive = (
+        mine[:, 0] > 0
+    )  # with 2,000 neurons the activity of benchmark 1 dies out for some seeds, in both
+    assert is_alive.tolist() == (other[:, 0] > 0).tolist()
+    assert is_alive.sum() >= 5
+    mine, other = mine[is_alive], other[is_alive]
+    error = np.sqrt((mine.var(axis=0, ddof=1) + other.var(axis=0, ddof=1)) / len(mine))
     assert (np.abs(mine.mean(axis=0) - other.mean(axis=0)) < 4 * error + 1e-9).all(), (mine, other)
     assert (mine.mean(axis=0) > [1.0, 0.3]).all()
