@@ -58,6 +58,9 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
 	$(BIN)/python benchmarks/train_models.py
+	$(BIN)/python benchmarks/train_attention.py frames build/attention-frames
+	$(BIN)/python benchmarks/train_attention.py train build/attention-frames
+	$(BIN)/python benchmarks/train_attention.py keep build/attention-frames
 
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
 	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5

@@ -39,7 +39,7 @@ LADDER = ((0.52, 1 / 4.5), (0.4, 1 / 3), (0.3, 1 / 2), (0.2, 1 / 1.5), (0.1, 1 /
 ALLOWED_ON_VALIDATION = 0.01
 FIRST_STEP, CHECK_EVERY = 3, 2
 #: Steps and density of the gesture topology on which the overhead of scoring is measured.
-GESTURE_STEPS, GESTURE_DENSITY, GESTURE_KEPT = 60, 0.05, 0.5
+GESTURE_STEPS, GESTURE_DENSITY = 60, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +113,13 @@ def choose_attention(model: Recognizer, data: Data, dropped: float = DROPPED_ON_
     return THRESHOLDS[-1]
 
 
-def choose_on_ladder(model: Recognizer, data: Data) -> tuple[float, float, ExitRule]:
+def choose_on_ladder(
+    model: Recognizer, data: Data, ladder: Sequence[tuple[float, float]]
+) -> tuple[float, float, ExitRule]:
     """Take, for attention alone and for both, the boldest rung that loses at most a point."""
     whole = measure(model, data, Dynamics.off()).correct
     dropping, both = 0.0, None
-    for dropped, left in reversed(LADDER):
+    for dropped, left in reversed(ladder):
         threshold = choose_attention(model, data, dropped)
         if (
             whole - measure(model.with_threshold(threshold), data, Dynamics()).correct
@@ -231,7 +233,8 @@ def sign_data(model: Recognizer, seed: int, n: int | None) -> tuple[Data, Data]:
 
 def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list[Row]:
     """All claims about one set; nothing where its models are missing."""
-    models = [load(f"{prefix}-split{seed}-dynamic") for seed in SEEDS]
+    seeds = SEEDS if n is None else SEEDS[:1]
+    models = [load(f"{prefix}-split{seed}-dynamic") for seed in seeds]
     if any(model is None for model in models):
         console.print(
             f"{prefix}: left out, no models {prefix}-splitK-dynamic: run `make benchmark-models` first"
@@ -241,13 +244,14 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
     differences = np.zeros(3, int)
     scoring: list[float] = []
     plain: list[np.ndarray] = []
-    for seed, model in track(list(zip(SEEDS, models, strict=True)), description=prefix):
+    for seed, model in track(list(zip(seeds, models, strict=True)), description=prefix):
         assert model is not None
         validation, test = read(model, seed, n)
         if prefix in GOALS:
             dropping, (threshold, rule) = choose_attention(model, validation), choose_both(model, validation)
         else:
-            dropping, threshold, rule = choose_on_ladder(model, validation)
+            ladder = LADDER if n is None else LADDER[2:3]
+            dropping, threshold, rule = choose_on_ladder(model, validation, ladder)
         both = model.with_threshold(threshold)
         differences += count_differences(both, replace_inputs(test, 12 if n is None else 3), rule)
         outcomes["whole"].append(measure(both, test, Dynamics.off(), repeats=repeats))
@@ -264,7 +268,7 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
             plain.append(measure(separate, test, Dynamics.off()).correct - outcomes["both"][-1].correct)
         found = {name: measured[-1] for name, measured in outcomes.items()}
         say_split(f"{prefix} split {seed}", (dropping, threshold), rule, found)
-        if seed == SEEDS[-1]:
+        if seed == seeds[-1]:
             say_energy(prefix, both, outcomes)
     if plain:
         loss, low, high = paired(np.concatenate(plain))

@@ -31,14 +31,14 @@ start = time.perf_counter()
 import numpy as np
 import neuro
 from neuro.graph import Graph
-imported = time.perf_counter()
+imported, used = time.perf_counter(), time.process_time()
 graph = Graph.load(sys.argv[1])
 spikes = neuro.Spikes.from_dense(np.load(sys.argv[2]))
 ready = time.perf_counter()
 neuro.simulate(graph, spikes)
-first = time.perf_counter()
+first, used_first = time.perf_counter(), time.process_time() - used
 neuro.simulate(graph, spikes)
-print(json.dumps([imported - start, first - ready, time.perf_counter() - first]))
+print(json.dumps([imported - start, first - ready, used_first, time.perf_counter() - first]))
 """
 
 
@@ -63,9 +63,10 @@ def _first_call(graph: Graph, frames: np.ndarray, n_runs: int) -> Row:
         for _ in range(n_runs):
             text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
             found.append(json.loads(text))
-    import_s, first_s, second_s = min(found, key=lambda times: times[1])
+    import_s, first_s, used_s, second_s = min(found, key=lambda times: times[1])
     print(
-        f"fresh interpreter: import {import_s:.2f} s, first call {first_s:.3f} s, second {1e3 * second_s:.1f} ms"
+        f"fresh interpreter: import {import_s:.2f} s, first call {first_s:.3f} s (processor time, model read: "
+        f"{used_s:.3f} s), second {1e3 * second_s:.1f} ms"
     )
     return against_goal("first call after import, kernels cached", first_s, 1.0, "s", less_is_better=True)
 

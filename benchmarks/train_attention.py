@@ -27,6 +27,7 @@ import numpy as np
 if TYPE_CHECKING:
     from neuro.training import NetworkConfig, Recipe
 
+MODELS = Path(__file__).resolve().parent / "models"
 SEEDS = (0, 1, 2)
 FORMS = {"plain": "window", "dynamic": "window", "causal": "causal", "moving": "moving"}
 SIGN_CLASSES = 15
@@ -194,6 +195,7 @@ def train_all(folder: Path, device: str, workers: int, only: str) -> None:
         job
         for job in jobs()
         if job.name.startswith(only)
+        and not (MODELS / f"{job.name}.h5").exists()
         and (folder / f"{job.source}.npz").exists()
         and not (folder / f"{job.name}.pt").exists()
     )
@@ -222,7 +224,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="the models whose name begins with this")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.folder.mkdir(exist_ok=True)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.step == "frames":
         write_frames(arguments.folder)
     elif arguments.step == "keep":

@@ -39,7 +39,7 @@ from neuro.graph import (
     fold_pooling,
 )
 from neuro.graph.networks import refuse_populations
-from neuro.reference_attention import computed_nodes, selected
+from neuro.reference_attention import checked_gates, computed_nodes, selected
 from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
@@ -86,7 +86,7 @@ class DenseResult:
     membranes : mapping of str to float32 array, shape (n_steps, ...)
         The membranes of every neuron node, after the reset.
     values : mapping of str to float32 array, shape (n_steps, ...)
-        The output of every node, currents too; pools of currents that are folded (R120) have none.
+        The output of every node, currents too; pools of currents that are folded (R140) have none.
     state : DenseState
         Pass it as `state` with the next chunk.
     """
@@ -161,8 +161,8 @@ def evaluate(
     ([0.0, 1.0, 0.0, 1.0], [0.6000000238418579])
     """
     frames = _checked_frames(graph, inputs)
-    graph = fold_pooling(graph)  # R120
-    gates = _checked_gates(graph, kept, attention, len(frames))
+    graph = fold_pooling(graph)  # R140
+    gates = checked_gates(graph, kept, attention, len(frames))
     engine = _Evaluation(graph, _checked_state(graph, state), select)
     values = {name: np.empty((len(frames), *shape), F) for name, shape in graph.shapes.items()}
     membranes = {name: np.empty_like(values[name]) for name in engine.membranes}
@@ -403,38 +403,6 @@ def _checked_frames(graph: Graph, inputs: Any) -> Floats:
             f"evaluate: Input {graph.input_name!r} has shape {shape}, got frames of {inputs.shape}"
         )
     return inputs.to_dense()
-
-
-def _checked_gates(
-    graph: Graph, kept: Any, attention: Mapping[str, AttentionReport] | None, n_steps: int
-) -> dict[str, tuple[NDArray[np.bool_], Floats]]:
-    """Return (kept, scores) of every temporal attention."""
-    names = [name for name in graph.order if isinstance(graph.nodes[name], TEMPORAL)]
-    gates = {name: (np.ones(n_steps, bool), np.ones(n_steps, F)) for name in names}
-    if kept is not None:
-        _check_mask("kept", np.asarray(kept), n_steps)
-        if not names:
-            raise InputError("evaluate: kept drops frames, but the graph has no TemporalAttention")
-        if len(names) > 1:
-            raise InputError(
-                f"evaluate: kept is for one temporal attention, the graph has {', '.join(names)}; pass attention"
-            )
-        gates[names[0]] = (np.asarray(kept), np.ones(n_steps, F))
-    for name in names:
-        report = (attention or {}).get(name)
-        if report is not None:
-            gates[name] = (report.kept, report.scores)
-        elif graph.nodes[name].scaling:  # type: ignore[attr-defined]
-            raise InputError(f"evaluate: lacks the scores of {name!r}; pass attention=result.attentions")
-        _check_mask(f"kept of {name!r}", gates[name][0], n_steps)
-    return gates
-
-
-def _check_mask(what: str, mask: NDArray[Any], n_steps: int) -> None:
-    if mask.dtype != np.bool_ or mask.shape != (n_steps,):
-        raise InputError(
-            f"evaluate: {what} must be bool of shape ({n_steps},), got {mask.dtype} {mask.shape}"
-        )
 
 
 def _checked_state(graph: Graph, state: DenseState | None) -> DenseState | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.errors import InputError
 from neuro.graph import (
     TEMPORAL,
     ChannelAttention,
@@ -17,8 +18,9 @@ from neuro.graph import (
     TemporalAttention,
     chain_before,
 )
+from neuro.results import AttentionReport
 
-__all__ = ["computed_nodes", "dense_scores", "selected"]
+__all__ = ["checked_gates", "computed_nodes", "dense_scores", "selected"]
 
 Floats = NDArray[np.float32]
 F = np.float32
@@ -148,3 +150,35 @@ def _spatial_scores(node: SpatialAttention, x: Floats) -> Floats:
                 seen = padded[m][i : i + x.shape[1], j : j + x.shape[2]]
                 total = total + node.weight[m, i, j] * seen
     return _sigmoid(total)
+
+
+def checked_gates(
+    graph: Graph, kept: Any, attention: Mapping[str, AttentionReport] | None, n_steps: int
+) -> dict[str, tuple[NDArray[np.bool_], Floats]]:
+    """Return (kept, scores) of every temporal attention."""
+    names = [name for name in graph.order if isinstance(graph.nodes[name], TEMPORAL)]
+    gates = {name: (np.ones(n_steps, bool), np.ones(n_steps, F)) for name in names}
+    if kept is not None:
+        _check_mask("kept", np.asarray(kept), n_steps)
+        if not names:
+            raise InputError("evaluate: kept drops frames, but the graph has no TemporalAttention")
+        if len(names) > 1:
+            raise InputError(
+                f"evaluate: kept is for one temporal attention, the graph has {', '.join(names)}; pass attention"
+            )
+        gates[names[0]] = (np.asarray(kept), np.ones(n_steps, F))
+    for name in names:
+        report = (attention or {}).get(name)
+        if report is not None:
+            gates[name] = (report.kept, report.scores)
+        elif graph.nodes[name].scaling:  # type: ignore[attr-defined]
+            raise InputError(f"evaluate: lacks the scores of {name!r}; pass attention=result.attentions")
+        _check_mask(f"kept of {name!r}", gates[name][0], n_steps)
+    return gates
+
+
+def _check_mask(what: str, mask: NDArray[Any], n_steps: int) -> None:
+    if mask.dtype != np.bool_ or mask.shape != (n_steps,):
+        raise InputError(
+            f"evaluate: {what} must be bool of shape ({n_steps},), got {mask.dtype} {mask.shape}"
+        )

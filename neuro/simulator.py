@@ -13,11 +13,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention import report_after
+from neuro.attention.windows import attend, check_frames, scaled
 from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import Clocked, Graph, Input, TemporalAttention
+from neuro.graph import Clocked, Graph, Input
 from neuro.graph.networks import needs_populations
 from neuro.kernels.arrays import Bytes, Frames
 from neuro.kernels.events import Deltas
@@ -35,12 +35,11 @@ from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
-from neuro.lowering.scoring import start_history
 from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
 from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
-from neuro.results import AttentionReport, EventResult, Result, State
+from neuro.results import EventResult, Result, State
 from neuro.spikes import Spikes
 from neuro.watching import (
     check_heads,
@@ -310,7 +309,7 @@ def run_recording(
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
     entering = spikes
     if attention is not None and plan.attention is not None and plan.attention.scaling:
-        entering = _scaled(spikes, attention.scores)
+        entering = scaled(spikes, attention.scores)
     collected = _Collected(graph, plan, wanted, spikes)
     n_steps, exit_head = spikes.n_steps, None
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
@@ -598,42 +597,3 @@ def _check_state(graph: Graph, state: State | None) -> None:
             f"simulate: state belongs to another graph ({state.graph_digest[:12]}, this one is "
             f"{graph.digest[:12]}); start without a state"
         )
-
-
-def check_frames(graph: Graph, n_steps: int, state: State | None, *, is_dropping: bool) -> None:
-    """Refuse a run that a TemporalAttention cannot score: it needs its whole window, or (causal) a part of one."""
-    n_before = 0 if state is None else state.n_steps
-    for name, node in graph.nodes.items():
-        if not isinstance(node, TemporalAttention) or not (is_dropping or node.scaling):
-            continue
-        owner, remedy = f"TemporalAttention {name!r}", "" if node.scaling else " or use_attention=False"
-        if node.is_causal:
-            if n_before + n_steps > node.n_frames:
-                raise InputError(
-                    f"{owner}: scores windows of {node.n_frames} frames, got {n_steps} after {n_before}; begin each "
-                    f"window without a state, or use a MovingAttention"
-                )
-        elif n_steps != node.n_frames:
-            raise InputError(
-                f"{owner}: scores a whole window of {node.n_frames} frames, got {n_steps}; pass whole windows{remedy}"
-            )
-        elif state is not None:
-            raise InputError(f"{owner}: scores whole windows from rest, state must be None;{remedy}")
-
-
-def attend(plan: Plan, run: Run, spikes: Spikes) -> AttentionReport | None:
-    """Return which frames the attention behind the Input keeps; None without one, or where it has nothing to do."""
-    node, decisions = plan.attention, run.decisions
-    if node is None or not (decisions.is_dropping or node.scaling):
-        return None
-    history = decisions.histories.get(plan.source, start_history(node))
-    report, history = report_after(node, spikes, history, is_dropping=decisions.is_dropping)
-    decisions.histories[plan.source] = history
-    return report
-
-
-def _scaled(spikes: Spikes, scores: NDArray[np.float32]) -> Spikes:
-    """Return frames times their scores; what becomes zero is no entry."""
-    value = spikes.value * scores[spikes.step]
-    left = value != 0
-    return Spikes(spikes.step[left], spikes.index[left], value[left], spikes.n_steps, spikes.shape)

@@ -39,6 +39,8 @@ class Look(Operation):
 
     The mean of the current is linear in the entries: ``s[t] = (constant + sum_k table[k] * x_k[t]) / size``, with
     the table's value of an entry the sum of all that it adds to the outputs of the synapse and the pools behind it.
+    Error: sums in float64, so that with N products in all ``s`` is within ``N * 2**-53 * sum |w x| / size`` of the
+    exact mean before it is rounded to float32; exact where the weights are on a grid.
 
     Attributes
     ----------

@@ -85,13 +85,13 @@ def check_gate(graph: Graph, gate: BranchGate) -> frozenset[str]:
     return nodes
 
 
-def open_part(branches: Sequence[Branch], name: str, start: int, kept: Bytes) -> Bytes | None:
-    """Return which steps of a block a node computes if it lies in a branch, else None."""
+def open_part(branches: Sequence[Branch], name: str, start: int, n_steps: int) -> Bytes | None:
+    """Return in which steps of a block the branches that hold a node are open; None for a node in none."""
     found: Bytes | None = None
     for branch in branches:
         if name in branch.nodes:
-            part = branch.is_open[start : start + kept.size]
-            found = part & (kept if found is None else found)
+            part = branch.is_open[start : start + n_steps]
+            found = part if found is None else part & found
     return found
 
 

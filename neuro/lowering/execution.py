@@ -77,14 +77,14 @@ def run_block(
 
 def _run_gated(operation: Operation, inputs: list[Signal], run: Run, start: int) -> Signal:
     """Run an operation that may lie in a branch behind a gate: silence goes in and comes out where it is closed."""
-    kept = open_part(run.branches, operation.name, start, run.kept) if run.branches else None
-    if kept is None:
+    is_open = open_part(run.branches, operation.name, start, run.n_steps) if run.branches else None
+    if is_open is None:
         return operation.run(inputs, run)
-    run.kept = kept
-    silent = [silenced(one, kept, layout) for one, layout in zip(inputs, operation.layouts, strict=False)]
+    run.kept = run.kept & is_open
+    silent = [silenced(one, is_open, layout) for one, layout in zip(inputs, operation.layouts, strict=False)]
     out = operation.run(silent, run)
     if any(branch.last == operation.name for branch in run.branches):
-        out = silenced(out, kept, operation.layout)
+        out = silenced(out, is_open, operation.layout)
     return out
 
 

@@ -242,3 +242,25 @@ def test_cycles_are_refused() -> None:
         neuro.simulate(graph, frames, dynamics=Dynamics(gates=(BranchGate("sum", "back", 0.5),)))
     with pytest.raises(neuro.InputError, match="without cycles"):
         neuro.simulate(graph, frames, dynamics=Dynamics(heads={"early": ExitRule(0.5)}))
+
+
+def test_a_membrane_handed_on_in_a_dropped_frame_passes_an_open_gate() -> None:
+    """An LI gives its membrane in a dropped step, too; a delay brings it to a kept one."""
+    keep_two = TemporalAttention(np.zeros((1, 4)), [0.0], np.zeros((4, 1)), [9.0, -9.0, 9.0, -9.0], 0.5)
+    nodes = {
+        "in": Input(2),
+        "attention": keep_two,
+        "fc": Linear(np.eye(2)),
+        "trunk": IF(0.5),
+        "li": LI(0.01),
+        "delay": Delay(0.001),
+        "sum": Add(),
+        "out": Linear(np.eye(2)),
+    }
+    edges = [*pairwise(nodes), ("trunk", "sum")]
+    graph = Graph(nodes, edges, clocked(0.001))
+    frames = np.ones((4, 2), np.float32)
+    plain = neuro.simulate(graph, frames)
+    gated = neuro.simulate(graph, frames, dynamics=Dynamics(gates=(BranchGate("sum", "delay", 0.0),)))
+    assert plain.output.tobytes() == gated.output.tobytes()
+    assert (plain.output[2] != 1).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -160,6 +161,29 @@ def test_the_table_of_a_padded_convolution_has_few_values_for_each_channel() -> 
     assert all(len(np.unique(channel)) <= 9 for channel in table)
     assert table[0, 3, 3] == weight[:, 0].sum() / 4
     assert constant == bias.sum() * 12
+
+
+def test_the_table_is_within_its_bound_of_the_exact_mean_off_any_grid() -> None:
+    """The exact sum of all products by fsum; every product of two float32 is exact in float64."""
+    rng = np.random.default_rng(1)
+    weight, bias = rng.normal(0, 1, (5, 3, 3, 3)).astype(F), rng.normal(0, 1, 5).astype(F)
+    conv = Conv2d(weight, bias, padding=1, stride=2)
+    graph = chain(Input((3, 7, 6)), conv, ahead(1), IF())
+    x = (rng.random((3, 7, 6)) * (rng.random((3, 7, 6)) < 0.4)).astype(F)
+    table, constant = squeeze_table(graph, ("n1",))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1))).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    products = weight.astype(np.float64)[:, :, None, None] * windows
+    terms = [*products.ravel(), *np.repeat(bias.astype(np.float64), windows.shape[1] * windows.shape[2])]
+    exact, size = math.fsum(terms), math.fsum(map(abs, terms))
+    assert abs((table * x).sum() + constant - exact) <= len(terms) * 2.0**-53 * size
+    node = ahead(1, weight_2=[[1.0]])
+    graph = chain(Input((3, 7, 6)), conv, node, IF())
+    n = 5 * windows.shape[1] * windows.shape[2]
+    expected = sigmoid(max(0.0, float(F(exact / n))))
+    assert neuro.simulate(graph, x[np.newaxis]).attentions["n2"].scores[0] == pytest.approx(
+        expected, rel=2.0**-23
+    )
 
 
 def test_a_cycle_leaves_no_room_for_a_whole_window() -> None:
