@@ -1,14 +1,14 @@
 """One step of a tile of neurons, by model: take the input, update, compare.
 
-``s``: the tile's fields, ``p``: its parameters; each returns how many neurons are over the threshold. Who they are,
-resets, jumps and refractory periods follow in `neuro.kernels.spiking`. Every product is rounded before it is added, in
-the order of the stated equations; no loop has a branch.
+``s``: the tile's fields, ``p``: its parameters; ``fired``: uint8, 1 for each neuron over its threshold (a count beside
+float32 values would halve the lanes). Resets, jumps and refractory periods follow in `neuro.kernels.spiking`. Every
+product is rounded before it is added, in the order of the stated equations; no loop has a branch.
 """
 
 from numba import njit
 
 from neuro.kernels import networks as nw
-from neuro.kernels.networks import TILE, Reals
+from neuro.kernels.networks import TILE, Bytes, Reals, UInt64s
 from neuro.kernels.options import DIVIDING, UNCOUNTED
 
 A, B, C, D, E, F = (slot * TILE for slot in range(nw.OWN, nw.OWN + 6))  # a model's own parameters
@@ -18,91 +18,78 @@ TINY = 2.0**-100  # what decays further is 0: denormal numbers would be computed
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_if(s: Reals, p: Reals) -> int:
+def update_if(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + I``."""
     zero = s.dtype.type(0)
-    n = 0
     for j in range(TILE):
         v = s[j] + s[TILE + j]
         s[TILE + j] = zero
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_lif(s: Reals, p: Reals) -> int:
+def update_lif(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * ((I + v_leak) - v)``; A: a, B: v_leak."""
     zero = s.dtype.type(0)
-    n = 0
     for j in range(TILE):
         v = s[j] + p[A + j] * ((s[TILE + j] + p[B + j]) - s[j])
         s[TILE + j] = zero
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_decay(s: Reals, p: Reals) -> int:
+def update_decay(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- alpha * v + I``; A: alpha."""
     zero = s.dtype.type(0)
-    n = 0
     for j in range(TILE):
         v = p[A + j] * s[j] + s[TILE + j]
         s[TILE + j] = zero
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_cuba(s: Reals, p: Reals) -> int:
+def update_cuba(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * ((v_leak - v) + i)``, ``i <- i - b * i``; A: a, B: v_leak, C: b."""
-    n = 0
     for j in range(TILE):
         i = s[TILE + j]
         v = s[j] + p[A + j] * ((p[B + j] - s[j]) + i)
         s[TILE + j] = i - p[C + j] * i
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_cuba_two(s: Reals, p: Reals) -> int:
+def update_cuba_two(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * ((v_leak - v) + (i + k))``, both currents decay as ``i - b * i``; A: a, B: v_leak, C, D: b."""
-    n = 0
     for j in range(TILE):
         i, k = s[TILE + j], s[SECOND + j]
         v = s[j] + p[A + j] * ((p[B + j] - s[j]) + (i + k))
         s[TILE + j] = i - p[C + j] * i
         s[SECOND + j] = k - p[D + j] * k
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_exact(s: Reals, p: Reals) -> int:
+def update_exact(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- (v + a * (v_leak - v)) + c * i``, ``i <- b * i``; A: a, B: v_leak, C: b, D: c."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
-    n = 0
     for j in range(TILE):
         i = s[TILE + j]
         v = (s[j] + p[A + j] * (p[B + j] - s[j])) + p[D + j] * i
         i = p[C + j] * i
         s[TILE + j] = i if abs(i) >= tiny else zero
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_exact_two(s: Reals, p: Reals) -> int:
+def update_exact_two(s: Reals, p: Reals, fired: Bytes) -> None:
     """As `update_exact`, then ``+ f * k`` and ``k <- e * k``; E: e, F: f."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
-    n = 0
     for j in range(TILE):
         i, k = s[TILE + j], s[SECOND + j]
         v = ((s[j] + p[A + j] * (p[B + j] - s[j])) + p[D + j] * i) + p[F + j] * k
@@ -111,12 +98,11 @@ def update_exact_two(s: Reals, p: Reals) -> int:
         k = p[E + j] * k
         s[SECOND + j] = k if abs(k) >= tiny else zero
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **DIVIDING)
-def update_coba(s: Reals, p: Reals) -> int:
+def update_coba(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + (f / g) * q(r * g)``, both conductances decay; A: v_leak, B: v_exc, C: v_inh, D: r, E, F: decays.
 
     q(x) = 1 - exp(-x): a polynomial of degree 8 at x / 64, then six times q <- q * (2 - q).
@@ -126,7 +112,6 @@ def update_coba(s: Reals, p: Reals) -> int:
     one, two, most, part = real(1), real(2), real(MOST), real(1 / 64)
     c2, c3, c4, c5 = real(-1 / 2), real(1 / 6), real(-1 / 24), real(1 / 120)
     c6, c7, c8 = real(-1 / 720), real(1 / 5040), real(-1 / 40320)
-    n = 0
     for j in range(TILE):
         v, e, i = s[j], s[TILE + j], s[SECOND + j]
         f = ((p[A + j] - v) + e * (p[B + j] - v)) + i * (p[C + j] - v)
@@ -145,16 +130,13 @@ def update_coba(s: Reals, p: Reals) -> int:
         i = p[F + j] * i
         s[SECOND + j] = i if abs(i) >= tiny else zero
         s[j] = v
-    for j in range(TILE):  # apart: a wide count beside float32 values would halve the lanes
-        n += s[j] > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_coba_euler(s: Reals, p: Reals) -> int:
+def update_coba_euler(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * f``, both conductances decay; A: v_leak, B: v_exc, C: v_inh, D: a, E, F: decays."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
-    n = 0
     for j in range(TILE):
         v, e, i = s[j], s[TILE + j], s[SECOND + j]
         f = ((p[A + j] - v) + e * (p[B + j] - v)) + i * (p[C + j] - v)
@@ -164,15 +146,13 @@ def update_coba_euler(s: Reals, p: Reals) -> int:
         i = p[F + j] * i
         s[SECOND + j] = i if abs(i) >= tiny else zero
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_adaptive(s: Reals, p: Reals) -> int:
+def update_adaptive(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- (v + a * ((I + v_leak) - v)) - c * w``; w and theta decay; A: a, B: v_leak, C: c, D, E: decays."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
-    n = 0
     for j in range(TILE):
         w = s[SECOND + j]
         v = (s[j] + p[A + j] * ((s[TILE + j] + p[B + j]) - s[j])) - p[C + j] * w
@@ -183,16 +163,14 @@ def update_adaptive(s: Reals, p: Reals) -> int:
         s[SECOND + j] = w if abs(w) >= tiny else zero
         s[THIRD + j] = theta
         s[j] = v
-        n += v > p[j] + theta
-    return n
+        fired[j] = v > p[j] + theta
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_izhikevich(s: Reals, p: Reals) -> int:
+def update_izhikevich(s: Reals, p: Reals, fired: Bytes) -> None:
     """One Euler step; A: h, B: h * a, C: b, D: drive."""
     real = s.dtype.type
     zero, k2, k1, k0 = real(0), real(0.04), real(5), real(140)
-    n = 0
     for j in range(TILE):
         v, u = s[j], s[SECOND + j]
         f = ((((k2 * v) * v + k1 * v) + k0) - u) + (s[TILE + j] + p[D + j])
@@ -200,16 +178,14 @@ def update_izhikevich(s: Reals, p: Reals) -> int:
         s[SECOND + j] = u + p[B + j] * (p[C + j] * v - u)
         v = v + p[A + j] * f
         s[j] = v
-        n += v > p[j]
-    return n
+        fired[j] = v > p[j]
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_exact_two_alike(s: Reals, p: Reals) -> int:
+def update_exact_two_alike(s: Reals, p: Reals, fired: Bytes) -> None:
     """As `update_exact_two`, for neurons with the same parameters."""
     a, b, c, d, e, f, threshold = p[A], p[B], p[C], p[D], p[E], p[F], p[0]
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
-    n = 0
     for j in range(TILE):
         i, k = s[TILE + j], s[SECOND + j]
         v = ((s[j] + a * (b - s[j])) + d * i) + f * k
@@ -218,12 +194,11 @@ def update_exact_two_alike(s: Reals, p: Reals) -> int:
         k = e * k
         s[SECOND + j] = k if abs(k) >= tiny else zero
         s[j] = v
-        n += v > threshold
-    return n
+        fired[j] = v > threshold
 
 
 @njit(cache=True, **DIVIDING)
-def update_coba_alike(s: Reals, p: Reals) -> int:
+def update_coba_alike(s: Reals, p: Reals, fired: Bytes) -> None:
     """As `update_coba`, for neurons with the same parameters."""
     leak, exc, inh, rate, fall, inh_fall, threshold = p[A], p[B], p[C], p[D], p[E], p[F], p[0]
     real = s.dtype.type
@@ -231,7 +206,6 @@ def update_coba_alike(s: Reals, p: Reals) -> int:
     one, two, most, part = real(1), real(2), real(MOST), real(1 / 64)
     c2, c3, c4, c5 = real(-1 / 2), real(1 / 6), real(-1 / 24), real(1 / 120)
     c6, c7, c8 = real(-1 / 720), real(1 / 5040), real(-1 / 40320)
-    n = 0
     for j in range(TILE):
         v, e, i = s[j], s[TILE + j], s[SECOND + j]
         f = ((leak - v) + e * (exc - v)) + i * (inh - v)
@@ -250,35 +224,41 @@ def update_coba_alike(s: Reals, p: Reals) -> int:
         i = inh_fall * i
         s[SECOND + j] = i if abs(i) >= tiny else zero
         s[j] = v
-    for j in range(TILE):  # apart: a wide count beside float32 values would halve the lanes
-        n += s[j] > threshold
-    return n
+        fired[j] = v > threshold
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_tile(model: int, is_alike: bool, s: Reals, p: Reals) -> int:
-    """One step of a tile of neurons of any model; return how many are over the threshold."""
-    n: int
+def update_tile(model: int, is_alike: bool, s: Reals, p: Reals, fired: Bytes, words: UInt64s) -> bool:
+    """One step of a tile of neurons of any model; return whether one is over the threshold."""
     if model == nw.EXACT_TWO:
-        n = update_exact_two_alike(s, p) if is_alike else update_exact_two(s, p)
+        if is_alike:
+            update_exact_two_alike(s, p, fired)
+        else:
+            update_exact_two(s, p, fired)
     elif model == nw.COBA:
-        n = update_coba_alike(s, p) if is_alike else update_coba(s, p)
+        if is_alike:
+            update_coba_alike(s, p, fired)
+        else:
+            update_coba(s, p, fired)
     elif model == nw.EXACT:
-        n = update_exact(s, p)
+        update_exact(s, p, fired)
     elif model == nw.LIF:
-        n = update_lif(s, p)
+        update_lif(s, p, fired)
     elif model == nw.CUBA:
-        n = update_cuba(s, p)
+        update_cuba(s, p, fired)
     elif model == nw.CUBA_TWO:
-        n = update_cuba_two(s, p)
+        update_cuba_two(s, p, fired)
     elif model == nw.IF:
-        n = update_if(s, p)
+        update_if(s, p, fired)
     elif model == nw.DECAY:
-        n = update_decay(s, p)
+        update_decay(s, p, fired)
     elif model == nw.COBA_EULER:
-        n = update_coba_euler(s, p)
+        update_coba_euler(s, p, fired)
     elif model == nw.ADAPTIVE:
-        n = update_adaptive(s, p)
+        update_adaptive(s, p, fired)
     else:
-        n = update_izhikevich(s, p)
-    return n
+        update_izhikevich(s, p, fired)
+    found = words[0]
+    for word in range(1, TILE // 8):
+        found |= words[word]
+    return bool(found != 0)

@@ -20,7 +20,6 @@ def fire_tile(
     n_lanes = min(TILE, population[nw.SIZE] - tile * TILE)
     n_hold, model = population[nw.N_HOLD], population[nw.MODEL]
     fired, words, found = live.fired[thread], live.fired_words[thread], live.found[thread]
-    mark_fired(model, s, p, fired)
     for word in range(TILE // 8):
         if words[word] == 0:
             continue
@@ -39,17 +38,6 @@ def fire_tile(
             found[n] = first + j
             n += 1
     return n
-
-
-@njit(cache=True, **UNCOUNTED)
-def mark_fired(model: int, s: Reals, p: Reals, fired: nw.Bytes) -> None:
-    """Mark the neurons of a tile that are over the threshold."""
-    if model == nw.ADAPTIVE:
-        for j in range(TILE):
-            fired[j] = s[j] > p[j] + s[3 * TILE + j]
-    else:
-        for j in range(TILE):
-            fired[j] = s[j] > p[j]
 
 
 @njit(cache=True, **INLINED)
@@ -89,7 +77,7 @@ def step_population(net: Network, live: Live, row: int, thread: int, step: int, 
     for tile in range(lo, hi):
         at, par_at = population[nw.STATE] + tile * size, population[nw.PAR] + tile * par_step
         s, p = state[at : at + size], par[par_at : par_at + width]
-        if update_tile(model, is_alike, s, p):
+        if update_tile(model, is_alike, s, p, live.fired[thread], live.fired_words[thread]):
             n = fire_tile(population, tile, thread, step, s, p, live, n)
     if population[
         nw.N_HOLD
