@@ -20,8 +20,9 @@ from llvmlite import binding
 
 from neuro import kernels
 from neuro.graph import LIF, Conv2d
+from neuro.kernels import arrays
 from neuro.kernels.arrays import Frames
-from neuro.lowering.costs import Cost, Costs, Shape, Thresholds
+from neuro.lowering.costs import Cost, Costs, Shape, Thresholds, all_from
 from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.parameters import lower_neurons, resting_voltage
@@ -31,8 +32,8 @@ from neuro.lowering.wiring import wire
 
 __all__ = ["machine_costs", "measured_costs"]
 
-_SIDE, _N_STEPS, _N_RUNS = 16, 4, 5
-_FORMAT = 1
+_SIDE, _N_STEPS, _N_RUNS = 16, 16, 5
+_FORMAT = 2
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +73,15 @@ def measured_costs(clock: Callable[[], float]) -> Costs:
     Costs
         Non-negative least squares of the relative errors.
     """
-    cases = [(32, 16, 0.02), (32, 16, 0.2), (32, 128, 0.02), (32, 128, 0.2), (2, 64, 0.1), (2, 64, 0.5)]
+    cases = [
+        (32, 16, 0.001),
+        (32, 16, 0.02),
+        (32, 16, 0.2),
+        (32, 128, 0.001),
+        (32, 128, 0.02),
+        (32, 128, 0.2),
+    ]
+    cases += [(2, 64, 0.004), (2, 64, 0.02), (2, 64, 0.1), (2, 64, 0.5), (2, 16, 0.02), (2, 16, 0.2)]
     layers = [(_layer(n_in, n_out), _frames(n_in, density)) for n_in, n_out, density in cases]
     fits: dict[str, Cost] = {}
     paths: tuple[Path, ...] = ("scatter", "gather", "integer", "dense")
@@ -80,9 +89,10 @@ def measured_costs(clock: Callable[[], float]) -> Costs:
         rows, times = [], []
         for (layer, shape), (frames, n_active) in layers:
             n_terms = shape.n_pixels * shape.n_inputs if path == "dense" else n_active * shape.n_taps
-            vectors = shape.n_vectors
-            rows.append([shape.n_pixels, shape.n_pixels * vectors, n_terms, n_terms * vectors])
-            times.append(1e9 * _seconds(layer, frames, path, clock) / _N_STEPS)
+            seconds, n_visits = _run(layer, frames, path, clock)
+            counts = np.array([shape.n_pixels, n_terms, n_visits / _N_STEPS])
+            rows.append([*counts, *(counts * shape.n_vectors), 1])
+            times.append(1e9 * seconds / _N_STEPS)
         fits[path] = _fitted(np.array(rows, float), np.array(times))
     return Costs(**fits)
 
@@ -92,23 +102,24 @@ def _fitted(rows: Any, times: Any) -> Cost:
 
     weights = 1 / times[:, np.newaxis]
     values, _ = nnls(rows * weights, np.ones(len(times)))
-    pixel, pixel_vector, term, term_vector = map(float, values)
+    pixel, term, _, pixel_vector, term_vector, *_ = values.tolist()  # a call, a step cost all paths the same
     return Cost(pixel, pixel_vector, term, max(term_vector, 1e-3))
 
 
 def _layer(n_in: int, n_out: int) -> tuple[Layer, Shape]:
     before, layout = Layout.of((n_in, _SIDE, _SIDE)), Layout.of((n_out, _SIDE, _SIDE))
+    shape = Shape(layout.n_pixels, n_out, 9 * n_in, 9.0)
     rng = np.random.default_rng(0)
     weight = (rng.integers(-9, 9, (n_out, n_in, 3, 3)) / 64).astype(np.float32)
     node = Conv2d(weight, padding=(1, 1))
     lif = LIF(0.01, 1.0)
     wiring = wire(node, before, layout)
     neurons, rest = lower_neurons(lif, layout, 0.001), resting_voltage(lif, layout)
-    nothing = Thresholds(0, 0, 0)
+    nothing = Thresholds(0, 0, all_from(shape))
     layer = Layer(
         "lif", ("in",), (before,), layout, "conv", "lif", wiring, neurons, rest, False, True, nothing
     )
-    return layer, Shape(layout.n_pixels, n_out, 9 * n_in, 9.0)
+    return layer, shape
 
 
 def _frames(n_in: int, density: float) -> tuple[Frames, float]:
@@ -118,14 +129,15 @@ def _frames(n_in: int, density: float) -> tuple[Frames, float]:
     return frames._replace(value=frames.value[:0]), float(spikes.sum()) / _N_STEPS
 
 
-def _seconds(layer: Layer, frames: Frames, path: Path, clock: Callable[[], float]) -> float:
+def _run(layer: Layer, frames: Frames, path: Path, clock: Callable[[], float]) -> tuple[float, int]:
+    """Return the seconds of the fastest of several runs, and the pixels stepped in one."""
     best = np.inf
     run = Run(np.ones(_N_STEPS, np.uint8), path=path)
     for _ in range(_N_RUNS + 1):  # the first one may compile
         start = clock()
         layer.run([frames], run)
         best = min(best, clock() - start)
-    return float(best)
+    return float(best), run.tally(layer.name)[arrays.VISITS] // (_N_RUNS + 1)
 
 
 def _key() -> str:

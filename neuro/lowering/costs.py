@@ -9,7 +9,7 @@ import numpy as np
 from neuro.kernels.vectors import LANES
 from neuro.lowering.run import Path
 
-__all__ = ["ALWAYS", "Cost", "Costs", "Shape", "Thresholds"]
+__all__ = ["ALWAYS", "Cost", "Costs", "Shape", "Thresholds", "all_from"]
 
 ALWAYS = int(np.iinfo(np.int64).max)
 _MOSTLY = 0.7  # (input, tap) per output pixel from which about half of the pixels have input
@@ -109,9 +109,7 @@ class Costs:
                 for cost in (gather, self.scatter)
             ]
             dense_from = max(0.0, *crossings)
-        return Thresholds(
-            _whole(scatter_under), _whole(dense_from), _whole(_MOSTLY * shape.n_pixels / shape.n_taps)
-        )
+        return Thresholds(_whole(scatter_under), _whole(dense_from), all_from(shape))
 
 
 @dataclass(frozen=True)
@@ -142,6 +140,11 @@ class Thresholds:
         under = ALWAYS if path == "scatter" else 0
         dense = 0 if path == "dense" else ALWAYS
         return replace(self, scatter_under=under, dense_from=dense, uses_bytes=path == "integer")
+
+
+def all_from(shape: Shape) -> int:
+    """Return the active inputs from which a step leaves no output pixel of a layer alone."""
+    return _whole(_MOSTLY * shape.n_pixels / shape.n_taps)
 
 
 def _whole(value: float) -> int:

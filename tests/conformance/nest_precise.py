@@ -10,10 +10,10 @@ import json
 import sys
 from pathlib import Path
 
-import nest
-
 
 def main() -> None:
+    import nest  # found in `.venv-nest` only
+
     wanted = json.load(sys.stdin)
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.ResetKernel()
