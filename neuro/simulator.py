@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.attention.windows import attend, check_frames, scaled
+from neuro.collecting import Collected
 from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import Clocked, Graph, Input
+from neuro.graph import Clocked, Graph
 from neuro.graph.networks import needs_populations
-from neuro.kernels.arrays import Bytes, Frames
+from neuro.inputs import check_state, checked_input
+from neuro.kernels.arrays import Bytes
 from neuro.kernels.events import Deltas
 from neuro.lowering.branches import Stage
 from neuro.lowering.continuous import lower_events
@@ -35,9 +37,9 @@ from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
-from neuro.lowering.signals import Signal, as_dense, as_frames, by_channel, n_entries
+from neuro.lowering.signals import Signal
 from neuro.lowering.stopping import Watch, blocks
-from neuro.monitors import Monitor, Record, Wanted, checked_record
+from neuro.monitors import Record, checked_record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
 from neuro.results import EventResult, Result, State
 from neuro.spikes import Spikes
@@ -223,7 +225,7 @@ def simulate(
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
     is_clocked = isinstance(graph.execution, Clocked)
     if is_clocked and needs_populations(graph.nodes):
-        _check_state(graph, state)
+        check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
         return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
     check_plain(n_steps, duration_s, precision)
@@ -298,7 +300,7 @@ def run_recording(
     plan = lower(graph)
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
-    _check_state(graph, state)
+    check_state(graph, state)
     watch = watch_readout(graph, spikes, state, dynamics)
     run = start_run(state, wanted.membrane, path)
     turn_on(run.decisions, use_attention, dynamics)
@@ -310,7 +312,7 @@ def run_recording(
     entering = spikes
     if attention is not None and plan.attention is not None and plan.attention.scaling:
         entering = scaled(spikes, attention.scores)
-    collected = _Collected(graph, plan, wanted, spikes)
+    collected = Collected(graph, plan, wanted, spikes)
     n_steps, exit_head = spikes.n_steps, None
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
         run.n_threads = n_threads
@@ -345,7 +347,7 @@ def run_recording(
     )
 
 
-def _run_steps(running: _Running, collected: _Collected, watch: Watch | None) -> int:
+def _run_steps(running: _Running, collected: Collected, watch: Watch | None) -> int:
     """Run block after block until the end, or until the watch says that it is over; return the steps run."""
     plan, run, spikes, kept = running
     for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
@@ -357,7 +359,7 @@ def _run_steps(running: _Running, collected: _Collected, watch: Watch | None) ->
 
 
 def _run_stages(
-    running: _Running, collected: _Collected, in_stages: Sequence[Stage]
+    running: _Running, collected: Collected, in_stages: Sequence[Stage]
 ) -> tuple[Watch | None, str | None]:
     """Run all steps of one stage after the other; return the last watch, and the head that ended the run."""
     plan, run, spikes, kept = running
@@ -417,183 +419,3 @@ def _checked_event_record(graph: Graph, nodes: Sequence[str], record: Record | N
                 raise InputError(f"record: {owner} hands on currents, not spikes")
             wanted.append(name)
     return tuple(dict.fromkeys(wanted))
-
-
-class _Collected:
-    """What is kept of each block."""
-
-    def __init__(self, graph: Graph, plan: Plan, wanted: Wanted, spikes: Spikes) -> None:
-        self._graph, self._plan, self._wanted = graph, plan, wanted
-        self._n_steps = n_steps = spikes.n_steps
-        shapes = graph.shapes
-        self.outputs = {name: np.empty((n_steps, *shapes[name]), np.float32) for name in graph.output_names}
-        self.membranes = {
-            name: np.empty((min(n_steps, monitor.limit or n_steps), *shapes[name]), np.float32)
-            for name, monitor in wanted.membrane.items()
-        }
-        self.spike_counts = {name: np.zeros(shapes[name], np.int64) for name in wanted.rate}
-        self._lists: dict[str, list[Spikes]] = {name: [] for name in wanted.spikes}
-        self._n_spikes = dict.fromkeys(wanted.spikes, 0)
-
-    def add(
-        self, run: Run, signals: Mapping[str, Signal], start: int, nodes: Container[str] | None = None
-    ) -> None:
-        """Copy what is wanted of a block: of all nodes, or of some."""
-        stop = start + run.n_steps
-        if nodes is not None:
-            signals = {name: signal for name, signal in signals.items() if name in nodes}
-        for name, output in self.outputs.items():
-            layout = self._plan.layouts[name]
-            if name in signals:
-                output[start:stop] = layout.outside(as_dense(signals[name], layout, run.n_steps))
-        for name, membranes in self.membranes.items():
-            if nodes is not None and name not in nodes:
-                continue
-            room = membranes[start:stop]  # shorter, or empty, behind the limit of a monitor
-            room[:] = self._plan.layouts[name].outside(run.traces[name][: len(room)])
-        for name in self.spike_counts:
-            if name not in signals:
-                continue
-            frames = self._by_channel(name, signals[name], run)
-            index, shape = frames.index[: n_entries(frames)], self._plan.layouts[name].shape
-            self.spike_counts[name] += np.bincount(index, minlength=math.prod(shape)).reshape(shape)
-        for name in self._lists:
-            if name in signals:
-                self.keep(name, self._listed(name, signals[name], run, start), stop)
-
-    def readout(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Return the output of the only sink in a block, (stop - start, n_outputs)."""
-        (output,) = self.outputs.values()
-        return output[start:stop].reshape(stop - start, -1)
-
-    def leave_out(self, nodes: Container[str]) -> None:
-        """Forget the outputs and membranes of nodes that were never computed; their spikes are none."""
-        self.outputs = {name: output for name, output in self.outputs.items() if name not in nodes}
-        self.membranes = {name: v[:0] if name in nodes else v for name, v in self.membranes.items()}
-
-    def end(self, n_steps: int) -> None:
-        """Leave it at the first steps."""
-        self._n_steps = n_steps
-        self.outputs = {name: output[:n_steps].copy() for name, output in self.outputs.items()}
-        self.membranes = {name: membranes[:n_steps].copy() for name, membranes in self.membranes.items()}
-        self._lists = {
-            name: [Spikes(one.step, one.index, one.value, n_steps, one.shape) for one in lists]
-            for name, lists in self._lists.items()
-        }
-
-    def keep(self, name: str, spikes: Spikes, stop: int) -> None:
-        """Keep spikes of a node up to step `stop`, as far as its monitor has room."""
-        monitor = self._wanted.spikes.get(name)
-        if monitor is None:
-            return
-        if stop < spikes.n_steps and spikes.n_steps != self._n_steps:  # a run that ended early
-            n = int(np.searchsorted(spikes.step, stop))
-            spikes = Spikes(spikes.step[:n], spikes.index[:n], spikes.value[:n], stop, spikes.shape)
-        n_before = self._n_spikes[name]
-        self._n_spikes[name] = n = n_before + len(spikes)
-        if monitor.limit is not None and n > monitor.limit:
-            if monitor.overflow == "error":
-                raise InputError(self._too_many(name, monitor, n, stop))
-            part = slice(max(0, monitor.limit - n_before))
-            spikes = Spikes(
-                spikes.step[part], spikes.index[part], spikes.value[part], spikes.n_steps, spikes.shape
-            )
-        self._lists[name].append(spikes)
-
-    def _too_many(self, name: str, monitor: Monitor, n: int, stop: int) -> str:
-        owner = f"{type(self._graph.nodes[name]).__name__} {name!r}"
-        return (
-            f"record: {owner} handed on {n} spikes in the first {stop} of {self._n_steps} steps, its monitor "
-            f"keeps {monitor.limit}; raise its limit, choose overflow='count', or record 'rate'"
-        )
-
-    def _by_channel(self, name: str, signal: Signal, run: Run) -> Frames:
-        layout = self._plan.layouts[name]
-        return by_channel(as_frames(signal, run.kept, layout), layout, run.n_steps)
-
-    def _listed(self, name: str, signal: Signal, run: Run, start: int) -> Spikes:
-        frames = self._by_channel(name, signal, run)
-        n = n_entries(frames)
-        step = np.repeat(np.arange(start, start + run.n_steps), np.diff(frames.start))
-        value = frames.value[:n] if frames.value.size else np.ones(n, np.float32)
-        index = frames.index[:n].copy()  # the next block is written over it
-        return Spikes(step, index, value, self._n_steps, self._plan.layouts[name].shape)
-
-    def spikes(self, name: str) -> Spikes:
-        """Return the recorded spikes of a node."""
-        lists, shape = self._lists[name], self._plan.layouts[name].shape
-        if len(lists) == 1:
-            return lists[0]
-        parts = [[getattr(one, field) for one in lists] for field in ("step", "index", "value")]
-        step, index, value = (np.concatenate(part) if part else np.zeros(0, np.int32) for part in parts)
-        return Spikes(step, index, value, self._n_steps, shape)
-
-    def left_out(self) -> dict[str, dict[str, int]]:
-        """Return what the monitors that count had no room for."""
-        found: dict[str, dict[str, int]] = {}
-        for name, monitor in self._wanted.spikes.items():
-            if monitor.limit is not None and monitor.overflow == "count":
-                found.setdefault(name, {})["spikes"] = max(0, self._n_spikes[name] - monitor.limit)
-        for name, monitor in self._wanted.membrane.items():
-            if monitor.limit is not None and monitor.overflow == "count":
-                found.setdefault(name, {})["membrane"] = self._n_steps - len(self.membranes[name])
-        return found
-
-
-def checked_input(graph: Graph, plan: Plan | None, inputs: Any) -> Spikes:
-    """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
-    name = graph.input_name
-    node = graph.nodes[name]
-    assert isinstance(node, Input)
-    if isinstance(inputs, Spikes):
-        spikes = inputs
-    elif isinstance(inputs, np.ndarray):
-        if inputs.shape[1:] != node.shape:
-            raise InputError(
-                f"Input {name!r}: needs an array of shape (n_steps, {_text(node.shape)}), got {inputs.shape}"
-            )
-        spikes = Spikes.from_dense(inputs)
-    else:
-        raise InputError(
-            f"Input {name!r}: takes neuro.Spikes, an array of shape (n_steps, {_text(node.shape)}) or a list of "
-            f"these, got {type(inputs).__name__}"
-        )
-    if spikes.shape != node.shape:
-        raise InputError(f"Input {name!r}: needs frames of shape {node.shape}, got {spikes.shape}")
-    if node.max_count is not None:
-        _check_counts(name, node.max_count, spikes)
-    elif plan is not None and plan.max_pool is not None and (spikes.value < 0).any():
-        j = int(np.argmax(spikes.value < 0))
-        raise InputError(
-            f"Input {name!r}: MaxPool2d {plan.max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
-            f"{spikes.step[j]} at index {spikes.index[j]}"
-        )
-    return spikes
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))
-
-
-def _check_counts(name: str, max_count: int, spikes: Spikes) -> None:
-    value = spikes.value
-    if value.size == 0 or (value.min() > 0 and value.max() <= max_count and (value == np.floor(value)).all()):
-        return
-    wrong = (value < 0) | (value > max_count) | (value != np.floor(value))
-    j = int(np.argmax(wrong))
-    raise InputError(
-        f"Input {name!r}: entries must be whole numbers from 0 to max_count = {max_count}, got {value[j]:g} "
-        f"in step {spikes.step[j]} at index {spikes.index[j]}"
-    )
-
-
-def _check_state(graph: Graph, state: State | None) -> None:
-    if state is None:
-        return
-    if not isinstance(state, State):
-        raise InputError(f"simulate: state must be the state of a Result, got {type(state).__name__}")
-    if state.graph_digest != graph.digest:
-        raise InputError(
-            f"simulate: state belongs to another graph ({state.graph_digest[:12]}, this one is "
-            f"{graph.digest[:12]}); start without a state"
-        )

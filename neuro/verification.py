@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.graph import NEURONS, TEMPORAL, Graph
+from neuro.inputs import checked_input
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
 from neuro.lowering.wiring import dense_size, has_bytes
 from neuro.reference import DenseResult, DenseState, evaluate
 from neuro.results import AttentionReport, Result, State
-from neuro.simulator import checked_input, run_recording
+from neuro.simulator import run_recording
 from neuro.spikes import Spikes
 
 __all__ = ["Divergence", "Verification", "verify"]
