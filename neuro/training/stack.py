@@ -252,7 +252,7 @@ class AttentionStack(nn.Module):
         Parameters
         ----------
         frames : torch.Tensor
-            float32, shape (T, B, *input_shape): counts.
+            float32, shape ``(T, B, *input_shape)``: counts.
         thresholds : tuple[float, float], optional
             Hard masks: least scores of frames, and of channels and pixels; None: soft scores.
         scores : Mapping[int, torch.Tensor], optional

@@ -119,7 +119,7 @@ class TrainedStack:
         Parameters
         ----------
         frames : numpy.ndarray
-            uint8 or float32, shape (n, T, *input_shape).
+            uint8 or float32, shape ``(n, T, *input_shape)``.
         threshold : float
             Frames with a lower score are dropped in their layer and all behind it.
         entry_threshold : float
@@ -192,7 +192,7 @@ def train_stack(
     Parameters
     ----------
     frames : numpy.ndarray
-        uint8 or float32, shape (n, T, *input_shape): counts of the training recordings.
+        uint8 or float32, shape ``(n, T, *input_shape)``: counts of the training recordings.
     labels : numpy.ndarray
         Integers, shape (n,), 0 to n_classes - 1.
     validation_frames, validation_labels : numpy.ndarray
