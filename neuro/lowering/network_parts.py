@@ -15,7 +15,6 @@ from neuro.graph import (
     LIF,
     AdaptiveLIF,
     Add,
-    Clocked,
     CobaLIF,
     Concat,
     CubaLIF,
@@ -179,8 +178,3 @@ def _stages(populations: tuple[str, ...], connections: list[Connection]) -> dict
             stage += 1
         stages[name] = stage
     return stages
-
-
-def steps_of(graph: Graph, duration_s: float) -> int:
-    """Return a duration in steps."""
-    return Clocked(graph.dt_s).steps(duration_s)

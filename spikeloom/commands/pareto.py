@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from spikeloom.commands.options import damage_options, data_option, debug_option
 
 if TYPE_CHECKING:
     from spikeloom.pareto import Pareto
+
+_MOST = 1_000  # thresholds of one sweep
 
 
 @click.command()
@@ -167,8 +170,13 @@ def _thresholds(text: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             start, stop, step = (float(part) for part in text.split(":"))
-            if not step > 0:
+            if not (step > 0 and abs(start) < math.inf and abs(stop) < math.inf):
                 raise ValueError
+            if (stop - start) / step >= _MOST:
+                raise click.BadParameter(
+                    f"{text!r} asks for more than {_MOST:,} thresholds; take a larger step",
+                    param_hint="--attention",
+                )
             n = int((stop - start) / step + 1.5)
             return tuple(round(start + k * step, 9) for k in range(n) if start + k * step <= stop + 1e-9)
         return tuple(float(part) for part in text.split(","))

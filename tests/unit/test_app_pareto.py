@@ -161,6 +161,8 @@ def test_bad_input_is_named(tmp_path: Path, recordings: Path, collection: Collec
         (("--attention", "0,1.5"), "attention thresholds must be from 0 to 1, got 1.5"),
         (("--attention", "a:b"), "neither numbers with commas nor START:STOP:STEP"),
         (("--attention", "0:1:0"), "neither numbers with commas nor START:STOP:STEP"),
+        (("--attention", "0:1:1e-9"), "asks for more than 1,000 thresholds; take a larger step"),
+        (("--attention", "0:inf:0.1"), "neither numbers with commas nor START:STOP:STEP"),
         (("--part", "test"), "a folder has no test part"),
         (("--exits", "-1"), "--exits"),
     ):
