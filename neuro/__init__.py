@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neuro import costs, graph
+from neuro.attention_reports import AttentionReport, SelectionReport
 from neuro.dynamics import (
     BranchGate,
     Dynamics,
@@ -16,12 +17,10 @@ from neuro.events import Events
 from neuro.graph import Graph
 from neuro.monitors import Monitor
 from neuro.results import (
-    AttentionReport,
     Counters,
     EventCounters,
     EventResult,
     Result,
-    SelectionReport,
     State,
 )
 from neuro.simulator import simulate

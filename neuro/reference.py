@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.attention_reports import AttentionReport
 from neuro.errors import InputError
 from neuro.graph import (
     IF,
@@ -40,7 +41,6 @@ from neuro.graph import (
 )
 from neuro.graph.networks import refuse_populations
 from neuro.reference_attention import checked_gates, computed_nodes, selected
-from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
 __all__ = ["DenseResult", "DenseState", "evaluate"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.attention_reports import AttentionReport
 from neuro.errors import InputError
 from neuro.graph import (
     TEMPORAL,
@@ -18,7 +19,6 @@ from neuro.graph import (
     TemporalAttention,
     chain_before,
 )
-from neuro.results import AttentionReport
 
 __all__ = ["checked_gates", "computed_nodes", "dense_scores", "selected"]
 

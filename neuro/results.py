@@ -1,14 +1,15 @@
-"""What a run returns: outputs, recordings, exact counts, the attention's report, and the state."""
+"""What a run returns: outputs, recordings, exact counts, reports, and the state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.attention_reports import AttentionReport, SelectionReport
 from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
 from neuro.events import Events
@@ -19,91 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 __all__ = [
-    "AttentionReport",
     "Counters",
     "EventCounters",
     "EventResult",
     "NetworkState",
     "Result",
-    "SelectionReport",
     "State",
 ]
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class AttentionReport:
-    """Which frames of a window were computed, and why.
-
-    Attributes
-    ----------
-    scores : float32, shape (T,)
-        Score of each frame, from 0 to 1.
-    kept : bool, shape (T,)
-        ``scores >= threshold``.
-    threshold : float
-        Least score of a kept frame.
-    n_near_threshold : int
-        Frames with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
-    events_total, events_kept : float
-        Sums of the values of all frames, and of the kept ones.
-    synaptic_operations : int or None
-        Operations executed with the frames dropped; None without ``compare_attention``.
-    synaptic_operations_without : int or None
-        Operations executed when every frame is computed, counted in a second run; likewise.
-    """
-
-    scores: Floats
-    kept: NDArray[np.bool_]
-    threshold: float
-    n_near_threshold: int
-    events_total: float
-    events_kept: float
-    synaptic_operations: int | None = None
-    synaptic_operations_without: int | None = None
-
-    @property
-    def n_kept(self) -> int:
-        """Number of frames computed."""
-        return int(self.kept.sum())
-
-    @property
-    def is_all_dropped(self) -> bool:
-        """Whether no frame was computed: the outputs are those of a network at rest."""
-        return self.n_kept == 0
-
-
-@dataclass(frozen=True)
-class SelectionReport:
-    """How many channels or pixels a channel or spatial attention let through.
-
-    Attributes
-    ----------
-    n_considered : int
-        Channels (or pixels) with an entry, over all computed steps.
-    n_kept : int
-        Those of them whose score reached the threshold.
-    n_near_threshold : int
-        Those with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
-    entries_total, entries_kept : int
-        Non-zero entries that arrived, and those that went on to the synapse.
-    """
-
-    n_considered: int
-    n_kept: int
-    n_near_threshold: int
-    entries_total: int
-    entries_kept: int
-
-    def __add__(self, other: SelectionReport) -> SelectionReport:
-        return SelectionReport(
-            self.n_considered + other.n_considered,
-            self.n_kept + other.n_kept,
-            self.n_near_threshold + other.n_near_threshold,
-            self.entries_total + other.entries_total,
-            self.entries_kept + other.entries_kept,
-        )
 
 
 @dataclass(frozen=True)
@@ -225,7 +150,7 @@ class NetworkState(State):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """The outcome of one run.
+    """The outcome of one run. Counters, reports and state may be put together only when they are first asked for.
 
     Attributes
     ----------
@@ -265,8 +190,26 @@ class Result:
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
     selections: Mapping[str, SelectionReport] = field(default_factory=dict)
-    dynamics: DynamicsReport | None = None
+    dynamics: DynamicsReport | None = field(
+        default_factory=lambda: None
+    )  # a field without an attribute of the class
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, Floats], parts: Callable[[str], Any]) -> Result:
+        """Return a result whose other attributes `parts` gives by name when they are first asked for."""
+        result = object.__new__(cls)
+        result.__dict__["outputs"], result.__dict__["_parts"] = outputs, parts
+        return result
+
+    if not TYPE_CHECKING:  # mypy would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            parts = self.__dict__.get("_parts")
+            if parts is None or name not in self.__dataclass_fields__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            found = self.__dict__[name] = parts(name)
+            return found
 
     @property
     def output(self) -> Floats:

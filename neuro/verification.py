@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.attention_reports import AttentionReport
 from neuro.errors import InputError
 from neuro.graph import NEURONS, TEMPORAL, Graph
 from neuro.inputs import checked_input
@@ -17,8 +18,8 @@ from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
 from neuro.lowering.wiring import dense_size, has_bytes
 from neuro.reference import DenseResult, DenseState, evaluate
-from neuro.results import AttentionReport, Result, State
-from neuro.simulator import run_recording
+from neuro.results import Result, State
+from neuro.running import run_recording
 from neuro.spikes import Spikes
 
 __all__ = ["Divergence", "Verification", "verify"]

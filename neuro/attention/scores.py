@@ -7,10 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.attention_reports import AttentionReport
 from neuro.graph import TemporalAttention
 from neuro.lowering.deciding import temporal_report
+from neuro.lowering.execution import frame_sums
 from neuro.lowering.scoring import Temporal, excite, next_scores, start_history
-from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
 __all__ = ["frame_means", "frame_scores", "report", "report_after"]
@@ -34,7 +35,7 @@ def frame_means(spikes: Spikes) -> NDArray[np.float32]:
     >>> frame_means(Spikes([0, 0], [1, 2], [1.0, 2.0], n_steps=2, shape=(6,))).tolist()
     [0.5, 0.0]
     """
-    return _means(_sums(spikes), spikes.shape)
+    return _means(frame_sums(spikes), spikes.shape)
 
 
 def frame_scores(node: TemporalAttention, means: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -110,13 +111,9 @@ def report_after(
     float32 array
         For the frames that follow: the means so far, or the moving averages.
     """
-    sums = _sums(spikes)
+    sums = frame_sums(spikes)
     scores, history = next_scores(node, _means(sums, spikes.shape), history)
     return temporal_report(node, scores, sums, is_dropping=is_dropping), history
-
-
-def _sums(spikes: Spikes) -> NDArray[np.float64]:
-    return np.asarray(np.bincount(spikes.step, spikes.value, spikes.n_steps), np.float64)
 
 
 def _means(sums: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:

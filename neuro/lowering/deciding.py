@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.attention_reports import AttentionReport, SelectionReport
 from neuro.graph import TEMPORAL, Graph
 from neuro.kernels.arrays import Bytes, Floats
 from neuro.lowering.scoring import NEAR, Temporal, next_scores, start_history
-from neuro.results import AttentionReport, SelectionReport
 
 __all__ = ["Decisions", "Paths", "computed_steps", "temporal_report"]
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from neuro.graph import ChannelAttention, MovingAttention, TemporalAttention
 from neuro.kernels.arrays import Floats
 from neuro.kernels.attention import add_products, move_averages
+from neuro.kernels.windows import sigmoid as write_sigmoid
 
 __all__ = ["NEAR", "Temporal", "excite", "move", "next_scores", "sigmoid", "start_history"]
 
@@ -17,7 +18,8 @@ Temporal = TemporalAttention | MovingAttention
 
 def sigmoid(logits: Floats) -> Floats:
     """Return ``1 / (1 + exp(-x))``, computed in float64 and rounded."""
-    scores: Floats = (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))).astype(np.float32)
+    scores: Floats = np.empty(logits.shape, np.float32)
+    write_sigmoid(logits.reshape(-1), scores.reshape(-1))
     return scores
 
 
