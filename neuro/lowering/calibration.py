@@ -55,7 +55,7 @@ def machine_costs() -> Costs:
     with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or of another processor or version
         known = json.loads(path.read_text())[key]
         return Costs(**{name: Cost(**values) for name, values in known.items()})
-    costs = measured_costs(time.perf_counter)
+    costs = measured_costs(time.thread_time)  # the time of others on a busy machine does not count
     _write(path, {key: asdict(costs)})
     return costs
 
