@@ -37,7 +37,7 @@ from neuro.kernels.arrays import (
 from neuro.kernels.certainty import NEAR, add_steps, certainty
 from neuro.kernels.frames import sort_by_channel
 from neuro.kernels.layers import run_steps, settle
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED
 from neuro.kernels.windows import copy, list_frames, look_over, score_moving, score_window
 
 Doubles = NDArray[np.float64]
@@ -83,11 +83,10 @@ def score(row: Int64s, numbers: Int64s, sums: Doubles, means: Floats, scores: Fl
         score_moving(means, weights, floats_at(row, RATES), average, floats_at(row, HIDDEN), scores)
 
 
-@njit(cache=True, **UNCOUNTED)
-def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int], is_last: bool) -> int:
-    """Run steps of the layer of a row, and settle its membranes if they are the last; return the step reached."""
-    frames = Frames(int32s_at(row, IN), int32s_at(row, IN + 1), floats_at(row, IN + 2))
-    wiring = Wiring(
+@njit(cache=True, **INLINED)
+def wiring_at(row: Int64s) -> Wiring:
+    """Return the wiring of the layer of a row."""
+    return Wiring(
         int64s_at(row, WIRING),
         int32s_at(row, WIRING + 1),
         floats_at(row, WIRING + 2),
@@ -96,7 +95,12 @@ def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int], is_last: bool
         floats_at(row, WIRING + 5),
         int32s_at(row, WIRING + 6),
     )
-    neurons = Neurons(
+
+
+@njit(cache=True, **INLINED)
+def neurons_at(row: Int64s) -> Neurons:
+    """Return the neurons of the layer of a row."""
+    return Neurons(
         row[UPDATE],
         row[IS_UNIFORM] != 0,
         row[IS_FIRING] != 0,
@@ -108,10 +112,19 @@ def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int], is_last: bool
         floats_at(row, NEURONS + 3),
         floats_at(row, NEURONS + 4),
     )
-    membranes = Membranes(
-        floats_at(row, MEMBRANES), floats_at(row, MEMBRANES + 1), int32s_at(row, MEMBRANES + 2)
-    )
-    work = Work(
+
+
+@njit(cache=True, **INLINED)
+def membranes_at(row: Int64s) -> Membranes:
+    """Return the membranes of the layer of a row."""
+    voltage, current = floats_at(row, MEMBRANES), floats_at(row, MEMBRANES + 1)
+    return Membranes(voltage, current, int32s_at(row, MEMBRANES + 2))
+
+
+@njit(cache=True, **INLINED)
+def work_at(row: Int64s) -> Work:
+    """Return the scratch of the layer of a row."""
+    return Work(
         floats_at(row, WORK),
         int32s_at(row, WORK + 1),
         floats_at(row, WORK + 2),
@@ -124,21 +137,40 @@ def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int], is_last: bool
         bytes_at(row, WORK + 9),
         words_at(row, WORK + 10),
     )
-    n, orders, trace = row[N_PIXELS] * row[N_CHANNELS], int64s_at(row, ORDERS), floats_at(row, TRACE)
-    block = Block(
+
+
+@njit(cache=True, **INLINED)
+def block_at(row: Int64s, kept: Bytes) -> Block:
+    """Return the block that the layer of a row works on."""
+    n, trace = row[N_PIXELS] * row[N_CHANNELS], floats_at(row, TRACE)
+    return Block(
         0,
         row[N_PIXELS],
         row[N_CHANNELS],
         kept,
         int32s_at(row, OUT),
         int32s_at(row, OUT + 1),
-        trace.reshape((trace.size // n, n)),
+        trace.reshape((trace.size // max(n, 1), n)),
         int64s_at(row, TALLY),
     )
-    done = run_steps(frames, wiring, neurons, membranes, work, block, orders, steps)
-    if is_last and done == steps[1]:
-        settle(neurons, membranes.voltage, wiring, work, block, orders, done)
-    return int(done)
+
+
+@njit(cache=True, **INLINED)
+def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int]) -> int:
+    """Run steps of the layer of a row; return the step reached."""
+    frames = Frames(int32s_at(row, IN), int32s_at(row, IN + 1), floats_at(row, IN + 2))
+    layer = (frames, wiring_at(row), neurons_at(row), membranes_at(row), work_at(row), block_at(row, kept))
+    return run_steps(*layer, int64s_at(row, ORDERS), steps)
+
+
+@njit(cache=True, **UNCOUNTED)
+def settle_rows(table: Int64s, kept: Bytes, stop: int) -> None:
+    """Bring the membranes of all layers up to a step of the block that has been run."""
+    for k in range(1, table.shape[0]):
+        row = table[k]
+        if row[KIND] == LAYER:
+            orders, voltage = int64s_at(row, ORDERS), floats_at(row, MEMBRANES)
+            settle(neurons_at(row), voltage, wiring_at(row), work_at(row), block_at(row, kept), orders, stop)
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -228,14 +260,6 @@ def end_block(table: Int64s, n_steps: int, totals: Int64s) -> None:
 
 
 @njit(cache=True, **UNCOUNTED)
-def settle_rows(table: Int64s, kept: Bytes, stop: int) -> None:
-    """Bring the membranes of all layers up to a step of the block that has been run."""
-    for k in range(1, table.shape[0]):
-        if table[k, KIND] == LAYER:
-            run_layer_at(table[k], kept, (stop, stop), True)
-
-
-@njit(cache=True, **UNCOUNTED)
 def has_any(flags: Bytes, value: int) -> bool:
     """Whether one of the flags is `value`."""
     for flag in flags:  # noqa: SIM110 - numba has no generators
@@ -244,24 +268,21 @@ def has_any(flags: Bytes, value: int) -> bool:
     return False
 
 
-@njit(cache=True, **UNCOUNTED)
-def run_rows(table: Int64s, numbers: Int64s, kept: Bytes, steps: tuple[int, int], is_last: bool) -> bool:
+@njit(cache=True, **INLINED)
+def run_rows(table: Int64s, numbers: Int64s, kept: Bytes, steps: tuple[int, int]) -> bool:
     """Run steps of a block through all rows, from where the run stands; return False where room is needed."""
-    for k in range(numbers[ROW], table.shape[0]):
-        row = table[k]
+    while numbers[ROW] < table.shape[0]:
+        row = table[numbers[ROW]]
         if row[KIND] == FLATTEN:
-            if not flatten_at(row, steps):
-                numbers[ROW] = k
-                return False
+            done = steps[1] if flatten_at(row, steps) else steps[0]
         else:
-            begin = max(steps[0], numbers[STEP])
-            done = run_layer_at(row, kept, (begin, steps[1]), is_last)
-            if done < steps[1]:
-                numbers[ROW], numbers[STEP] = k, done
-                return False
-            numbers[STEP] = 0
-    numbers[ROW] = 1
-    return True
+            done = run_layer_at(row, kept, (max(steps[0], numbers[STEP]), steps[1]))
+        if done < steps[1]:
+            numbers[STEP] = done
+            break
+        numbers[ROW] += 1
+        numbers[STEP] = 0
+    return numbers[ROW] == table.shape[0]
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -380,17 +401,15 @@ def run_chain(
         inside = kept[first:last]
         if numbers[ROW] == 0 and not list_input(index, value, table, numbers, kept, (first, at, stop, last)):
             return NEEDS_ROOM
-        if not run_rows(table, numbers, inside, (at - first, stop - first), stop == last):
+        if not run_rows(table, numbers, inside, (at - first, stop - first)):
             numbers[STATUS] = NEEDS_ROOM
             return NEEDS_ROOM
         put_out(table[-1], first, (at - first, stop - first), output)
         add_steps(output[at:stop], total)
         ended = stop == n_steps
-        if is_over(numbers, reals, total, stop, n_steps):
-            ended = True
-            if stop < last:
-                settle_rows(table, inside, stop - first)
+        ended |= is_over(numbers, reals, total, stop, n_steps)
         if ended or stop == last:
+            settle_rows(table, inside, stop - first)
             end_block(table, stop - first, totals)
         numbers[AT], numbers[ROW] = stop, 0
         if numbers[IS_WATCHED] != 0 and (ended or stop == last):
