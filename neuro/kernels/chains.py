@@ -38,7 +38,15 @@ from neuro.kernels.certainty import NEAR, add_steps, certainty
 from neuro.kernels.frames import sort_by_channel
 from neuro.kernels.layers import run_steps, settle
 from neuro.kernels.options import INLINED, UNCOUNTED
-from neuro.kernels.windows import copy, list_frames, look_over, score_moving, score_window
+from neuro.kernels.windows import (
+    average_frames,
+    copy,
+    decide,
+    list_frames,
+    look_over,
+    score_moving,
+    score_window,
+)
 
 Doubles = NDArray[np.float64]
 
@@ -54,6 +62,11 @@ TRACE, ORDERS, TALLY, REST, N_ARRAYS = 32, 33, 34, 35, 36
 ENDS, GRADED, WEIGHTS, HIDDEN, WINDOW, RATES = 6, 7, 8, 12, 13, 14
 COUNT = 6
 N_COLUMNS = FIRST + 2 * N_ARRAYS
+IN_VALUES, OUT_ENTRIES, OUT_VALUES = (
+    FIRST + 2 * IN + 5,
+    FIRST + 2 * OUT + 3,
+    FIRST + 2 * OUT + 5,
+)  # sizes of these
 
 # Numbers of a run. From `AT` on: where it stands, or why it came back.
 LONGEST, ATTENTION, FIRST_CHECK, CHECK_EVERY, MEASURE, IS_MEAN, HAS_STATE, IS_WATCHED = range(8)
@@ -67,9 +80,7 @@ MOST, LEAST_SCORE, LEAST_CERTAINTY, TEMPERATURE, CERTAINTY, N_REALS = range(6)
 @njit(cache=True, **UNCOUNTED)
 def score(row: Int64s, numbers: Int64s, sums: Doubles, means: Floats, scores: Floats) -> None:
     """Score the frames of a recording by the sums of their values; `means` begins with those of frames before."""
-    size, n_before = np.float32(row[N_PIXELS] * row[N_CHANNELS]), means.size - sums.size
-    for k in range(sums.size):
-        means[n_before + k] = np.float32(sums[k]) / size
+    average_frames(sums, row[N_PIXELS] * row[N_CHANNELS], means)
     weights = (
         floats_at(row, WEIGHTS),
         floats_at(row, WEIGHTS + 1),
@@ -160,7 +171,7 @@ def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int]) -> int:
     """Run steps of the layer of a row; return the step reached."""
     frames = Frames(int32s_at(row, IN), int32s_at(row, IN + 1), floats_at(row, IN + 2))
     layer = (frames, wiring_at(row), neurons_at(row), membranes_at(row), work_at(row), block_at(row, kept))
-    return run_steps(*layer, int64s_at(row, ORDERS), steps)
+    return int(run_steps(*layer, int64s_at(row, ORDERS), steps))
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -234,14 +245,13 @@ def end_chain(table: Int64s, state: Floats) -> None:
 @njit(cache=True, **UNCOUNTED)
 def start_block(table: Int64s, is_graded: bool, is_any_dropped: bool) -> None:
     """Begin a block of steps: nothing counted, and values only where the entries of the Input are not all 1."""
-    index_size, value_size, value_in = FIRST + 2 * OUT + 3, FIRST + 2 * OUT + 5, FIRST + 2 * IN + 5
     for k in range(table.shape[0]):
         row = table[k]
         if row[IS_GRADED] != 0:
             if k > 0:
-                row[value_in] = table[k - 1, value_size]
+                row[IN_VALUES] = table[k - 1, OUT_VALUES]
             if row[KIND] != LAYER:
-                row[value_size] = row[index_size] if is_graded else 0
+                row[OUT_VALUES] = row[OUT_ENTRIES] if is_graded else 0
         if row[KIND] == LAYER:
             int64s_at(row, TALLY)[:] = 0
             int64s_at(row, ORDERS)[IS_STEADY] = row[HAS_BIAS] == 0 or not is_any_dropped
@@ -282,7 +292,7 @@ def run_rows(table: Int64s, numbers: Int64s, kept: Bytes, steps: tuple[int, int]
             break
         numbers[ROW] += 1
         numbers[STEP] = 0
-    return numbers[ROW] == table.shape[0]
+    return bool(numbers[ROW] == table.shape[0])
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -303,9 +313,7 @@ def look(
     kept[:] = 1
     if numbers[ATTENTION] != NO_ATTENTION:
         score(table[0], numbers, sums, scores[0], scores[1])
-        least, n_before = np.float32(reals[LEAST_SCORE]), scores.shape[1] - sums.size
-        for k in range(sums.size):
-            kept[k] = scores[1, n_before + k] >= least
+        decide(scores[1, scores.shape[1] - sums.size :], sums, reals[LEAST_SCORE], True, kept)
     return True
 
 

@@ -11,6 +11,7 @@ from neuro.kernels.frames import sort_step
 from neuro.kernels.options import UNCOUNTED
 
 Doubles = NDArray[np.float64]
+NEAR = 1e-6  # a score closer to the threshold may be decided otherwise by another implementation
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -42,6 +43,37 @@ def look_over(
             j += 1
         sums[k], is_graded[k], ends[k + 1] = total, graded, j
     return is_right
+
+
+@njit(cache=True, **UNCOUNTED)
+def sum_steps(step: Int32s, value: Floats, sums: Doubles) -> None:
+    """Add up the values of each step in their order."""
+    sums[:] = 0
+    for j in range(step.size):
+        sums[step[j]] += np.float64(value[j])
+
+
+@njit(cache=True, **UNCOUNTED)
+def average_frames(sums: Doubles, size: int, means: Floats) -> None:
+    """Write the means of frames of `size` entries to the end of `means`, which begins with those of frames before."""
+    n_before = means.size - sums.size
+    for k in range(sums.size):
+        means[n_before + k] = np.float32(sums[k]) / np.float32(size)
+
+
+@njit(cache=True, **UNCOUNTED)
+def decide(
+    scores: Floats, sums: Doubles, threshold: float, is_dropping: bool, kept: Bytes
+) -> tuple[int, float, float]:
+    """Keep the frames whose score reaches the threshold; return how many are near it, and the sums: of all, of kept."""
+    least, n_near, total, total_kept = np.float32(threshold), 0, 0.0, 0.0
+    for k in range(scores.size):
+        kept[k] = not is_dropping or scores[k] >= least
+        n_near += int(abs(np.float64(scores[k]) - threshold) < NEAR)
+        total += sums[k]
+        if kept[k] != 0:
+            total_kept += sums[k]
+    return n_near, total, total_kept
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -81,6 +113,31 @@ def score_window(
         hidden[k] = np.float32(0) if hidden[k] < 0 else hidden[k]
     add_columns(weights[2], hidden, weights[3], window)
     sigmoid(window[: means.size], scores)
+
+
+@njit(cache=True, **UNCOUNTED)
+def weigh(
+    step: Int32s,
+    value: Floats,
+    size: int,
+    weights: tuple[Floats, Floats, Floats, Floats],
+    means: Floats,
+    scores: Floats,
+    sums: Doubles,
+    limit: tuple[float, bool],
+    kept: Bytes,
+) -> tuple[int, float, float]:
+    """Sum up, score and decide about the frames of a window in one call; arguments and results as above.
+
+    ``means`` begins with those of frames before; ``scores``, shape (frames of a window + hidden units,): the scores of
+    all frames, and scratch behind them. ``limit``: threshold, and whether frames are dropped.
+    """
+    sum_steps(step, value, sums)
+    average_frames(sums, size, means)
+    n_before, n_frames = means.size - sums.size, weights[3].size
+    score_window(means, weights, scores[:n_frames], scores[n_frames:], scores[: means.size])
+    n_near, total, total_kept = decide(scores[n_before : means.size], sums, limit[0], limit[1], kept)
+    return n_near, total, total_kept
 
 
 @njit(cache=True, **UNCOUNTED)

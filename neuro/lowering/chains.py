@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path
-from neuro.lowering.scoring import Temporal
+from neuro.lowering.scoring import Temporal, flat_weights
 from neuro.lowering.signals import Signal
 from neuro.lowering.wiring import aligned
 
@@ -29,7 +28,6 @@ __all__ = ["Chain", "Tape", "chain_of"]
 
 _FIRST_ROOM = 16  # spikes of a block are given room for one neuron in 16 at first
 _NOTHING = np.zeros(0, np.float32)
-_kept = threading.local()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +53,7 @@ class Chain:
     operations: tuple[Layer | Flat, ...]
     attention: Temporal | None
     block_steps: int
+    _kept: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     @cached_property
     def rows(self) -> tuple[Layer | Flat, ...]:
@@ -82,11 +81,10 @@ class Chain:
         return sum(n + n_currents for _, _, n, n_currents in self.states)
 
     def tape(self, path: Path | None) -> Tape:
-        """Return the memory that a run of this thread uses."""
-        kept: WeakKeyDictionary[Chain, dict[Path | None, Tape]] | None = getattr(_kept, "tapes", None)
-        if kept is None:
-            kept = _kept.tapes = WeakKeyDictionary()
-        tapes = kept.setdefault(self, {})
+        """Return the memory that runs of this thread use; it ends with the thread, or with the chain."""
+        tapes: dict[Path | None, Tape] | None = getattr(self._kept, "tapes", None)
+        if tapes is None:
+            tapes = self._kept.tapes = {}
         if path not in tapes:
             tapes[path] = Tape(self, path)
         return tapes[path]
@@ -120,15 +118,9 @@ class Tape:
     """The table of a chain and its arrays: a thread keeps them, because new pages cost more than a small layer."""
 
     def __init__(self, chain: Chain, path: Path | None) -> None:
-        self._source_name, self._source, self._block_steps = (
-            chain.source_name,
-            chain.source,
-            chain.block_steps,
-        )
-        self._operations, self._rows = (
-            chain.operations,
-            chain.rows,
-        )  # not the chain itself, whose tapes end with it
+        self._source_name, self._source = chain.source_name, chain.source
+        self._operations, self._rows = chain.operations, chain.rows
+        self._block_steps = chain.block_steps
         self.table = np.zeros((1 + len(chain.rows), places.N_COLUMNS), np.int64)
         self._arrays: dict[tuple[int, int], NDArray[Any]] = {}
         self._n_steps = -1
@@ -140,8 +132,8 @@ class Tape:
                 self._fill_layer(k, row, path, at)
                 at += row.rest.size + (row.rest.size if row.has_synaptic_current else 0)
             else:
-                self._fill_flatten(k, row)
                 self._graded |= {k} if k - 1 in self._graded else set()
+                self._fill_flatten(k, row)
             self.table[k, places.IS_GRADED] = k - 1 in self._graded
         self.table[0, places.IS_GRADED] = 1
 
@@ -187,7 +179,7 @@ class Tape:
 
     def _frames(self, k: int, n_slots: int) -> Frames:
         start, index, value = (self._arrays[k, places.OUT + j] for j in range(3))
-        n_values = int(self.table[k, FIRST + 2 * (places.OUT + 2) + 1])  # 0 where all entries are 1
+        n_values = int(self.table[k, places.OUT_VALUES])  # 0 where all entries are 1
         return Frames(start[: n_slots + 1], index, value[:n_values])
 
     def make_room(self, k: int, n_room: int) -> None:
@@ -206,9 +198,12 @@ class Tape:
         index[: known.size] = known
         self._hand_on(k, index, places.OUT + 1)
         if k in self._graded:
+            is_used = self.table[k, places.OUT_VALUES] > 0  # nothing where all entries are 1
             values = np.empty(n_room, np.float32)
             values[: known.size] = self._arrays[k, places.OUT + 2]
             self._hand_on(k, values, places.OUT + 2)
+            if not is_used:
+                self.table[k, places.OUT_VALUES] = self.table[k + 1, places.IN_VALUES] = 0
 
     def _fill_input(self, node: Temporal | None) -> None:
         row, source = self.table[0], self._source
@@ -220,16 +215,15 @@ class Tape:
         self._start_list(0)
         if node is None:
             return
-        bias_2 = np.atleast_1d(np.asarray(node.bias_2, np.float32))
-        for j, array in enumerate((node.weight_1, node.bias_1, node.weight_2, bias_2)):
-            self._put(0, places.WEIGHTS + j, np.ascontiguousarray(array, np.float32).reshape(-1))
+        for j, array in enumerate(flat_weights(node)):
+            self._put(0, places.WEIGHTS + j, array)
         self._put(0, places.HIDDEN, np.empty(node.bias_1.size, np.float32))
         if isinstance(node, TemporalAttention):
             self._put(0, places.WINDOW, np.empty(node.n_frames, np.float32))
         else:
             assert isinstance(node, MovingAttention)
             self._put(0, places.WINDOW, np.empty(node.n_averages, np.float32))
-            self._put(0, places.RATES, np.ascontiguousarray(node.rates, np.float32))
+            self._put(0, places.RATES, node.rates)
 
     def _fill_flatten(self, k: int, flatten: Flat) -> None:
         row, before = self.table[k], flatten.layouts[0]
@@ -271,9 +265,10 @@ class Tape:
         self._start_list(k)
 
     def _start_list(self, k: int) -> None:
-        """Give a row nothing to hand on yet."""
-        for place, dtype in ((0, np.int32), (1, np.int32), (2, np.float32)):
-            self._hand_on(k, np.zeros(0, dtype), places.OUT + place)
+        """Give a row nothing to hand on yet; a list of no places could not say whether its values are used."""
+        self._hand_on(k, np.zeros(1, np.int32), places.OUT)
+        self._hand_on(k, np.zeros(SPARE, np.int32), places.OUT + 1)
+        self._hand_on(k, np.zeros(SPARE if k in self._graded else 0, np.float32), places.OUT + 2)
 
     def _hand_on(self, k: int, array: NDArray[Any], place: int) -> None:
         """Keep an array that a row hands on to the next."""

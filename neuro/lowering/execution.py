@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neuro.kernels import arrays
 from neuro.kernels.arrays import Bytes, Membranes
+from neuro.kernels.windows import sum_steps
 from neuro.lowering.branches import open_part
 from neuro.lowering.deciding import computed_steps
 from neuro.lowering.layer import Layer
@@ -106,7 +107,9 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
 
 def frame_sums(spikes: Spikes) -> NDArray[np.float64]:
     """Return the sum of the values of every frame, added in the order of the entries."""
-    return np.asarray(np.bincount(spikes.step, spikes.value, spikes.n_steps), np.float64)
+    sums = np.empty(spikes.n_steps)
+    sum_steps(spikes.step, spikes.value, sums)
+    return sums
 
 
 @dataclass(frozen=True, eq=False)
