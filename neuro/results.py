@@ -211,7 +211,8 @@ class NetworkState(State):
     weights : mapping of str to array, shape (n_synapses,)
         The present weights of each SparseLinear with stdp.
     traces : mapping of str to tuple of two arrays
-        Their traces: of the inputs, and of the neurons.
+        Their traces: of the inputs (shape (n_delays, n) where synapses have several delays, ascending), and of the
+        neurons.
     precision : str
         'float32' or 'float64'.
     """

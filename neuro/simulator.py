@@ -20,7 +20,7 @@ from neuro.errors import InputError
 from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
 from neuro.events import Events
 from neuro.graph import Clocked, Graph
-from neuro.graph.networks import needs_populations
+from neuro.graph.networks import is_mixed, needs_populations
 from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
 from neuro.lowering.branches import Stage
@@ -298,6 +298,10 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
+    if dynamics is not None and is_mixed(graph.nodes):
+        raise InputError(
+            "simulate: dynamics count layers of Linear and Conv2d, this graph has a SparseLinear; leave it out"
+        )
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     check_state(graph, state)

@@ -49,11 +49,11 @@ def verify(
 
     A layered clocked graph runs on each of the engine's paths: 'automatic' (chosen by density), all layers by
     'scatter', by 'gather', by the 'dense' path and in whole numbers ('integer'), the last two where a layer has them,
-    and 'traced', with every membrane recorded. The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in plain NumPy and
-    shares no code with the engine. Compared are the spikes (or counts) of every node that hands on spikes, the
-    outputs, and the membranes of every neuron: in every step of the traced run, and at the end of each chunk of the
-    others, which leave silent pixels alone until then. Long recordings are cut into chunks, so memory stays bounded,
-    and the comparison ends with the first chunk that differs.
+    and 'traced', with every membrane recorded. The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in
+    plain NumPy and shares no code with the engine. Compared are the spikes (or counts) of every node that hands on
+    spikes, the outputs, and the membranes of every neuron: in every step of the traced run, and at the end of each
+    chunk of the others, which leave silent pixels alone until then. Long recordings are cut into chunks, so memory
+    stays bounded, and the comparison ends with the first chunk that differs.
 
     A network of populations runs whole ('one run'), cut in two, and on two threads, beside `neuro.reference_networks`:
     spikes of sources and populations, membranes in every step, all variables and plastic weights at the end.
