@@ -12,8 +12,8 @@ from neuro.events import Events
 from neuro.graph import Graph
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import EventPlan
+from neuro.lowering.event_run import FOREVER, EventRun, Samples, gathered, selected
 from neuro.lowering.event_running import as_events
-from neuro.lowering.flow import FOREVER, EventRun, Samples, gathered, selected
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 
 __all__ = ["MOST_SPIKES", "EventsCollected", "as_end", "as_most", "checked_event_record"]

@@ -18,6 +18,7 @@ from neuro.collecting import Collected
 from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
+from neuro.event_results import EventResult
 from neuro.events import Events
 from neuro.graph import Clocked, Graph
 from neuro.graph.networks import is_mixed, needs_populations
@@ -25,9 +26,9 @@ from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
 from neuro.lowering.branches import Stage
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_run import FOREVER, EventRun
 from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
-from neuro.lowering.flow import FOREVER, EventRun
 from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
@@ -35,7 +36,7 @@ from neuro.lowering.signals import Signal
 from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Record, checked_record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
-from neuro.results import EventResult, Result, State
+from neuro.results import Result, State
 from neuro.spikes import Spikes
 from neuro.watching import (
     check_heads,

@@ -15,7 +15,8 @@ from neuro.graph import SparseLinear
 from neuro.kernels.arrays import Synapses
 from neuro.kernels.events import Deltas
 from neuro.kernels.events_spread import Fan, route_largest, spread_sparse, spread_taps
-from neuro.lowering.flow import FOREVER, Batch, EventRun, Flow, TooManySpikesError, gathered, selected
+from neuro.lowering.event_run import FOREVER, Batch, EventRun, TooManySpikesError, gathered, selected
+from neuro.lowering.flow import Flow
 
 __all__ = ["Largest", "SparseSpread", "Spread", "TapSpread", "fan_of"]
 
