@@ -104,9 +104,11 @@ nodes = {
     "late": Delay(0.001), "b": Conv2d(rng.normal(0.3, 0.5, (4, 2, 2, 3)), [0.1] * 4, padding=1), "add": Add(),
     "lif": LIF(0.003, 0.5), "max": MaxPool2d(3, 2, 1), "flat": Flatten(),
 }
-edges = [("in", "a"), ("a", "late"), ("in", "b"), ("late", "add"), ("b", "add"), ("add", "lif"), ("lif", "max"), ("max", "flat")]
+edges = [("in", "a"), ("a", "late"), ("in", "b"), ("late", "add"), ("b", "add"), ("add", "lif"), ("lif", "max")]
+edges += [("max", "flat")]
 n_in = Graph(nodes, edges, continuous()).shapes["flat"][0]
-nodes |= {"w": sparse(11, n_in, 0), "r": sparse(11, 11, 1), "each": LIF(rng.uniform(1e-3, 1e-2, 11), 0.5, refractory_s=2e-3)}
+nodes |= {"w": sparse(11, n_in, 0), "r": sparse(11, 11, 1)}
+nodes |= {"each": LIF(rng.uniform(1e-3, 1e-2, 11), 0.5, refractory_s=2e-3)}
 edges += [("flat", "w"), ("w", "each"), ("r", "each"), ("each", "r")]
 times = range(0, int(t_us[-1]), 5000)
 record = {name: neuro.Monitor("membrane", times_us=times) for name in ("lif", "each")}
