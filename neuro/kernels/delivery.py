@@ -1,11 +1,10 @@
 """Delivery of spikes: each thread adds to its own neurons, the oldest spikes first, in order of the numbers."""
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Frames, Live, Network
-from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.poisson import count_tile, draw
 
 U = np.uint64

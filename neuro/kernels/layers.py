@@ -6,7 +6,6 @@ touched when it has input, and what it missed is made up for then; a step withou
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.accumulation import (
     count_operations,
@@ -52,7 +51,7 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.pixels import is_above, rest_pixel, step_pixel
 from neuro.kernels.populations import PASS, emit, step_neurons
 

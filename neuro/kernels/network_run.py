@@ -5,12 +5,12 @@ spikes first) and depress plastic synapses; traces move; then, stage by stage, t
 fired and potentiate; the lists are joined in ascending order, and spikes over synapses without delay are delivered.
 """
 
-from numba import njit, prange
+from numba import prange
 
 from neuro.kernels import networks as nw
 from neuro.kernels.delivery import deliver, deliver_now, drive, list_sources
 from neuro.kernels.networks import Frames, Live, Network
-from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.plasticity import depress, move_traces, potentiate
 from neuro.kernels.spiking import hold_all, step_population, trace_population
 

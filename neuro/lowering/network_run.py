@@ -16,6 +16,7 @@ from neuro.kernels import networks as nw
 from neuro.kernels.network_run import run_alone, run_together
 from neuro.kernels.network_tables import count_pending
 from neuro.kernels.networks import TILE, Frames, Live, Network
+from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState
 from neuro.spikes import Spikes
@@ -76,7 +77,7 @@ class NetworkRun:
         self._n_log = 0
         if state is not None:
             self._continue(state)
-        self._begun = self._recent()
+        self._begun = self._ages()
 
     def _traced(self, traced: tuple[str, ...]) -> tuple[Network, dict[str, int], int]:
         populations = self.plan.network.populations.copy()
@@ -288,26 +289,41 @@ class NetworkRun:
     def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:
         """Return the synaptic operations of each synapse node; ``spike_counts``: entries handed on, by node."""
         found: dict[str, int] = {}
-        ended = self._recent()
-        for c in self.plan.parts.connections:
-            fan_out = np.bincount(c.indices, minlength=self.plan.sizes[c.source])
+        ended = self._ages()
+        for c, fan_out in zip(self.plan.parts.connections, self.plan.fan_out, strict=True):
             n = int(fan_out @ spike_counts[c.source])
-            for recent, sign in ((self._begun, 1), (ended, -1)):
-                n += sign * self._pending(c.source, c.indptr, c.indices, c.delay, recent)
+            for ages, sign in ((self._begun, 1), (ended, -1)):
+                if c.source in ages:
+                    n += sign * self._pending(c, fan_out, *ages[c.source])
             found[c.name] = found.get(c.name, 0) + n
         return found
 
+    def _ages(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Entry and age in steps of what sources and populations handed on in the last steps, those of the log."""
+        live, plan, history = self._live, self.plan, self.plan.n_history
+        number = live.log_index[: self._n_log].astype(np.int64)
+        age = np.repeat(np.arange(history, 0, -1), np.diff(live.log_start[: history + 1, 0]))
+        if number.size == 0:
+            return {}
+        found = {}
+        for name, first in plan.first.items():
+            is_own = (number >= first) & (number < first + plan.sizes[name])
+            found[name] = number[is_own] - first, age[is_own]
+        return found
+
     def _pending(
-        self, source: str, indptr: Any, indices: Any, delay: Any, recent: Mapping[str, Spikes]
+        self, c: Connection, fan_out: NDArray[np.int64], entry: NDArray[np.int64], age: NDArray[np.int64]
     ) -> int:
-        spikes, depth = recent[source], int(delay.max(initial=0))
-        age = self.plan.n_history - spikes.step
+        """Count the synapses of a connection on which spikes are under way."""
+        depth = int(c.delay.max(initial=0))
         is_young = age <= depth  # what is older has arrived over every delay
         if not is_young.any():
             return 0
-        under_way = np.zeros((self.plan.sizes[source], depth + 1), np.int64)
-        np.add.at(under_way, (spikes.index[is_young], age[is_young]), 1)
-        return int(count_pending(indptr, indices, delay, under_way.cumsum(axis=1)))
+        if c.delay.size == 1:
+            return int(fan_out[entry[is_young]].sum())
+        under_way = np.zeros((self.plan.sizes[c.source], depth + 1), np.int64)
+        np.add.at(under_way, (entry[is_young], age[is_young]), 1)
+        return int(count_pending(c.indptr, c.indices, c.delay, under_way.cumsum(axis=1)))
 
     @property
     def clips(self) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -75,6 +75,14 @@ class NetworkPlan:
     def n_numbers(self) -> int:
         """Number of entries of all sources and populations."""
         return sum(self.sizes.values())
+
+    @cached_property
+    def fan_out(self) -> tuple[NDArray[np.int64], ...]:
+        """For each connection (in order), the synapses of each entry of its source."""
+        return tuple(
+            np.bincount(c.indices, minlength=self.sizes[c.source]).astype(np.int64)
+            for c in self.parts.connections
+        )
 
     @property
     def plastic(self) -> tuple[Connection, ...]:
