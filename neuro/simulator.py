@@ -183,7 +183,7 @@ def simulate(
         The arithmetic of a network of populations; all other graphs are float32.
     n_threads : int
         Threads that share the recordings of a list, the output rows of the layers for a single recording, or the
-        neurons of a network of populations. The result has the same bits for any number.
+        neurons of a network of populations (no more than it is worth). The result has the same bits for any number.
 
     Returns
     -------
@@ -340,6 +340,7 @@ def run_recording(
         selections=run.decisions.selections,
         counters=counters,
         attention=next(iter(reports.values()), None),
+        n_threads=n_threads,
         state=end_run(graph.digest, n_before + n_steps, run),
         dynamics=None
         if dynamics is None

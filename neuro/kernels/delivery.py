@@ -49,7 +49,7 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
                 deliver_constant(weight, net.target[first:stop], live.state)
             else:
                 deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
-    live.operations[thread] += n
+    live.operations[thread, 0] += n
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -63,7 +63,7 @@ def deliver_now(net: Network, live: Live, thread: int, start: int, stop: int) ->
         first, stop = ptr[row], ptr[row + U(1)]
         value = live.log_value[q : q + U(is_graded)]
         deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
-    live.operations[thread] += n
+    live.operations[thread, 0] += n
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.kernels import networks as nw
-from neuro.kernels.network_run import run_alone, run_together
+from neuro.kernels.network_run import run_alone
+from neuro.kernels.network_shared import ALONE, LONELY, run_shared, shared_size
 from neuro.kernels.network_tables import count_pending
 from neuro.kernels.networks import TILE, Frames, Live, Network
+from neuro.kernels.sharing import LINE
 from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState
 from neuro.spikes import Spikes
 
-__all__ = ["Block", "NetworkRun", "most_threads"]
+__all__ = ["Block", "NetworkRun"]
 
 _BLOCK_STEPS = 4096
 _TRACE_VALUES = 2**22
@@ -54,11 +56,6 @@ class Block:
         return len(self.start)
 
 
-def most_threads() -> int:
-    """Return the number of threads that there are."""
-    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-
-
 class NetworkRun:
     """One run of a plan: owned by one call."""
 
@@ -75,6 +72,7 @@ class NetworkRun:
         self._block_steps = max(1, min(_BLOCK_STEPS, _TRACE_VALUES // max(1, self._trace_width)))
         self._live = self._start()
         self._n_log = 0
+        self._alone = ALONE
         if state is not None:
             self._continue(state)
         self._begun = self._ages()
@@ -109,7 +107,7 @@ class NetworkRun:
             log_index=np.empty(capacity, np.int32),
             log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
             found=np.empty((n_threads, n_numbers), np.int32),
-            n_found=np.zeros((n_threads, len(plan.parts.populations) + 1), np.int64),
+            n_found=np.zeros((n_threads, -(-len(plan.parts.populations) // LINE) * LINE + LINE), np.int64),
             fired=words.view(np.uint8),
             fired_words=words,
             counts=counts,
@@ -118,7 +116,7 @@ class NetworkRun:
             x=np.zeros(int(net.plastic[:, nw.N_PRE].sum()), plan.real),
             y=np.zeros(int(net.plastic[:, nw.N_POST].sum()), plan.real),
             clips=np.zeros((n_threads, len(net.plastic)), np.int64),
-            operations=np.zeros(n_threads, np.int64),
+            operations=np.zeros((n_threads, LINE), np.int64),
         )
 
     def run(self, frames: Spikes | None, n_steps: int) -> Block:
@@ -147,16 +145,24 @@ class NetworkRun:
         return result
 
     def _run_threads(self, block: Frames, n_before: int) -> int:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(len(self._network.bounds) - 1, most_threads()))
+        """Run a block with helpers, one for each part but the first; none of them is needed."""
+        plan, n_parts = self.plan, len(self._network.bounds) - 1
+        shared = self._shared()
+        common, rest = (self._network, self._live, block, shared), (plan.n_stages, plan.n_history, n_before)
+        helpers = [Thread(target=run_shared, args=(*common, me, *rest)) for me in range(1, n_parts)]
+        for helper in helpers:
+            helper.start()
         try:
-            return int(
-                run_together(
-                    self._network, self._live, block, self.plan.n_stages, self.plan.n_history, n_before
-                )
-            )
+            return int(run_shared(*common, 0, *rest))
         finally:
-            numba.set_num_threads(before)
+            for helper in helpers:
+                helper.join()
+            self._alone = int(shared[LONELY])
+
+    def _shared(self) -> NDArray[np.int64]:
+        shared = np.zeros(shared_size(len(self._network.bounds) - 1), np.int64)
+        shared[LONELY] = self._alone
+        return shared
 
     def _frames(
         self, frames: Spikes | None, n_steps: int
