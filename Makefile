@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Elsewhere than here the plain torch wheel brings gigabytes of CUDA: TORCH_INDEX=https://download.pytorch.org/whl/cpu avoids it.
 TORCH_INDEX ?=
-PACKAGES := neuro eventio spikeloom
+PACKAGES := neuro eventio analog_bridge spikeloom
 JOBS ?= 2
 
 .PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers nest lava docs clean clean-kernels
