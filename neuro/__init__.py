@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neuro import costs, graph
+from neuro.divergence import Divergence, Verification
 from neuro.dynamics import (
     BranchGate,
     Dynamics,
@@ -27,7 +28,7 @@ from neuro.results import (
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
 from neuro.streaming import Stream, stream
-from neuro.verification import Divergence, Verification, verify
+from neuro.verification import verify
 
 __all__ = [
     "simulate",

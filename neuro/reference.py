@@ -35,6 +35,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Node,
+    SparseLinear,
     SumPool2d,
     fold_pooling,
 )
@@ -61,7 +62,7 @@ class DenseState:
     membranes, currents : mapping of str to float32 array
         Membrane of every neuron, synaptic current of every CubaLIF.
     lines : mapping of str to float32 array, shape (delay in steps, ...)
-        What is under way in every Delay, the oldest first.
+        What is under way in every Delay, and the inputs that still act over every SparseLinear, the oldest first.
     held : mapping of str to int64 array
         For how many more steps each neuron of a population with a refractory period is held.
     """
@@ -204,6 +205,10 @@ class _Evaluation:
                 for name, node in graph.nodes.items()
                 if isinstance(node, Delay)
             }
+            for name, node in graph.nodes.items():
+                if isinstance(node, SparseLinear):  # R155: the inputs of the last steps
+                    shape = graph.shapes[graph.predecessors(name)[0]]
+                    self.lines[name] = [np.zeros(shape, F)] * int(_synapse_steps(graph, node).max(initial=0))
             self.held = {
                 name: np.zeros(graph.shapes[name], np.int64)
                 for name, node in graph.nodes.items()
@@ -231,10 +236,14 @@ class _Evaluation:
             if isinstance(node, Delay) and self.lines[name]:
                 values[name] = self.lines[name][0] if is_kept else silent  # R13, R34: lost
             elif isinstance(node, NEURONS):
-                current = inputs[0] if is_kept else silent  # R34: the membrane decays
+                current = _added(inputs) if is_kept else silent  # R34: the membrane decays
                 values[name] = self._run_neurons(name, node, current, is_kept)
             elif not is_kept:
                 values[name] = silent
+            elif isinstance(node, SparseLinear):
+                values[name] = _sparse_linear(
+                    node, _synapse_steps(graph, node), [*self.lines[name], inputs[0]]
+                )
             elif isinstance(node, TEMPORAL):
                 values[name] = inputs[0] * gates[name][1] if node.scaling else inputs[0]  # R33
             elif isinstance(node, SELECTIONS):
@@ -289,7 +298,11 @@ class _Evaluation:
     def state(self) -> DenseState:
         """Return what the next chunk starts from."""
         graph, shapes = self.graph, self.graph.shapes
-        lines = {name: np.array(line, F).reshape(-1, *shapes[name]) for name, line in self.lines.items()}
+        handed = {
+            name: shapes[graph.predecessors(name)[0] if isinstance(graph.nodes[name], SparseLinear) else name]
+            for name in self.lines
+        }
+        lines = {name: np.array(line, F).reshape(-1, *handed[name]) for name, line in self.lines.items()}
         keep = MappingProxyType
         return DenseState(
             graph.digest, keep(self.membranes), keep(self.currents), keep(lines), keep(self.held)
@@ -310,10 +323,36 @@ def _evaluate_node(node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Flo
         return _pool(node, inputs[0], shape)
     if isinstance(node, Concat):  # R21
         return np.concatenate(inputs)
-    total: Floats = inputs[0].reshape(shape)  # R21: Flatten
     assert isinstance(node, (Add, Delay, Flatten))
-    for value in inputs[1:]:  # R21: only an Add has more than one
+    return _added(inputs).reshape(shape)  # R21
+
+
+def _added(inputs: list[Any]) -> Floats:
+    """R21: the sum from left to right; also of what several inputs hand to neurons (R155)."""
+    total: Floats = inputs[0]
+    for value in inputs[1:]:
         total = total + value
+    return total
+
+
+def _synapse_steps(graph: Graph, node: SparseLinear) -> NDArray[np.int64]:
+    """The delay of every synapse in steps."""
+    steps = np.rint(np.asarray(node.delay_s, np.float64) / graph.dt_s).astype(np.int64)
+    return np.broadcast_to(steps, node.indices.shape)
+
+
+def _sparse_linear(node: SparseLinear, steps: NDArray[np.int64], line: list[Any]) -> Floats:
+    """R155: the longest delay first, then ascending entries, of one entry the synapses as they are stored.
+
+    `line`: the inputs, the present one last; None in a cycle, where it is not known yet and no delay is 0.
+    """
+    total = np.zeros(node.n_out, F)
+    rows = np.repeat(np.arange(node.n_out), np.diff(node.indptr))
+    for delay in np.unique(steps)[::-1]:
+        x = line[-1 - delay]
+        for entry in np.flatnonzero(x):
+            some = np.flatnonzero((node.indices == entry) & (steps == delay))
+            np.add.at(total, rows[some], node.weight[some] * x[entry])
     return total
 
 

@@ -211,7 +211,8 @@ class NetworkState(State):
     weights : mapping of str to array, shape (n_synapses,)
         The present weights of each SparseLinear with stdp.
     traces : mapping of str to tuple of two arrays
-        Their traces: of the inputs, and of the neurons.
+        Their traces: of the inputs (shape (n_delays, n) where synapses have several delays, ascending), and of the
+        neurons.
     precision : str
         'float32' or 'float64'.
     """
@@ -384,14 +385,23 @@ class EventResult:
     outputs : mapping of str to Events
         What left each sink, with its times.
     spikes : mapping of str to Events
-        Recorded events, by node.
+        Recorded events, by node: all, or as many as a Monitor's limit allows.
     counters : EventCounters
         Exact counts.
+    membranes : mapping of str to float64 array, shape (n_times, ...)
+        Membranes at the times that a Monitor named, each behind all that happened then.
+    spike_counts : mapping of str to int64 array, shape (...)
+        Number of spikes of each neuron, where 'rate' was recorded.
+    left_out : mapping of str to mapping of str to int
+        What the monitors with ``overflow='count'`` had no room for: events, by 'spikes'.
     """
 
     outputs: Mapping[str, Events]
     spikes: Mapping[str, Events]
     counters: EventCounters
+    membranes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def output(self) -> Events:

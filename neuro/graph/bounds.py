@@ -23,6 +23,7 @@ from neuro.graph.nodes import (
     Linear,
     MaxPool2d,
     Node,
+    SparseLinear,
     SumPool2d,
 )
 from neuro.graph.shapes import label
@@ -54,7 +55,7 @@ def _negative_source(name: str, nodes: Mapping[str, Node], before: Mapping[str, 
         if source in seen:
             continue
         seen.add(source)
-        if isinstance(nodes[source], (*SYNAPSES, LI)):
+        if isinstance(nodes[source], (*SYNAPSES, SparseLinear, LI)):
             return source
         if not isinstance(nodes[source], SPIKING):
             frontier.extend(before[source])

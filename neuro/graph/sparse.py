@@ -52,7 +52,7 @@ class SparseLinear(Node):
     receptor : {'excitatory', 'inhibitory'}
         Which current or conductance of a population it adds to; populations with one take 'excitatory'.
     stdp : Stdp or None
-        How the weights change while the network runs (one delay for all synapses); the graph keeps the first.
+        How the weights change while the network runs (with delays of at least one step); the graph keeps the first.
 
     Raises
     ------
@@ -97,11 +97,6 @@ class SparseLinear(Node):
     def _check_stdp(self, stdp: object) -> None:
         if not isinstance(stdp, Stdp):
             raise GraphError(f"{_OWNER}: stdp must be an Stdp or None, got {stdp!r}")
-        if isinstance(self.delay_s, np.ndarray):
-            raise GraphError(
-                f"{_OWNER}: with stdp all synapses have one delay, got an array; use one number, or a "
-                "SparseLinear for each delay"
-            )
         wrong = (self.weight < 0) | (self.weight > np.float32(stdp.w_max))
         if wrong.any():
             j = int(np.argmax(wrong))

@@ -16,6 +16,7 @@ from neuro.lowering.operations import Operation
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries, silenced
+from neuro.lowering.sparse import SparseSum
 from neuro.lowering.wiring import aligned
 from neuro.results import Counters, State
 from neuro.spikes import Spikes
@@ -112,9 +113,9 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     if n_kept < kept.size:
         value = value[kept[step] != 0]
     layers = [(layer, run.tally(layer.name)) for layer in plan.layers]
-    synapses = [
-        (layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None
-    ]
+    wired = [(layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None]
+    sparse = [(one, one.name, run.tally(one.name)) for one in plan.lines if isinstance(one, SparseSum)]
+    synapses: list[tuple[Operation, str, list[int]]] = [*wired, *sparse]
     neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
     return Counters(
         n_steps=kept.size,

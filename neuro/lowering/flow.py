@@ -14,6 +14,7 @@ from neuro.errors import InputError
 from neuro.events import LATEST_US
 from neuro.kernels.arrays import Floats, Int32s, Synapses
 from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, renumber, route
+from neuro.kernels.events_sampled import sample_jumps
 from neuro.lowering.layout import Layout
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Router",
     "Shift",
     "Merge",
+    "Samples",
+    "TooManySpikesError",
     "FOREVER",
     "gathered",
     "selected",
@@ -44,6 +47,27 @@ class Batch:
     mark: int
 
 
+class TooManySpikesError(Exception):
+    """More spikes than a call may bring: the node, what it did, and the time of the first too many."""
+
+    def __init__(self, name: str, what: str, t: int) -> None:
+        super().__init__(name, what, t)
+        self.name, self.what, self.t = name, what, t
+
+
+@dataclass
+class Samples:
+    """Membranes that are asked for: the times, ascending, and what was found at the first of them."""
+
+    times: NDArray[np.int64]
+    found: list[NDArray[Any]] = field(default_factory=list)
+
+    def due(self, mark: int) -> list[int]:
+        """Return the next times before a mark."""
+        n = len(self.found)
+        return [int(t) for t in self.times[n : int(np.searchsorted(self.times, mark))]]
+
+
 @dataclass
 class EventRun:
     """What changes while events pass: membranes, events held back by joins, counts. Owned by one call or stream.
@@ -61,7 +85,13 @@ class EventRun:
     own : dict
         What populations with times of their own keep, by name: see `neuro.lowering.timed`.
     outbox : dict
-        For each Delay that closes a cycle, what leaves it next.
+        For each node that closes a cycle, what leaves it next.
+    samples : dict
+        Membranes that are asked for, by the name of a population.
+    counted : dict
+        Spikes of each population in this call, and events of each Delay that closes a cycle.
+    limit : int
+        Most spikes of a population in one call, and most events that a node may hold back.
     mark : int
         The earliest time that an event fed later may have.
     end : int
@@ -76,6 +106,9 @@ class EventRun:
     tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     own: dict[str, Any] = field(default_factory=dict)
     outbox: dict[str, Batch] = field(default_factory=dict)
+    samples: dict[str, Samples] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
+    limit: int = FOREVER
     mark: int = 0
     end: int = FOREVER
     n_events: int = 0
@@ -109,6 +142,13 @@ class Flow(ABC):
     def first_to_come(self, run: EventRun) -> int:
         """Return the first time at which something happens here though nothing more comes; FOREVER for never."""
         return FOREVER
+
+    def count(self, what: str, n: int, times: NDArray[np.int64], run: EventRun) -> None:
+        """Count n more events, at these times in any order, and refuse what is too many in a call."""
+        before = run.counted.get(self.name, 0)
+        run.counted[self.name] = before + n
+        if before + n > run.limit:
+            raise TooManySpikesError(self.name, what, int(np.sort(times)[max(0, run.limit - before)]))
 
 
 def no_events() -> Deltas:
@@ -164,6 +204,34 @@ class Population(Flow):
         """Channels of an output pixel that an event reaches."""
         return self.synapses.out_channels // self.synapses.n_groups
 
+    @property
+    def n_pixels(self) -> int:
+        """Groups of neurons that events reach together: output pixels, or single neurons."""
+        return self.layout.size // self.synapses.out_channels
+
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Take the events, and stop where membranes are asked for: at a time, behind all that happens then."""
+        events, mark = inputs[0].events, inputs[0].mark
+        samples = run.samples.get(self.name)
+        if samples is None:
+            return self.go_on(inputs[0], run)
+        parts: list[Deltas] = []
+        for t in samples.due(mark):
+            n = int(np.searchsorted(events.t, t, "right"))
+            parts.append(self.go_on(Batch(selected(events, slice(n)), t), run).events)
+            events = selected(events, slice(n, None))
+            samples.found.append(self.layout.outside(self.membranes(t, run)[np.newaxis])[0])
+        parts.append(self.go_on(Batch(events, mark), run).events)
+        return Batch(gathered(parts), mark)
+
+    @abstractmethod
+    def go_on(self, batch: Batch, run: EventRun) -> Batch:
+        """Take the new events of the input and return the spikes."""
+
+    @abstractmethod
+    def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
+        """Return the membranes at a time, channel-last, without changing them."""
+
     @abstractmethod
     def spikes(self, run: EventRun) -> int:
         """Return the number of spikes so far."""
@@ -196,9 +264,9 @@ class JumpPopulation(Population):
     dynamics: Dynamics
     rest: Floats
 
-    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+    def go_on(self, batch: Batch, run: EventRun) -> Batch:
         """Take the events one by one; what fires is listed at the event's time."""
-        events = inputs[0].events
+        events = batch.events
         if self.name not in run.pixels:
             self._start(run)
         tally, room = run.tallies[self.name], run.rooms[self.name]
@@ -207,11 +275,20 @@ class JumpPopulation(Population):
         while done < events.t.size:
             done = integrate(events, done, self.synapses, self.dynamics, run.pixels[self.name], room, tally)
             n = int(tally[0])
+            self.count("fired too often in one call", n, room.t[:n], run)
             parts.append(Deltas(room.t[:n].copy(), room.index[:n].copy(), np.ones(n, np.float32)))
-        return Batch(gathered(parts), inputs[0].mark)
+        return Batch(gathered(parts), batch.mark)
+
+    def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
+        """Return the membranes at a time, channel-last, without changing them."""
+        if self.name not in run.pixels:
+            self._start(run)
+        out = np.empty(self.layout.size, np.float32)
+        sample_jumps(self.dynamics, run.pixels[self.name], self.synapses.out_channels, t, out)
+        return out
 
     def _start(self, run: EventRun) -> None:
-        last = np.zeros(self.layout.n_pixels, np.int64)  # at rest nothing changes, so any time will do
+        last = np.zeros(self.n_pixels, np.int64)  # at rest nothing changes, so any time will do
         run.pixels[self.name] = Pixels(self.rest.copy(), last)
         n = self.most + _ROOM
         run.rooms[self.name] = Deltas(np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(0, np.float32))
@@ -227,7 +304,7 @@ class JumpPopulation(Population):
 
     def updates(self, run: EventRun) -> int:
         """Return the number of membranes brought to the time of an event so far."""
-        return self.pixels_reached(run) * self.layout.n_channels
+        return self.pixels_reached(run) * self.synapses.out_channels
 
 
 @dataclass(frozen=True, eq=False)
