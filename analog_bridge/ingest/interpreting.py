@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from analog_bridge.errors import LayerError, UnsupportedLayerError
-from analog_bridge.ingest import operators
+from analog_bridge.ingest import operators, shape_operators
 from analog_bridge.ingest.assembly import Assembly
-from analog_bridge.ingest.operators import OPERATORS, REMEDIES
+from analog_bridge.ingest.operator_table import OPERATORS, REMEDIES
 from analog_bridge.ingest.values import Value
 from analog_bridge.layers import LayerGraph
 
@@ -359,8 +359,8 @@ _MODULES: dict[type[nn.Module], Callable[[Assembly, Any, Value], Any]] = {
     nn.PixelShuffle: _named("pixel_shuffle", "upscale_factor"),
     nn.ZeroPad1d: _named("pad", "padding"),
     nn.ZeroPad2d: _named("pad", "padding"),
-    nn.ConstantPad1d: lambda net, m, x: operators.constant_pad(net, x, m.padding, m.value),
-    nn.ConstantPad2d: lambda net, m, x: operators.constant_pad(net, x, m.padding, m.value),
+    nn.ConstantPad1d: lambda net, m, x: shape_operators.constant_pad(net, x, m.padding, m.value),
+    nn.ConstantPad2d: lambda net, m, x: shape_operators.constant_pad(net, x, m.padding, m.value),
     nn.Identity: _named("identity"),
     nn.Dropout: _named("identity"),
     nn.Dropout1d: _named("identity"),

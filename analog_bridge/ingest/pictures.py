@@ -203,7 +203,7 @@ def reduced(net: Assembly, value: Value, kind: Kind, axes: Sequence[int], keeps_
     kept = [axis for axis in range(len(value.shape)) if axis not in over]
     if len(value.shape) == 3 and value.axes[0] not in over and net.shape_of(value.layer) == value.stored:
         arranged = value  # windows along rows or columns
-        kernel = tuple(
+        rows, columns = (
             n if axis in over else 1 for n, axis in zip(value.stored[1:], value.axes[1:], strict=True)
         )
         source = value.layer
