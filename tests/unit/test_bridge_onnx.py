@@ -308,7 +308,7 @@ def test_softmax_of_the_output_is_left_out(tmp_path: Path) -> None:
         ([node("MatMul", "x", "x")], ("n", 4, 4), "multiplies two tensors that depend on the input"),
         ([node("Softmax", "x", out="s"), node("Relu", "s")], IMAGE, "reads the result of softmax"),
         ([node("Transpose", "x", perm=[1, 0, 2, 3])], IMAGE, "moves the batch axis"),
-        ([node("Relu", "x")], ("n", 4, "rows", 8), "has the shape (n, 4, rows, 8); export it with a batch axis and fixed"),
+        ([node("Relu", "x")], ("n", 4, "rows", 8), "has the shape (n, 4, rows, 8); export it with a batch axis"),
         ([node("ReduceMean", "x", axes=[0])], IMAGE, "works along the batch axis"),
         ([node("MaxPool", "x", kernel_shape=[2, 2], pads=[1, 0, 0, 0])], IMAGE, "pads unevenly"),
         ([node("Cast", "x", to=7)], IMAGE, "casts to whole numbers"),
