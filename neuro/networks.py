@@ -111,6 +111,7 @@ def _run(graph: Graph, frames: Spikes | None, n_steps: int, settings: NetworkSet
         spike_counts={name: kept.counts[name] for name in wanted.rate},
         left_out=kept.left_out(),
         weights=run.weights(),
+        n_threads=plan.n_threads,
     )
 
 

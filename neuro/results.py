@@ -251,6 +251,8 @@ class Result:
         Of every channel and spatial attention, by its name.
     weights : mapping of str to array, shape (n_synapses,)
         The weights of each SparseLinear with stdp after the run, in its order; the graph keeps those before.
+    n_threads : int
+        Threads that shared the run: a network of populations takes no more than its size is worth.
     """
 
     outputs: Mapping[str, Floats]
@@ -265,6 +267,7 @@ class Result:
     selections: Mapping[str, SelectionReport] = field(default_factory=dict)
     dynamics: DynamicsReport | None = None
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    n_threads: int = 1
 
     @property
     def output(self) -> Floats:

@@ -181,7 +181,7 @@ def simulate(
         is an error that names it, before memory runs out.
     n_threads : int
         Threads that share the recordings of a list, the output rows of the layers for a single recording, or the
-        neurons of a network of populations. The result has the same bits for any number.
+        neurons of a network of populations (no more than it is worth). The result has the same bits for any number.
 
     Returns
     -------
@@ -345,6 +345,7 @@ def run_recording(
         selections=run.decisions.selections,
         counters=counters,
         attention=next(iter(reports.values()), None),
+        n_threads=n_threads,
         state=end_run(graph.digest, n_before + n_steps, run),
         dynamics=None
         if dynamics is None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import strategies as st
@@ -24,6 +27,7 @@ from neuro.graph import (
     Stdp,
     clocked,
 )
+from neuro.lowering import networks as lowering
 from neuro.spikes import Spikes
 
 DT_S = 0.001
@@ -169,3 +173,10 @@ def _give_size(
         name = f"direct {target}"
         nodes[name] = PoissonSource(100.0, sizes[target], len(nodes), weight=0.3)
         edges.append((name, target))
+
+
+@contextmanager
+def enough_for_threads() -> Iterator[None]:
+    """Let any network take as many threads as are asked for."""
+    with mock.patch.multiple(lowering, LEAST_NS=1e-9, most_threads=lambda: 64):
+        yield

@@ -221,7 +221,7 @@ class SparseLinear(Node):
         n_out = as_whole(_OWNER, "n_out", n_out, least=1)
         rows = np.asarray(out)
         _check_range("out", rows, n_out, "n_out")
-        order = np.argsort(rows, kind="stable")
+        order = _by_row(rows, n_out)
         sources, weights, delays = np.asarray(into), np.asarray(weight), np.asarray(delay_s)
         for name, array in (("into", sources), ("weight", weights), ("delay_s", delays)):
             if array.shape != rows.shape and (array.ndim or name == "into"):
@@ -229,7 +229,7 @@ class SparseLinear(Node):
         return cls(
             np.broadcast_to(weights, rows.shape)[order],
             sources[order],
-            row_starts(np.bincount(rows, minlength=n_out)),
+            row_starts(np.bincount(rows.astype(np.intp, copy=False), minlength=n_out)),
             n_in,
             delay_s=delays[order] if delays.ndim else float(delays),
             receptor=receptor,
@@ -280,6 +280,15 @@ def row_starts(counts: NDArray[Any]) -> Int32s:
     if total >= 2**31:
         raise GraphError(f"{_OWNER}: has {total} synapses, the limit is 2**31 - 1; split it")
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+
+
+def _by_row(rows: NDArray[Any], n_rows: int) -> NDArray[np.intp]:
+    """Return the order that sorts rows below `n_rows`, equal ones as they come: numbers of 16 bits sort fastest."""
+    keys = rows.astype(np.uint32)
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
+    if n_rows <= 2**16:
+        return order
+    return order[np.argsort((keys[order] >> 16).astype(np.uint16), kind="stable")]
 
 
 def _as_starts(value: object) -> Int32s:

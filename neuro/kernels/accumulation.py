@@ -2,12 +2,11 @@
 
 Gathering lists the weight rows of an output pixel and adds them up in registers; scattering adds each input to
 all it reaches; the dense path multiplies every input, active or not. Rows are addressed by unsigned offsets: a
-signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied eight at a
+signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied sixteen at a
 time, because branches that cannot be predicted cost more than the copies.
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import (
     ACTIVE,
@@ -37,7 +36,7 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.sums import (
     scale_words,
     sum_dense,
@@ -46,7 +45,7 @@ from neuro.kernels.sums import (
     sum_short_bytes,
     sum_wide_bytes,
 )
-from neuro.kernels.vectors import add, load, load_lanes, multiply, splat, store, store_lanes
+from neuro.kernels.vectors import add, copy_shifted, load, load_lanes, multiply, splat, store, store_lanes
 
 U = np.uint64
 
@@ -148,11 +147,11 @@ def gather_row(
                 shift = tap_shift[r] + run_shift[c]
                 lo = start[line + U(run_start[c])]
                 n_run = start[line + U(run_stop[c])] - lo
-                for done in range(0, n_run + 1, 8):
-                    for k in range(8):
-                        row[U(n + done + k)] = index[U(lo + done + k)] + shift
-                        if is_graded:
-                            scale[U(n + done + k)] = value[U(lo + done + k)]
+                for done in range(0, max(n_run, 1), 16):
+                    to, source = U(n + done), U(lo + done)
+                    copy_shifted(row, to, index, source, np.int64(shift))
+                    if is_graded:
+                        store(scale, to, load(value, source))
                 n += n_run
         pixel = y * n_columns + x
         work.touched[pixel] = n > 0
@@ -179,44 +178,50 @@ def has_input(frames: Frames, first: int, y: int, wiring: Wiring) -> bool:
 
 
 @njit(cache=True, **UNCOUNTED)
-def scatter_frame(
-    frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring, work: Work, block: Block
+def scatter_row(
+    frames: Frames, first: int, y: int, wants_all: bool, wiring: Wiring, work: Work, block: Block
 ) -> None:
-    """Currents of output rows into ``work.current``: each input, in raster order, adds to all it reaches.
+    """Currents of output row y into the front of ``work.current``: each input, in raster order, adds to all it reaches.
 
-    Only pixels with input get currents; ``work.touched`` says which.
+    Only pixels with input (``work.touched`` says which), hot ones, or with `wants_all` all of them get currents.
     """
     start, index, value, numbers = frames.start, frames.index, frames.value, wiring.numbers
     current, row, scale, weight, touched = work.current, work.row, work.scale, wiring.weight, work.touched
-    targets_of_row, row_pixel, row_shift = table(wiring, 7), table(wiring, 8), table(wiring, 9)
+    taps_of_row, tap_pixel, tap_shift = table(wiring, 0), table(wiring, 1), table(wiring, 2)
     targets_of_column, column_pixel, column_shift = table(wiring, 10), table(wiring, 11), table(wiring, 12)
+    n_columns, in_channels = numbers[OUT_COLUMNS], np.uint32(numbers[IN_CHANNELS])
     n_channels, pitch = U(numbers[OUT_CHANNELS]), U(numbers[PITCH])
-    group_out, in_channels = n_channels // U(numbers[N_GROUPS]), numbers[IN_CHANNELS]
-    lowest, end = rows[0] * numbers[OUT_COLUMNS], rows[1] * numbers[OUT_COLUMNS]
-    n_rows, n_active, y, row_entries = 0, 0, -1, numbers[IN_COLUMNS] * in_channels
-    touched[lowest:end] = 0
-    for k in range(U(start[first]), U(start[first + numbers[N_IN_PIXELS]])):
-        while index[k] >= (y + 1) * row_entries:
-            y += 1
-        x = (index[k] - y * row_entries) // in_channels
-        scale[0] = value[k] if value.size > 0 else np.float32(1)
-        for r in range(U(targets_of_row[y]), U(targets_of_row[y + 1])):
-            if row_pixel[r] < lowest or row_pixel[r] >= end:
-                continue
-            shift = index[k] + row_shift[r]
+    group_out, lowest = n_channels // U(numbers[N_GROUPS]), U(y * n_columns)
+    n_rows, n_active = 0, 0
+    for column in range(U(n_columns)):
+        touched[lowest + column] = 0
+        if wants_all:
+            fill_bias(current, column * pitch, wiring.bias)
+    scale[0] = np.float32(1)
+    for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
+        line = U(first + tap_pixel[r])
+        for k in range(U(start[line]), U(start[line + U(numbers[IN_COLUMNS])])):
+            x = np.uint32(index[k]) // in_channels - np.uint32(tap_pixel[r])
+            shift = index[k] + tap_shift[r]
+            if value.size > 0:
+                scale[0] = value[k]
             for c in range(U(targets_of_column[x]), U(targets_of_column[x + 1])):
-                target = U(row_pixel[r] + column_pixel[c])
-                base = (target - U(lowest)) * pitch
-                if touched[target] == 0:
-                    touched[target] = 1
-                    n_active += 1
+                target = U(column_pixel[c])
+                base = target * pitch
+                if not wants_all and touched[lowest + target] == 0:
                     fill_bias(current, base, wiring.bias)
+                touched[lowest + target] = 1
                 row[0] = shift + column_shift[c]
                 n_rows += 1
                 if group_out < n_channels:
                     add_grouped_rows(current, base, weight, row, scale, 1, group_out, wiring.row_first)
                 else:
                     add_row(current, base, weight, U(row[0]), n_channels, scale[0])
+    for column in range(U(n_columns)):
+        pixel = lowest + column
+        n_active += touched[pixel]
+        if not wants_all and touched[pixel] == 0 and work.hot[pixel] != 0:
+            fill_bias(current, column * pitch, wiring.bias)
     block.tally[OPERATIONS] += n_rows * np.int64(group_out)
     block.tally[ACTIVE] += n_active
 

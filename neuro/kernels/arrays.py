@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 
-SPARE = 8  # kernels read and write entries eight at a time
+SPARE = 16  # kernels read and write entries sixteen at a time
 
 
 class Frames(NamedTuple):
@@ -131,10 +131,10 @@ class Wiring(NamedTuple):
 class Work(NamedTuple):
     """Scratch of one layer.
 
-    ``current``: pixels times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``: int16 or
-    int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape (padded
-    pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the steps
-    that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
+    ``current``: the pixels of a row times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``:
+    int16 or int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape
+    (padded pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the
+    steps that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
     """
 
     current: Floats

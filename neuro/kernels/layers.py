@@ -6,15 +6,13 @@ touched when it has input, and what it missed is made up for then; a step withou
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.accumulation import (
     count_operations,
-    fill_bias,
     gather_row,
     has_input,
     multiply_row,
-    scatter_frame,
+    scatter_row,
     spread_frame,
 )
 from neuro.kernels.arrays import (
@@ -52,8 +50,8 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
-from neuro.kernels.pixels import is_above, rest_pixel, step_pixel
+from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.pixels import is_above, is_reset_silent, rest_pixel, step_pixel
 from neuro.kernels.populations import PASS, emit, step_neurons
 
 U = np.uint64
@@ -61,10 +59,10 @@ U = np.uint64
 
 @njit(cache=True, **UNCOUNTED)
 def finish(
-    neurons: Neurons, membranes: Membranes, work: Work, offset: int, lo: int, n: int, step: int, block: Block
+    neurons: Neurons, membranes: Membranes, work: Work, lo: int, n: int, step: int, block: Block
 ) -> None:
-    """Step n neurons from lo with the currents at `offset`, keep the trace where asked for, emit the spikes."""
-    current = work.current[offset : offset + n]
+    """Step n neurons from lo with the currents in front, keep the trace where asked for, emit the spikes."""
+    current = work.current[:n]
     is_kept = block.kept[step] != 0
     if not is_kept:
         current[:] = 0
@@ -81,12 +79,22 @@ def finish(
 
 
 @njit(cache=True, **UNCOUNTED)
-def close_gaps(current: Floats, offset: int, n_columns: int, n_channels: int, pitch: int) -> None:
+def close_gaps(current: Floats, n_columns: int, n_channels: int, pitch: int) -> None:
     """Move the currents of the pixels of a row together."""
     for x in range(1, n_columns):
-        to, source = offset + x * n_channels, offset + x * pitch
+        to, source = x * n_channels, x * pitch
         for o in range(n_channels):
             current[to + o] = current[source + o]
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def is_up_to_date(work: Work, first: int, n: int, step: int) -> bool:
+    """Whether n pixels have all steps before this one behind them, and none of them is hot."""
+    behind, hot = 0, 0
+    for pixel in range(first, first + n):
+        behind |= work.done[pixel] ^ step
+        hot |= work.hot[pixel]
+    return behind == 0 and hot == 0
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -97,21 +105,30 @@ def step_row(
     work: Work,
     block: Block,
     orders: Int64s,
-    place: tuple[int, int, int, bool],
+    place: tuple[int, int, bool],
 ) -> int:
     """Step the pixels of an output row that have input, or may fire without; bring them up to date before.
 
-    ``place``: row, step, where the row's currents stand in ``work.current``, and whether all pixels are stepped.
-    Returns the change in the number of hot pixels.
+    ``place``: row, step, and whether all pixels are stepped. Returns the change in the number of hot pixels.
     """
-    numbers, (y, step, offset, wants_all) = wiring.numbers, place
+    numbers, (y, step, wants_all) = wiring.numbers, place
     n_columns, n, pitch = numbers[OUT_COLUMNS], U(numbers[OUT_CHANNELS]), U(numbers[PITCH])
     is_lazy, is_steady = orders[MODE] == LAZY, orders[IS_STEADY] != 0
     n_spikes, n_visits, n_hot = U(block.tally[SPIKES]), 0, 0
     slot = step * block.n_pixels + y * n_columns - block.first_pixel + 1
+    if wants_all and is_reset_silent(neurons) and is_up_to_date(work, y * n_columns, n_columns, step):
+        base, at = U(y * n_columns) * n, U(0)
+        for x in range(n_columns):
+            n_spikes, _ = step_pixel(neurons, voltage, base, n, work.current, at, block.index, n_spikes)
+            block.start[slot + x] = n_spikes
+            base, at = base + n, at + pitch
+        work.done[y * n_columns : (y + 1) * n_columns] = step + 1
+        block.tally[SPIKES] = n_spikes
+        block.tally[VISITS] += n_columns
+        return 0
     for x in range(n_columns):
         pixel = y * n_columns + x
-        base, at = U(pixel) * n, U(offset) + U(x) * pitch
+        base, at = U(pixel) * n, U(x) * pitch
         if wants_all or work.touched[pixel] != 0 or work.hot[pixel] != 0:
             if is_lazy and work.done[pixel] < step:
                 silence = (work.done[pixel], step)
@@ -179,7 +196,7 @@ def run_step(
 ) -> int:
     """Run a step of a layer, ``place[0]``, with ``place[1]`` hot pixels; return their new number."""
     (step, n_hot), numbers, mode = place, wiring.numbers, orders[MODE]
-    n_columns, pitch, is_kept = numbers[OUT_COLUMNS], numbers[PITCH], block.kept[step] != 0
+    n_columns, is_kept = numbers[OUT_COLUMNS], block.kept[step] != 0
     first, n_in = step * numbers[N_IN_PIXELS], numbers[N_IN_PIXELS]
     n_entries = frames.start[first + n_in] - frames.start[first]
     if mode == LAZY and (not is_kept or (n_entries == 0 and n_hot == 0)):
@@ -191,9 +208,7 @@ def run_step(
     is_scatter = is_kept and not is_dense and n_entries < orders[SCATTER_UNDER]
     if is_kept:
         block.tally[SCATTERED if is_scatter else MULTIPLIED if is_dense else GATHERED] += 1
-    if is_scatter:
-        scatter_frame(frames, first, rows, wiring, work, block)
-    elif is_dense:
+    if is_dense:
         spread_frame(frames, first, wiring, work)
         n_operations = count_operations(frames, first, rows, wiring)
         block.tally[OPERATIONS] += n_operations
@@ -201,26 +216,22 @@ def run_step(
     wants_all = mode != LAZY or n_entries >= orders[ALL_FROM]
     n_before = n_hot
     for y in range(rows[0], rows[1]):
-        offset = (y - rows[0]) * n_columns * pitch if is_scatter else 0
         if is_dense:
             multiply_row(frames, y, wiring, work, block)
-        elif is_kept and not is_scatter:
+        elif is_kept:
             if not wants_all and n_before == 0 and not has_input(frames, first, y, wiring):
                 pass_over(block, step * block.n_pixels + y * n_columns - block.first_pixel, n_columns)
                 continue
-            gather_row(frames, first, y, wants_all, uses_bytes, wiring, work, block)
-        elif is_scatter:
-            for x in range(n_columns):
-                pixel = y * n_columns + x
-                if work.touched[pixel] == 0 and (wants_all or work.hot[pixel] != 0):
-                    fill_bias(work.current, U(offset + x * pitch), wiring.bias)
+            if is_scatter:
+                scatter_row(frames, first, y, wants_all, wiring, work, block)
+            else:
+                gather_row(frames, first, y, wants_all, uses_bytes, wiring, work, block)
         if mode == EACH:
             n = n_columns * numbers[OUT_CHANNELS]
-            close_gaps(work.current, offset, n_columns, numbers[OUT_CHANNELS], pitch)
-            finish(neurons, membranes, work, offset, y * n, n, step, block)
+            close_gaps(work.current, n_columns, numbers[OUT_CHANNELS], numbers[PITCH])
+            finish(neurons, membranes, work, y * n, n, step, block)
         elif is_kept:
-            here = (y, step, offset, wants_all)
-            n_hot += step_row(neurons, membranes.voltage, wiring, work, block, orders, here)
+            n_hot += step_row(neurons, membranes.voltage, wiring, work, block, orders, (y, step, wants_all))
     return n_hot
 
 
@@ -268,4 +279,4 @@ def run_neurons(currents: Floats, neurons: Neurons, membranes: Membranes, work: 
     for step in range(block.kept.size):
         for o in range(n):
             work.current[o] = currents[step, o]
-        finish(neurons, membranes, work, 0, 0, n, step, block)
+        finish(neurons, membranes, work, 0, n, step, block)

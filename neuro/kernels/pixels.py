@@ -7,10 +7,9 @@ and written once however long it was. All equations are those of `neuro.kernels.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Bytes, Floats, Int32s, Neurons
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.populations import DECAY
 from neuro.kernels.vectors import (
     PLACES,
@@ -18,6 +17,9 @@ from neuro.kernels.vectors import (
     add,
     differs,
     list_bits,
+    list_bits_from_16,
+    list_bits_from_32,
+    list_bits_from_48,
     load,
     load_lanes,
     multiply,
@@ -41,6 +43,25 @@ def updated(is_decay: bool, v: Any, x: Any, gain: Any, leak: Any) -> Any:
 
 
 @njit(cache=True, forceinline=True, **UNCOUNTED)
+def is_reset_silent(neurons: Neurons) -> bool:
+    """Whether no neuron is still above its threshold after its reset."""
+    return not neurons.is_subtracting and neurons.reset[0] <= neurons.fire_above[0]
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def step_vector(
+    rule: Any, constants: Any, voltage: Floats, where: U, current: Floats, at: U
+) -> tuple[Any, Any]:
+    """Update, compare and reset sixteen neurons; return the bits of those that fired, and their membranes."""
+    (is_decay, is_subtracting), (gain, leak, fire_above, reset) = rule, constants
+    u = updated(is_decay, load(voltage, where), load(current, at), gain, leak)
+    fired = above(u, fire_above)
+    v = select(fired, subtract(u, reset) if is_subtracting else reset, u)
+    store(voltage, where, v)
+    return fired, v
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def step_pixel(
     neurons: Neurons, voltage: Floats, base: U, n: U, current: Floats, at: U, index: Int32s, n_spikes: U
 ) -> tuple[U, bool]:
@@ -51,14 +72,24 @@ def step_pixel(
     is_decay, is_subtracting = neurons.update == DECAY, neurons.is_subtracting
     gain, leak = splat(neurons.gain[0]), splat(neurons.leak[0])
     fire_above, reset = splat(neurons.fire_above[0]), splat(neurons.reset[0])
+    rule, constants = (is_decay, is_subtracting), (gain, leak, fire_above, reset)
     hot, o = np.uint32(0), U(0)
+    if is_reset_silent(neurons):
+        while o + U(64) <= n:
+            first, here = base + o, at + o
+            fired, _ = step_vector(rule, constants, voltage, first, current, here)
+            n_spikes = list_bits(index, n_spikes, first, fired, PLACES)
+            fired, _ = step_vector(rule, constants, voltage, first + U(16), current, here + U(16))
+            n_spikes = list_bits_from_16(index, n_spikes, first, fired, PLACES)
+            fired, _ = step_vector(rule, constants, voltage, first + U(32), current, here + U(32))
+            n_spikes = list_bits_from_32(index, n_spikes, first, fired, PLACES)
+            fired, _ = step_vector(rule, constants, voltage, first + U(48), current, here + U(48))
+            n_spikes = list_bits_from_48(index, n_spikes, first, fired, PLACES)
+            o += U(64)
     while o + U(16) <= n:
-        u = updated(is_decay, load(voltage, base + o), load(current, at + o), gain, leak)
-        fired = above(u, fire_above)
-        v = select(fired, subtract(u, reset) if is_subtracting else reset, u)
-        store(voltage, base + o, v)
-        hot |= above(v, fire_above)
+        fired, v = step_vector(rule, constants, voltage, base + o, current, at + o)
         n_spikes = list_bits(index, n_spikes, base + o, fired, PLACES)
+        hot |= above(v, fire_above)
         o += U(16)
     if o < n:
         lanes = np.uint32((U(1) << (n - o)) - U(1))

@@ -182,7 +182,7 @@ class Layer(Operation):
         if self.wiring is not None:
             numbers = self.wiring.numbers
             n_list = int(numbers[arrays.N_ROWS]) + 2 * SPARE
-            n_current = n_pixels * int(numbers[arrays.PITCH])
+            n_current = int(numbers[arrays.OUT_COLUMNS] * numbers[arrays.PITCH])
             n_fired = int(numbers[arrays.OUT_COLUMNS]) * self.layout.n_channels
             n_dense = dense_size(self.wiring)
             n_padded = n_dense // self.layouts[0].n_channels

@@ -72,11 +72,13 @@ def synapse_tables(parts: Parts, numbering: Numbering, real: type[np.floating[An
     n_synapses = sum(c.indices.size for c in parts.connections)
     if n_synapses >= 2**32:
         raise GraphError(f"Graph: has {n_synapses} synapses, the limit of a network is 2**32")
-    found = [np.unique(c.delay) for c in parts.connections if c.indices.size]
-    all_delays = np.unique(np.concatenate([np.zeros(0, np.int32), *found]))
-    delays = all_delays[all_delays > 0][::-1].astype(np.int64)
-    has_zero = bool((all_delays == 0).any())
-    rank = np.full(int(all_delays.max(initial=0)) + 1, -1, np.int32)
+    found = [c.delay for c in parts.connections if c.indices.size]
+    occurs = np.zeros(max([0, *(int(delay.max()) for delay in found)]) + 1, np.bool_)
+    for delay in found:
+        occurs[delay] = True
+    delays = np.flatnonzero(occurs[1:])[::-1].astype(np.int64) + 1
+    has_zero = bool(occurs[0])
+    rank = np.full(occurs.size, -1, np.int32)
     rank[delays] = np.arange(delays.size)
     target, weight = np.empty(n_synapses, np.uint32), np.empty(n_synapses, real)
     places = {id(c): np.zeros(c.indices.size, np.uint32) for c in parts.connections if c.stdp is not None}

@@ -386,3 +386,12 @@ def test_files_hold_sparse_networks(tmp_path: Path) -> None:
     for node in nodes.values():
         assert pickle.loads(pickle.dumps(node)) == node
     assert neuro.simulate(graph, n_steps=3).counters.n_steps == 3
+
+
+@pytest.mark.parametrize("n_out", [3, 2**16, 2**16 + 1, 2**20])
+def test_synapses_of_one_output_keep_their_order(n_out: int) -> None:
+    rng = np.random.default_rng(n_out)
+    rows = np.concatenate([rng.integers(0, n_out, 2000), rng.integers(0, n_out, 20).repeat(5), [n_out - 1]])
+    synapses = SparseLinear.from_coo(rows, np.arange(rows.size), 1.0, n_out=n_out, n_in=rows.size)
+    assert (synapses.indices == np.argsort(rows, kind="stable")).all()
+    assert SparseLinear.from_coo([], [], 1.0, n_out=n_out, n_in=1).indices.size == 0
