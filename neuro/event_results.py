@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.events import Events
+from neuro.figures import draw_events
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = ["EventCounters", "EventResult"]
 
@@ -59,6 +64,8 @@ class EventResult:
         Exact counts.
     membranes : mapping of str to float64 array, shape (n_times, ...)
         Membranes at the times that a Monitor named, each behind all that happened then.
+    membrane_times_us : mapping of str to int64 array, shape (n_times,)
+        Those times.
     spike_counts : mapping of str to int64 array, shape (...)
         Number of spikes of each neuron, where 'rate' was recorded.
     left_out : mapping of str to mapping of str to int
@@ -69,6 +76,7 @@ class EventResult:
     spikes: Mapping[str, Events]
     counters: EventCounters
     membranes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    membrane_times_us: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -81,6 +89,49 @@ class EventResult:
                 "take one of result.outputs"
             )
         return next(iter(self.outputs.values()))
+
+    def plot(self, *, n_neurons: int = 4, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
+        """Draw what was recorded over time: a raster for each node, membranes of a few neurons.
+
+        Parameters
+        ----------
+        n_neurons : int
+            Membranes drawn for each node, at least 1: those of the neurons that vary most.
+        figure : matplotlib Figure or SubFigure, optional
+            What to draw into; None makes a new figure that no window system knows, as `Result.plot` does.
+
+        Returns
+        -------
+        Figure or SubFigure
+            `figure`, or the new one.
+
+        Raises
+        ------
+        InputError
+            If nothing was recorded, or `n_neurons` is not a whole number >= 1.
+        MissingPackageError
+            If matplotlib is missing.
+
+        Examples
+        --------
+        >>> import neuro
+        >>> from neuro.graph import LIF, Graph, Input, continuous
+        >>> graph = Graph({"in": Input(1), "out": LIF(0.01, 1.5)}, [("in", "out")], continuous())
+        >>> events = Events([1_000, 2_000, 8_000], [0, 0, 0], [1.0, 1.0, 1.0], shape=(1,))
+        >>> monitors = ["spikes", neuro.Monitor("membrane", times_us=range(0, 10_000, 100))]
+        >>> len(neuro.simulate(graph, events, record={"out": monitors}).plot().axes)
+        2
+        """
+        if isinstance(n_neurons, bool) or not isinstance(n_neurons, (int, np.integer)) or n_neurons < 1:
+            raise InputError(f"EventResult.plot: n_neurons must be a whole number >= 1, got {n_neurons!r}")
+        return draw_events(
+            self.spikes,
+            self.membranes,
+            self.membrane_times_us,
+            left_out=self.left_out,
+            n_neurons=int(n_neurons),
+            figure=figure,
+        )
 
     def __repr__(self) -> str:
         found = ", ".join(f"{name}: {len(events)}" for name, events in self.outputs.items())

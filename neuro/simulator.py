@@ -411,6 +411,7 @@ def _run_events(
         spikes=collected.spikes(end),
         counters=count_events(plan, run),
         membranes=collected.membranes(run),
+        membrane_times_us={name: samples.times for name, samples in run.samples.items()},
         spike_counts=collected.spike_counts(),
         left_out=collected.left_out(),
     )
