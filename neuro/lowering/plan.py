@@ -11,6 +11,8 @@ import numpy as np
 from neuro.errors import InputError
 from neuro.graph import (
     ATTENTIONS,
+    CODED,
+    CODING,
     LI,
     NEURONS,
     SYNAPSES,
@@ -27,6 +29,7 @@ from neuro.graph import (
     Input,
     Linear,
     MaxPool2d,
+    Readout,
     SumPool2d,
     fold_pooling,
 )
@@ -35,6 +38,7 @@ from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
 from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
 from neuro.lowering.calibration import machine_costs
+from neuro.lowering.coding import Coded, coded_operation
 from neuro.lowering.costs import Shape, Thresholds
 from neuro.lowering.deciding import Paths
 from neuro.lowering.layer import Layer
@@ -58,8 +62,8 @@ class Plan:
     ----------
     operations : tuple of Operation
         Without the Input and the attention.
-    layers, lines : tuple of Layer and of Line
-        Those of the operations that compute synapses and neurons, and delays.
+    layers, lines, coded : tuple of Layer, of Line and of Coded
+        Those of the operations that compute synapses and neurons, delays, and coded neurons.
     layouts : dict of str to Layout
         The layout of every node.
     source : str
@@ -79,6 +83,7 @@ class Plan:
     operations: tuple[Operation, ...]
     layers: tuple[Layer, ...]
     lines: tuple[Line, ...]
+    coded: tuple[Coded, ...]
     layouts: dict[str, Layout]
     source: str
     attention: Temporal | None
@@ -135,6 +140,7 @@ def lower(graph: Graph) -> Plan:
         tuple(operations),
         tuple(operation for operation in operations if isinstance(operation, Layer)),
         tuple(operation for operation in operations if isinstance(operation, Line)),
+        tuple(operation for operation in operations if isinstance(operation, Coded)),
         layouts,
         source,
         attention,
@@ -179,12 +185,12 @@ def _block_steps(operations: list[Operation], layouts: dict[str, Layout]) -> int
 
 def _event_nodes(graph: Graph) -> frozenset[str]:
     """Nodes that hand on spikes or counts only."""
-    found = {name for name in graph.order if not isinstance(graph.nodes[name], (*SYNAPSES, LI))}
+    found = {name for name in graph.order if not isinstance(graph.nodes[name], (*SYNAPSES, LI, Readout))}
     while True:
         wrong = {
             name
             for name in found
-            if not isinstance(graph.nodes[name], NEURONS)
+            if not isinstance(graph.nodes[name], (*NEURONS, *CODED))
             and any(source not in found for source in graph.predecessors(name))
         }
         if not wrong:
@@ -203,7 +209,7 @@ def _max_pool_of_input(graph: Graph) -> str | None:
         seen.add(name)
         passed_on = (after for after in graph.successors(name) if after not in seen)
         frontier += [
-            after for after in passed_on if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES))
+            after for after in passed_on if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES, *CODING))
         ]
     return None
 
@@ -216,6 +222,8 @@ def _operation(
     layout = layouts[name]
     if isinstance(node, (*NEURONS, *SYNAPSES)):
         return _layer(graph, name, layouts, fused)
+    if isinstance(node, CODING):
+        return coded_operation(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
     if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
         kind = MAXIMUM if isinstance(node, MaxPool2d) else SUM
