@@ -6,12 +6,14 @@ from analog_bridge.errors import (
     BridgeError,
     CalibrationError,
     ConversionError,
+    LayerError,
     MissingPackageError,
     UnsupportedLayerError,
 )
 
 __all__ = [
     "BridgeError",
+    "LayerError",
     "UnsupportedLayerError",
     "CalibrationError",
     "ConversionError",

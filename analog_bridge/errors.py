@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "BridgeError",
+    "LayerError",
     "UnsupportedLayerError",
     "CalibrationError",
     "ConversionError",
@@ -19,6 +20,10 @@ class BridgeError(Exception):
     >>> issubclass(UnsupportedLayerError, BridgeError) and issubclass(UnsupportedLayerError, ValueError)
     True
     """
+
+
+class LayerError(BridgeError, ValueError):
+    """A layer graph is wrong: a value, a name, a shape, or the data given to it."""
 
 
 class UnsupportedLayerError(BridgeError, ValueError):

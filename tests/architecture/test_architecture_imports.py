@@ -18,7 +18,9 @@ def test_the_core_never_imports_an_optional_package(package: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("package", ["neuro", "neuro.graph", "eventio", "eventio.datasets", "analog_bridge", "spikeloom"])
+@pytest.mark.parametrize(
+    "package", ["neuro", "neuro.graph", "eventio", "eventio.datasets", "analog_bridge", "spikeloom"]
+)
 def test_every_exported_name_exists(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__
