@@ -121,7 +121,7 @@ class Coded(_Remembering):
             n = coding.send_first_spike(currents, cells, first, start, node.n_levels, into, trace)
         else:
             n = coding.send_changes(currents, cells, node.min_count, node.max_count, into, trace)
-        return n
+        return int(n)
 
     def _rest(self) -> Membranes:
         n = self.layout.size
