@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from analog_bridge.layers import checks
@@ -29,7 +28,7 @@ __all__ = [
     "Permutation",
 ]
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # whole or real numbers are taken; stored as read-only float32
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
@@ -268,7 +267,7 @@ class Permutation(Layer):
     `order` may also repeat an entry.
     """
 
-    order: NDArray[np.int32]
+    order: NDArray[Any]
 
     def __post_init__(self) -> None:
         super().__post_init__()
