@@ -8,6 +8,7 @@ from analog_bridge.errors import (
     ConversionError,
     LayerError,
     MissingPackageError,
+    ModelFileError,
     UnsupportedLayerError,
 )
 
@@ -15,6 +16,7 @@ __all__ = [
     "BridgeError",
     "LayerError",
     "UnsupportedLayerError",
+    "ModelFileError",
     "CalibrationError",
     "ConversionError",
     "MissingPackageError",

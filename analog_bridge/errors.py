@@ -6,6 +6,7 @@ __all__ = [
     "BridgeError",
     "LayerError",
     "UnsupportedLayerError",
+    "ModelFileError",
     "CalibrationError",
     "ConversionError",
     "MissingPackageError",
@@ -28,6 +29,10 @@ class LayerError(BridgeError, ValueError):
 
 class UnsupportedLayerError(BridgeError, ValueError):
     """A layer, an operator or the control flow of a network cannot be taken over."""
+
+
+class ModelFileError(BridgeError, ValueError):
+    """A file of a conventional network is foreign, damaged, incomplete, or may not be trusted."""
 
 
 class CalibrationError(BridgeError, ValueError):

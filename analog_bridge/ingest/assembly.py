@@ -118,7 +118,7 @@ class Assembly:
                 )
             arranged = self.arranged(replace(value, closed=""), tuple(range(len(value.shape))))
             names.append(self.reshaped(arranged.layer, canonical_shape(value.shape)))
-        layers, found = fold(list(self._layers.values()), names, self._pads)
+        layers, found = fold(list(self._layers.values()), names, self._pads, self._shapes)
         return LayerGraph(tuple(layers), tuple(found), tuple(dict.fromkeys(self.notes)))
 
     # -- order of entries --------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from analog_bridge.layers import Convolution, Dense, Layer, Scale, TransposedConvolution
+from analog_bridge.layers import Convolution, Dense, Layer, Permutation, Scale, TransposedConvolution
+from analog_bridge.layers.kinds import Shape
 
 __all__ = ["fold"]
 
@@ -16,12 +17,13 @@ AFFINE = Convolution | Dense | TransposedConvolution
 
 
 def fold(
-    layers: Sequence[Layer], outputs: Sequence[str], pads: Collection[str]
+    layers: Sequence[Layer], outputs: Sequence[str], pads: Collection[str], shapes: Mapping[str, Shape]
 ) -> tuple[list[Layer], list[str]]:
     """Return layers and outputs with scales and padding folded.
 
     A `Scale` behind an affine layer that nothing else reads goes into its weights; one before it does so where
-    padding does not see the offset; two scales become one. Products are taken in float64 and rounded once.
+    padding does not see the offset; two scales become one; a permutation goes into
+    the weights behind it. Products are taken in float64 and rounded once.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def fold(
         Names of the outputs.
     pads : collection of str
         Names of the convolutions that only pad.
+    shapes : dict
+        Shapes of the layers by name.
 
     Returns
     -------
@@ -50,7 +54,8 @@ def fold(
             source = found[layer.inputs[0]]
             if readers[source.name] != [layer.name]:
                 continue
-            merged = _merge(source, layer, pads)
+            n_before = shapes[source.inputs[0]][0] if source.inputs else 0
+            merged = _merge(source, layer, pads, n_before)
             if merged is None:
                 continue
             found = {
@@ -91,8 +96,8 @@ def _reading(layer: Layer, old: str, new: str) -> Layer:
     return replace(layer, inputs=tuple(new if name == old else name for name in layer.inputs))
 
 
-def _merge(source: Layer, layer: Layer, pads: Collection[str]) -> Layer | None:
-    """Return one layer for two in a row, or None."""
+def _merge(source: Layer, layer: Layer, pads: Collection[str], n_before: int) -> Layer | None:
+    """Return one layer for two in a row, or None; `n_before` is the first axis of what the source reads."""
     if isinstance(layer, Scale):
         if isinstance(source, Scale):
             factor, offset = _wide(layer.factor), _wide(layer.offset)
@@ -106,7 +111,19 @@ def _merge(source: Layer, layer: Layer, pads: Collection[str]) -> Layer | None:
         return replace(layer, inputs=source.inputs, padding=(top, bottom, left, right))
     if isinstance(source, Scale) and isinstance(layer, Convolution | Dense):
         return _before(source, layer)
+    if isinstance(source, Permutation) and isinstance(layer, Convolution | Dense):
+        return _reordered(source, layer, n_before)
     return None
+
+
+def _reordered(order: Permutation, affine: Convolution | Dense, n_before: int) -> Layer | None:
+    """Return the affine layer with its inputs in the order before a permutation."""
+    if isinstance(affine, Convolution) and affine.groups != 1:
+        return None
+    weight = np.zeros((len(affine.weight), n_before, *affine.weight.shape[2:]))
+    for new, old in enumerate(order.order):
+        weight[:, old] += affine.weight[:, new]
+    return replace(affine, inputs=order.inputs, weight=weight)
 
 
 def _wide(values: Any) -> Any:
