@@ -11,7 +11,7 @@ import numpy as np
 
 from neuro.errors import InputError
 from neuro.events import as_time
-from neuro.graph import NEURONS, POPULATIONS, SPIKING, Clocked, Graph
+from neuro.graph import CODED, NEURONS, POPULATIONS, SPIKING, Clocked, Graph
 
 __all__ = ["Kind", "Monitor", "Record", "Wanted", "checked_record"]
 
@@ -137,7 +137,7 @@ def _as_monitor(owner: str, entry: Any) -> Monitor:
 
 def _check_node(graph: Graph, name: str, owner: str, monitor: Monitor, events: Collection[str]) -> None:
     node = graph.nodes[name]
-    if monitor.kind == "membrane" and not isinstance(node, (*NEURONS, *POPULATIONS)):
+    if monitor.kind == "membrane" and not isinstance(node, (*NEURONS, *POPULATIONS, *CODED)):
         raise InputError(f"record: {owner} has no membrane; only neurons have")
     if monitor.times_us is not None and isinstance(graph.execution, Clocked):
         raise InputError(
@@ -145,7 +145,7 @@ def _check_node(graph: Graph, name: str, owner: str, monitor: Monitor, events: C
         )
     if monitor.kind == "spikes" and name not in events:
         raise InputError(f"record: {owner} hands on currents or membranes, not spikes")
-    if monitor.kind == "rate" and not isinstance(node, (*SPIKING, *POPULATIONS)):
+    if monitor.kind == "rate" and not isinstance(node, (*SPIKING, *POPULATIONS, *CODED)):
         raise InputError(f"record: {owner} has no firing rate; only spiking neurons have")
 
 

@@ -7,7 +7,7 @@ the engine but the graph. It computes everything that the engine avoids: silent 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.graph import (
+    CODED,
+    CODING,
     IF,
     LI,
     NEURONS,
@@ -33,6 +35,7 @@ from neuro.graph import (
 )
 from neuro.graph.networks import refuse_populations
 from neuro.reference_attention import checked_gates, computed_nodes, selected
+from neuro.reference_coded import CodedNodes, CodedState
 from neuro.reference_nodes import added, evaluate_node, sparse_linear, synapse_steps
 from neuro.results import AttentionReport
 from neuro.spikes import Spikes
@@ -57,6 +60,8 @@ class DenseState:
         What is under way in every Delay, and the inputs that still act over every SparseLinear, the oldest first.
     held : mapping of str to int64 array
         For how many more steps each neuron of a population with a refractory period is held.
+    coded : mapping of str to (steps so far, arrays by name)
+        What the nodes of section 16 remember.
     """
 
     graph_digest: str
@@ -64,6 +69,7 @@ class DenseState:
     currents: Mapping[str, Floats]
     lines: Mapping[str, Floats]
     held: Mapping[str, NDArray[np.int64]]
+    coded: CodedState = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -166,7 +172,7 @@ def evaluate(
                 values[name][step] = value
             for name, membrane in engine.membranes.items():
                 membranes[name][step] = membrane
-    spiking = (name for name in graph.order if isinstance(graph.nodes[name], SPIKING))
+    spiking = (name for name in graph.order if isinstance(graph.nodes[name], (*SPIKING, *CODED)))
     return DenseResult(
         outputs={name: values[name] for name in graph.output_names},
         spikes={name: Spikes.from_dense(values[name]) for name in spiking},
@@ -210,6 +216,8 @@ class _Evaluation:
             self.membranes, self.currents = dict(state.membranes), dict(state.currents)
             self.lines = {name: list(line) for name, line in state.lines.items()}
             self.held = dict(state.held)
+        self.coded = CodedNodes(graph, state.coded if state is not None else {})
+        self.membranes |= self.coded.membranes()
 
     def step(self, frame: Floats, gates: Mapping[str, tuple[bool, np.float32]]) -> dict[str, Floats]:
         """Return the output of every node in one step; they run once, in topological order (R9, R11).
@@ -230,6 +238,8 @@ class _Evaluation:
             elif isinstance(node, NEURONS):
                 current = added(inputs) if is_kept else silent  # R34: the membrane decays
                 values[name] = self._run_neurons(name, node, current, is_kept)
+            elif isinstance(node, CODING):  # never beside attention
+                values[name] = self.coded.step(name, inputs[0])
             elif not is_kept:
                 values[name] = silent
             elif isinstance(node, SparseLinear):
@@ -240,6 +250,7 @@ class _Evaluation:
                 values[name] = selected(node, inputs[0], is_dropping=self.select)
             else:
                 values[name] = evaluate_node(node, inputs, graph.shapes[name])
+        self.membranes |= self.coded.membranes()
         for name, line in self.lines.items():
             self.lines[name] = [*line, values[graph.predecessors(name)[0]]][1:] if line else line
         return values
@@ -295,7 +306,12 @@ class _Evaluation:
         lines = {name: np.array(line, F).reshape(-1, *handed[name]) for name, line in self.lines.items()}
         keep = MappingProxyType
         return DenseState(
-            graph.digest, keep(self.membranes), keep(self.currents), keep(lines), keep(self.held)
+            graph.digest,
+            keep(self.membranes),
+            keep(self.currents),
+            keep(lines),
+            keep(self.held),
+            self.coded.state(),
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neuro.divergence import Divergence, Verification
 from neuro.errors import InputError
 from neuro.events import Events
-from neuro.graph import NEURONS, TEMPORAL, Continuous, Graph
+from neuro.graph import CODED, NEURONS, TEMPORAL, Continuous, Graph
 from neuro.graph.networks import needs_populations
 from neuro.inputs import checked_input
 from neuro.lowering.networks import Precision
@@ -142,7 +142,7 @@ class _Comparison:
         self._spikes = {name: ["spikes"] for name in graph.order if name in lower(graph).events}
         self._all = {name: list(self._spikes.get(name, [])) for name in graph.order}
         for name, node in graph.nodes.items():
-            self._all[name] += ["membrane"] * isinstance(node, NEURONS)
+            self._all[name] += ["membrane"] * isinstance(node, (*NEURONS, *CODED))
         self._states: dict[str, State | None] = dict.fromkeys(self.paths)
         self._reference_state: DenseState | None = None
 
@@ -227,6 +227,10 @@ def last_membranes(graph: Graph, state: State) -> dict[str, Floats]:
         str(layer.neuron_name): layer.layout.outside(state.membranes[layer.name][0])[0]
         for layer in layers
         if layer.name in state.membranes
+    } | {
+        one.name: one.layout.outside(state.membranes[one.name][0])[0]
+        for one in lower(graph).coded
+        if one.name in state.membranes
     }
 
 

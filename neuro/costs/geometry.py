@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from neuro.errors import GraphError
-from neuro.graph import NEURONS, SYNAPSES, Conv2d, CubaLIF, Graph, Linear, SparseLinear
+from neuro.graph import CODED, NEURONS, SYNAPSES, Conv2d, CubaLIF, FirstSpikeIF, Graph, Linear, SparseLinear
 
 __all__ = ["NeuronSize", "SynapseSize", "sizes"]
 
@@ -48,7 +48,7 @@ class NeuronSize:
     n_neurons : int
         Neurons.
     n_states : int
-        Values kept for each: the membrane, and the synaptic current of a CubaLIF.
+        Values kept for each: the membrane, and the current of a CubaLIF or FirstSpikeIF.
     """
 
     n_neurons: int
@@ -96,8 +96,8 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
         if isinstance(node, SYNAPSES):
             assert isinstance(node, (Linear, Conv2d))
             synapses[name] = _synapse(node, graph.shapes[graph.predecessors(name)[0]], graph.shapes[name])
-        elif isinstance(node, NEURONS):
-            n_states = 2 if isinstance(node, CubaLIF) else 1
+        elif isinstance(node, (*NEURONS, *CODED)):
+            n_states = 2 if isinstance(node, (CubaLIF, FirstSpikeIF)) else 1
             neurons[name] = NeuronSize(math.prod(graph.shapes[name]), n_states)
     return synapses, neurons
 

@@ -117,14 +117,17 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     sparse = [(one, one.name, run.tally(one.name)) for one in plan.lines if isinstance(one, SparseSum)]
     synapses: list[tuple[Operation, str, list[int]]] = [*wired, *sparse]
     neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
+    coded = {one.name: run.tally(one.name)[arrays.SPIKES] for one in plan.coded}
     return Counters(
         n_steps=kept.size,
         frames_skipped=kept.size - n_kept,
         events_in=value.size,
         counts_in=float(value.sum(dtype=np.float64)),
-        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing},
+        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing}
+        | coded,
         synaptic_operations={name: tally[arrays.OPERATIONS] for _, name, tally in synapses},
-        neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons},
+        neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons}
+        | {one.name: kept.size * one.layout.size for one in plan.coded},
         active_output_fraction={
             name: tally[arrays.ACTIVE]
             / max(1, sum(tally[k] for k in _PATHS.values()) * layer.layout.n_pixels)

@@ -11,6 +11,8 @@ import numpy as np
 from neuro.errors import InputError
 from neuro.graph import (
     ATTENTIONS,
+    CODED,
+    CODING,
     LI,
     NEURONS,
     SYNAPSES,
@@ -27,6 +29,7 @@ from neuro.graph import (
     Input,
     Linear,
     MaxPool2d,
+    Readout,
     SparseLinear,
     SumPool2d,
     fold_pooling,
@@ -36,6 +39,7 @@ from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
 from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
 from neuro.lowering.calibration import machine_costs
+from neuro.lowering.coding import Coded, coded_operation
 from neuro.lowering.costs import Shape, Thresholds
 from neuro.lowering.deciding import Paths
 from neuro.lowering.layer import Layer
@@ -60,8 +64,8 @@ class Plan:
     ----------
     operations : tuple of Operation
         Without the Input and the attention.
-    layers, lines : tuple of Layer, of Line and SparseSum
-        Those of the operations that compute synapses and neurons, and those that hold what is on its way.
+    layers, lines, coded : tuple of Layer, of Line and SparseSum, of Coded
+        Those of the operations that compute synapses and neurons, those that hold what is on its way, coded neurons.
     layouts : dict of str to Layout
         The layout of every node.
     source : str
@@ -81,6 +85,7 @@ class Plan:
     operations: tuple[Operation, ...]
     layers: tuple[Layer, ...]
     lines: tuple[Line | SparseSum, ...]
+    coded: tuple[Coded, ...]
     layouts: dict[str, Layout]
     source: str
     attention: Temporal | None
@@ -140,6 +145,7 @@ def lower(graph: Graph) -> Plan:
         tuple(operations),
         tuple(operation for operation in operations if isinstance(operation, Layer)),
         tuple(operation for operation in operations if isinstance(operation, (Line, SparseSum))),
+        tuple(operation for operation in operations if isinstance(operation, Coded)),
         layouts,
         source,
         attention,
@@ -192,12 +198,16 @@ def _block_steps(operations: list[Operation], layouts: dict[str, Layout]) -> int
 
 def _event_nodes(graph: Graph) -> frozenset[str]:
     """Nodes that hand on spikes or counts only."""
-    found = {name for name in graph.order if not isinstance(graph.nodes[name], (*SYNAPSES, SparseLinear, LI))}
+    found = {
+        name
+        for name in graph.order
+        if not isinstance(graph.nodes[name], (*SYNAPSES, SparseLinear, LI, Readout))
+    }
     while True:
         wrong = {
             name
             for name in found
-            if not isinstance(graph.nodes[name], NEURONS)
+            if not isinstance(graph.nodes[name], (*NEURONS, *CODED))
             and any(source not in found for source in graph.predecessors(name))
         }
         if not wrong:
@@ -218,7 +228,7 @@ def _max_pool_of_input(graph: Graph) -> str | None:
         frontier += [
             after
             for after in passed_on
-            if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES, SparseLinear))
+            if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES, SparseLinear, *CODING))
         ]
     return None
 
@@ -231,6 +241,8 @@ def _operation(
     layout = layouts[name]
     if isinstance(node, (*NEURONS, *SYNAPSES)):
         return _layer(graph, name, layouts, fused)
+    if isinstance(node, CODING):
+        return coded_operation(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
     if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
         kind = MAXIMUM if isinstance(node, MaxPool2d) else SUM
