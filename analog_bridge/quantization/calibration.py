@@ -141,7 +141,7 @@ def _check_memory(layers: LayerGraph, n: int, n_copies: int) -> None:
     needed = most * 4 * n * n_copies
     if needed > _MOST_BYTES:
         raise CalibrationError(
-            f"calibrate: {n} samples need {needed / 2**30:.3g} GiB between layers, more than {_MOST_BYTES / 2**30:.3g}; "
+            f"calibrate: {n} samples need {needed / 2**30:.3g} GiB between layers, over {_MOST_BYTES / 2**30:.3g}; "
             f"give at most {max(int(n * _MOST_BYTES / needed), 1)} (analog_bridge.selection chooses them)"
         )
 

@@ -201,7 +201,7 @@ def test_too_many_samples_are_refused_before_the_memory_is_gone(monkeypatch: pyt
     monkeypatch.setattr("analog_bridge.quantization.calibration._MOST_BYTES", 100 * (4 + 4) * 4 * 2)
     calibrate(_graph(), np.ones((100, 3)))
     with pytest.raises(
-        CalibrationError, match=r"101 samples need .* GiB between layers, more than .*; give at most 100"
+        CalibrationError, match=r"101 samples need .* GiB between layers, over .*; give at most 100"
     ):
         calibrate(_graph(), np.ones((101, 3)))
 
