@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -246,10 +247,8 @@ class ConvertedNetwork:
             What the quantised network gives. Signed spikes that are still under way after `n_steps` are waited for.
         """
         results = self.run(x, n_threads=n_threads)
-        if self.method == "sigma_delta":
-            return np.stack([self.over_time(one) for one in results])
-        found = [self._whole_result(one) for one in results]
-        return np.stack(found) / np.float32(self.n_steps if self.method == "rate" else 1)
+        is_signed = self.method == "signed"
+        return np.stack([self.result_of([one, *(self.rest(one) if is_signed else [])]) for one in results])
 
     def predict(self, x: ArrayLike, *, n_threads: int = 1) -> NDArray[np.int64]:
         """Return the class of samples: the largest output.
@@ -285,16 +284,39 @@ class ConvertedNetwork:
         """
         return np.cumsum(result.outputs[self.output], axis=0, dtype=np.float64).astype(np.float32)
 
-    def _whole_result(self, result: neuro.Result) -> Floats:
-        """The sum of all outputs, with more steps until no spike is under way."""
-        total = result.outputs[self.output].sum(axis=0, dtype=np.float64)
-        if self.method == "signed":
-            for one in self.rest(result):
-                total = total + one.outputs[self.output].sum(axis=0, dtype=np.float64)
-        return np.asarray(total, np.float32)
+    def result_of(self, pieces: Sequence[neuro.Result]) -> Floats:
+        """Return the result of a run and what followed it: the sum of all outputs (after each frame for 'sigma_delta').
+
+        Parameters
+        ----------
+        pieces : sequence of Result
+            The run, and those that continued it.
+
+        Returns
+        -------
+        float32 array
+            The result of the network.
+        """
+        if self.method == "sigma_delta":
+            return self.over_time(pieces[0])
+        total = sum(one.outputs[self.output].sum(axis=0, dtype=np.float64) for one in pieces)
+        return np.asarray(total / (self.n_steps if self.method == "rate" else 1), np.float32)
 
     def rest(self, result: neuro.Result, record: Any = None) -> list[neuro.Result]:
-        """Run on until a step passes without a spike: then nothing changes any more."""
+        """Run on until a step passes without a spike: then nothing changes any more (for 'signed').
+
+        Parameters
+        ----------
+        result : Result
+            Of a run.
+        record : mapping, optional
+            As for `neuro.simulate`.
+
+        Returns
+        -------
+        list of Result
+            What followed.
+        """
         found: list[neuro.Result] = []
         n_more, shape = 1, self.input_shape
         for _ in range(_MOST_CHUNKS):

@@ -244,11 +244,12 @@ class _Totals:
     def add(self, x: NDArray[Any], start: int) -> None:
         """Run some samples."""
         conversion = self._conversion
-        self.agreements.append(compare(conversion, x, start))
+        trace = conversion.trace(x)
+        self.agreements.append(compare(conversion, x, trace, start))
         expected = conversion.outputs_of_quantised(x)
         self._quantised.append(expected.reshape(len(x), -1).argmax(axis=1))
-        self._final.append(conversion.predict(x))
-        for result in conversion.run(x):
+        self._final.append(trace.outputs.reshape(len(x), -1).argmax(axis=1))
+        for result in trace.results:
             said = conversion.over_time(result).reshape(conversion.n_steps, -1)
             self._decided.append(said.argmax(axis=1))
             moves = np.flatnonzero((said[1:] != said[:-1]).any(axis=1))

@@ -17,9 +17,28 @@ from analog_bridge.errors import ConversionError
 from analog_bridge.evaluation import evaluate
 from analog_bridge.layers import LayerGraph, Quantizer
 
-__all__ = ["Conversion"]
+__all__ = ["Conversion", "Trace"]
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace:
+    """Runs of a converted network with every spike recorded.
+
+    Attributes
+    ----------
+    results : list of Result
+        One for each sample, `n_steps` steps long.
+    counts : dict of str to float64 array
+        The count that every neuron has sent in the end, by quantizer.
+    outputs : float32 array
+        The results.
+    """
+
+    results: list[neuro.Result]
+    counts: dict[str, NDArray[np.float64]]
+    outputs: Floats
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,14 +78,32 @@ class Conversion(ConvertedNetwork):
         dict of str to array, shape (n, *shape of the layer), with an axis of frames for 'sigma_delta'
             Counts. For 'rate': spikes per step times the number of levels.
         """
+        return self.trace(x).counts
+
+    def trace(self, x: ArrayLike) -> Trace:
+        """Run samples with every spike recorded.
+
+        Parameters
+        ----------
+        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+            Samples.
+
+        Returns
+        -------
+        Trace
+            The runs, the counts and the results.
+        """
         record = dict.fromkeys(self.built.neurons.values(), "spikes")
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.built.neurons}
-        for result in self.run(x, record=record):
+        outputs: list[Floats] = []
+        results = self.run(x, record=record)
+        for result in results:
             pieces = [result, *(self.rest(result, record) if self.method == "signed" else [])]
             for name, neurons in self.built.neurons.items():
                 trains = [one.spikes[neurons].to_dense() for one in pieces]
                 parts[name].append(self._decoded(name, np.concatenate(trains)))
-        return {name: np.stack(found) for name, found in parts.items()}
+            outputs.append(self.result_of(pieces))
+        return Trace(results, {name: np.stack(found) for name, found in parts.items()}, np.stack(outputs))
 
     def _decoded(self, name: str, train: Floats) -> NDArray[np.float64]:
         layer, node = self.form.layers[name], self.graph.nodes[self.built.neurons[name]]
@@ -107,7 +144,10 @@ class Conversion(ConvertedNetwork):
         if not samples.ndim or not len(samples):
             raise ConversionError("Conversion.verify: needs at least one sample, got none")
         return joined(
-            [compare(self, samples[k : k + batch_size], k) for k in range(0, len(samples), batch_size)]
+            [
+                compare(self, samples[k : k + batch_size], self.trace(samples[k : k + batch_size]), k)
+                for k in range(0, len(samples), batch_size)
+            ]
         )
 
     def outputs_of_quantised(self, x: ArrayLike) -> NDArray[np.float64]:

@@ -55,6 +55,7 @@ def write_conversion_page(path: str | Path, found: Converted, *, model: str, rep
         ],
         rows=report.rows(),
         reproduce=reproduce,
+        colours={"accent": ACCENT},
         facts=[
             ("network", found.conversion.graph.digest[:16]),
             ("spikeloom", release()),
