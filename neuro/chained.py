@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.attention.windows import check_frames
-from neuro.attention_reports import AttentionReport
 from neuro.collecting import Collected
 from neuro.dynamics import Dynamics, DynamicsReport, ExitRule
 from neuro.graph import Graph, Input, MovingAttention
@@ -29,7 +28,7 @@ from neuro.lowering.scoring import Temporal, start_history
 from neuro.lowering.signals import Signal
 from neuro.lowering.stopping import MEASURE_NUMBERS
 from neuro.monitors import Record, checked_record
-from neuro.results import Counters, Result, State
+from neuro.results import AttentionReport, Counters, Result, State
 from neuro.spikes import Spikes
 from neuro.watching import exit_rule, report_run
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention_reports import AttentionReport
 from neuro.errors import InputError
 from neuro.graph import (
     TEMPORAL,
@@ -19,6 +18,7 @@ from neuro.graph import (
     TemporalAttention,
     chain_before,
 )
+from neuro.results import AttentionReport
 
 __all__ = ["checked_gates", "computed_nodes", "dense_scores", "selected"]
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention_reports import AttentionReport, SelectionReport
 from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
-from neuro.events import Events
 from neuro.figures import Scores, draw_run
 from neuro.spikes import Spikes
 
@@ -20,15 +18,89 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 __all__ = [
+    "AttentionReport",
     "Counters",
-    "EventCounters",
-    "EventResult",
     "NetworkState",
     "Result",
+    "SelectionReport",
     "State",
 ]
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AttentionReport:
+    """Which frames of a window were computed, and why.
+
+    Attributes
+    ----------
+    scores : float32, shape (T,)
+        Score of each frame, from 0 to 1.
+    kept : bool, shape (T,)
+        ``scores >= threshold``.
+    threshold : float
+        Least score of a kept frame.
+    n_near_threshold : int
+        Frames with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
+    events_total, events_kept : float
+        Sums of the values of all frames, and of the kept ones.
+    synaptic_operations : int or None
+        Operations executed with the frames dropped; None without ``compare_attention``.
+    synaptic_operations_without : int or None
+        Operations executed when every frame is computed, counted in a second run; likewise.
+    """
+
+    scores: Floats
+    kept: NDArray[np.bool_]
+    threshold: float
+    n_near_threshold: int
+    events_total: float
+    events_kept: float
+    synaptic_operations: int | None = None
+    synaptic_operations_without: int | None = None
+
+    @property
+    def n_kept(self) -> int:
+        """Number of frames computed."""
+        return int(self.kept.sum())
+
+    @property
+    def is_all_dropped(self) -> bool:
+        """Whether no frame was computed: the outputs are those of a network at rest."""
+        return self.n_kept == 0
+
+
+@dataclass(frozen=True)
+class SelectionReport:
+    """How many channels or pixels a channel or spatial attention let through.
+
+    Attributes
+    ----------
+    n_considered : int
+        Channels (or pixels) with an entry, over all computed steps.
+    n_kept : int
+        Those of them whose score reached the threshold.
+    n_near_threshold : int
+        Those with ``|score - threshold| < 1e-6``: another implementation may decide them differently.
+    entries_total, entries_kept : int
+        Non-zero entries that arrived, and those that went on to the synapse.
+    """
+
+    n_considered: int
+    n_kept: int
+    n_near_threshold: int
+    entries_total: int
+    entries_kept: int
+
+    def __add__(self, other: SelectionReport) -> SelectionReport:
+        return SelectionReport(
+            self.n_considered + other.n_considered,
+            self.n_kept + other.n_kept,
+            self.n_near_threshold + other.n_near_threshold,
+            self.entries_total + other.entries_total,
+            self.entries_kept + other.entries_kept,
+        )
 
 
 @dataclass(frozen=True)
@@ -136,7 +208,8 @@ class NetworkState(State):
     weights : mapping of str to array, shape (n_synapses,)
         The present weights of each SparseLinear with stdp.
     traces : mapping of str to tuple of two arrays
-        Their traces: of the inputs, and of the neurons.
+        Their traces: of the inputs (shape (n_delays, n) where synapses have several delays, ascending), and of the
+        neurons.
     precision : str
         'float32' or 'float64'.
     """
@@ -178,6 +251,8 @@ class Result:
         Of every channel and spatial attention, by its name.
     weights : mapping of str to array, shape (n_synapses,)
         The weights of each SparseLinear with stdp after the run, in its order; the graph keeps those before.
+    n_threads : int
+        Threads that shared the run: a network of populations takes no more than its size is worth.
     """
 
     outputs: Mapping[str, Floats]
@@ -194,6 +269,7 @@ class Result:
         default_factory=lambda: None
     )  # a field without an attribute of the class
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    n_threads: int = 1
 
     @classmethod
     def of(cls, outputs: Mapping[str, Floats], parts: Callable[[str], Any]) -> Result:
@@ -282,70 +358,3 @@ class Result:
             if n
         ]
         return f"; not recorded: {', '.join(parts)}" if parts else ""
-
-
-@dataclass(frozen=True)
-class EventCounters:
-    """What was really computed in continuous time: counted in the kernels, never estimated.
-
-    Attributes
-    ----------
-    events_in : int
-        Events that entered.
-    spikes : mapping of str to int
-        Spikes emitted by each IF and LIF.
-    synaptic_operations : mapping of str to int
-        Accumulations executed by each Linear and Conv2d: one per (event, tap inside the frame, output channel of
-        its group).
-    neuron_updates : mapping of str to int
-        Membranes brought to the time of an event, by neuron node.
-    lost_in_refractory : mapping of str to int
-        For each neuron node, the pairs (event, neuron) without effect on the membrane, which was held after a spike.
-    """
-
-    events_in: int
-    spikes: Mapping[str, int]
-    synaptic_operations: Mapping[str, int]
-    neuron_updates: Mapping[str, int]
-    lost_in_refractory: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def total_synaptic_operations(self) -> int:
-        """Synaptic operations of all nodes."""
-        return sum(self.synaptic_operations.values())
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class EventResult:
-    """The outcome of one run in continuous time.
-
-    Attributes
-    ----------
-    outputs : mapping of str to Events
-        What left each sink, with its times.
-    spikes : mapping of str to Events
-        Recorded events, by node.
-    counters : EventCounters
-        Exact counts.
-    """
-
-    outputs: Mapping[str, Events]
-    spikes: Mapping[str, Events]
-    counters: EventCounters
-
-    @property
-    def output(self) -> Events:
-        """The output of the only sink; an InputError where there are several."""
-        if len(self.outputs) != 1:
-            raise InputError(
-                f"EventResult: the graph has {len(self.outputs)} sinks ({', '.join(self.outputs)}); "
-                "take one of result.outputs"
-            )
-        return next(iter(self.outputs.values()))
-
-    def __repr__(self) -> str:
-        found = ", ".join(f"{name}: {len(events)}" for name, events in self.outputs.items())
-        return (
-            f"EventResult(events out: {found}; {self.counters.events_in} events in, "
-            f"{self.counters.total_synaptic_operations} synaptic operations)"
-        )

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.attention import report_after
-from neuro.attention_reports import SelectionReport
 from neuro.costs import spike_driven_operations
 from neuro.costs.geometry import sizes
 from neuro.dynamics import Dynamics, DynamicsReport, ExitRule, open_steps
@@ -23,7 +22,7 @@ from neuro.lowering.plan import Plan
 from neuro.lowering.run import Run
 from neuro.lowering.scoring import start_history
 from neuro.lowering.stopping import Verdict
-from neuro.results import Counters, Result, State
+from neuro.results import Counters, Result, SelectionReport, State
 from neuro.spikes import Spikes
 
 __all__ = [

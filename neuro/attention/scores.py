@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention_reports import AttentionReport
 from neuro.graph import MovingAttention, TemporalAttention
 from neuro.kernels.windows import weigh
 from neuro.lowering.deciding import as_report, temporal_report
 from neuro.lowering.execution import frame_sums
 from neuro.lowering.scoring import Temporal, excite, flat_weights, next_scores, start_history
+from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
 __all__ = ["frame_means", "frame_scores", "report", "report_after"]

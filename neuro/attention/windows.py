@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.attention.scores import report_after
-from neuro.attention_reports import AttentionReport
 from neuro.errors import InputError
 from neuro.graph import Graph, TemporalAttention
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Run
 from neuro.lowering.scoring import start_history
-from neuro.results import State
+from neuro.results import AttentionReport, State
 from neuro.spikes import Spikes
 
 __all__ = ["attend", "check_frames", "scaled"]

@@ -7,7 +7,6 @@ time, because branches that cannot be predicted cost more than the copies.
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import (
     ACTIVE,
@@ -37,7 +36,7 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.sums import (
     scale_words,
     sum_dense,
@@ -207,11 +206,11 @@ def scatter_row(
             if value.size > 0:
                 scale[0] = value[k]
             for c in range(U(targets_of_column[x]), U(targets_of_column[x + 1])):
-                column = U(column_pixel[c])
-                base = column * pitch
-                if not wants_all and touched[lowest + column] == 0:
+                target = U(column_pixel[c])
+                base = target * pitch
+                if not wants_all and touched[lowest + target] == 0:
                     fill_bias(current, base, wiring.bias)
-                touched[lowest + column] = 1
+                touched[lowest + target] = 1
                 row[0] = shift + column_shift[c]
                 n_rows += 1
                 if group_out < n_channels:

@@ -131,10 +131,10 @@ class Wiring(NamedTuple):
 class Work(NamedTuple):
     """Scratch of one layer.
 
-    ``current``: the pixels of a row times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``: int16 or
-    int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape (padded
-    pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the steps
-    that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
+    ``current``: the pixels of a row times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``:
+    int16 or int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape
+    (padded pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the
+    steps that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
     """
 
     current: Floats

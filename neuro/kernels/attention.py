@@ -1,11 +1,10 @@
 """Sums that scores are computed from; each runs over the entries of a step in the order in which they are listed."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Frames
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 

@@ -4,10 +4,9 @@
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 
 @njit(cache=True, **UNCOUNTED)

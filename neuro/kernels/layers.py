@@ -6,7 +6,6 @@ touched when it has input, and what it missed is made up for then; a step withou
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.accumulation import (
     count_operations,
@@ -51,8 +50,8 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
-from neuro.kernels.pixels import is_above, rest_pixel, step_pixel
+from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.pixels import is_above, is_reset_silent, rest_pixel, step_pixel
 from neuro.kernels.populations import PASS, emit, step_neurons
 
 U = np.uint64
@@ -88,6 +87,16 @@ def close_gaps(current: Floats, n_columns: int, n_channels: int, pitch: int) -> 
             current[to + o] = current[source + o]
 
 
+@njit(cache=True, forceinline=True, **UNCOUNTED)
+def is_up_to_date(work: Work, first: int, n: int, step: int) -> bool:
+    """Whether n pixels have all steps before this one behind them, and none of them is hot."""
+    behind, hot = 0, 0
+    for pixel in range(first, first + n):
+        behind |= work.done[pixel] ^ step
+        hot |= work.hot[pixel]
+    return behind == 0 and hot == 0
+
+
 @njit(cache=True, **UNCOUNTED)
 def step_row(
     neurons: Neurons,
@@ -107,6 +116,16 @@ def step_row(
     is_lazy, is_steady = orders[MODE] == LAZY, orders[IS_STEADY] != 0
     n_spikes, n_visits, n_hot = U(block.tally[SPIKES]), 0, 0
     slot = step * block.n_pixels + y * n_columns - block.first_pixel + 1
+    if wants_all and is_reset_silent(neurons) and is_up_to_date(work, y * n_columns, n_columns, step):
+        base, at = U(y * n_columns) * n, U(0)
+        for x in range(n_columns):
+            n_spikes, _ = step_pixel(neurons, voltage, base, n, work.current, at, block.index, n_spikes)
+            block.start[slot + x] = n_spikes
+            base, at = base + n, at + pitch
+        work.done[y * n_columns : (y + 1) * n_columns] = step + 1
+        block.tally[SPIKES] = n_spikes
+        block.tally[VISITS] += n_columns
+        return 0
     for x in range(n_columns):
         pixel = y * n_columns + x
         base, at = U(pixel) * n, U(x) * pitch

@@ -7,10 +7,9 @@ and written once however long it was. All equations are those of `neuro.kernels.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Bytes, Floats, Int32s, Neurons
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.populations import DECAY
 from neuro.kernels.vectors import (
     PLACES,
@@ -44,6 +43,12 @@ def updated(is_decay: bool, v: Any, x: Any, gain: Any, leak: Any) -> Any:
 
 
 @njit(cache=True, forceinline=True, **UNCOUNTED)
+def is_reset_silent(neurons: Neurons) -> bool:
+    """Whether no neuron is still above its threshold after its reset."""
+    return not neurons.is_subtracting and neurons.reset[0] <= neurons.fire_above[0]
+
+
+@njit(cache=True, forceinline=True, **UNCOUNTED)
 def step_vector(
     rule: Any, constants: Any, voltage: Floats, where: U, current: Floats, at: U
 ) -> tuple[Any, Any]:
@@ -69,7 +74,7 @@ def step_pixel(
     fire_above, reset = splat(neurons.fire_above[0]), splat(neurons.reset[0])
     rule, constants = (is_decay, is_subtracting), (gain, leak, fire_above, reset)
     hot, o = np.uint32(0), U(0)
-    if not is_subtracting and neurons.reset[0] <= neurons.fire_above[0]:  # nothing is above after its reset
+    if is_reset_silent(neurons):
         while o + U(64) <= n:
             first, here = base + o, at + o
             fired, _ = step_vector(rule, constants, voltage, first, current, here)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention_reports import SelectionReport
 from neuro.errors import GraphError
 from neuro.graph import (
     TEMPORAL,
@@ -27,6 +26,7 @@ from neuro.lowering.run import Run
 from neuro.lowering.scoring import NEAR, Temporal, excite, sigmoid
 from neuro.lowering.signals import Signal, as_frames, n_entries
 from neuro.lowering.squeezing import Doubles, squeeze_table
+from neuro.results import SelectionReport
 
 __all__ = ["Gate", "Look", "Select", "attention_operation", "attention_paths", "chains", "look_before"]
 

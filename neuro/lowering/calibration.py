@@ -33,7 +33,7 @@ from neuro.lowering.wiring import wire
 __all__ = ["machine_costs", "measured_costs"]
 
 _SIDE, _N_STEPS, _N_RUNS = 16, 16, 5
-_FORMAT = 2
+_FORMAT = 3
 
 
 @lru_cache(maxsize=1)
@@ -102,8 +102,10 @@ def _fitted(rows: Any, times: Any) -> Cost:
 
     weights = 1 / times[:, np.newaxis]
     values, _ = nnls(rows * weights, np.ones(len(times)))
-    pixel, term, _, pixel_vector, term_vector, *_ = values.tolist()  # a call, a step cost all paths the same
-    return Cost(pixel, pixel_vector, term, max(term_vector, 1e-3))
+    pixel, term, visit, pixel_vector, term_vector, visit_vector, _ = (
+        values.tolist()
+    )  # a call costs all the same
+    return Cost(pixel, pixel_vector, term, max(term_vector, 1e-3), visit, visit_vector)
 
 
 def _layer(n_in: int, n_out: int) -> tuple[Layer, Shape]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neuro.graph import MovingAttention
 from neuro.kernels import chains as places
 from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Int64s
+from neuro.kernels.chain_rows import WINDOW
 from neuro.kernels.chains import run_chain
 from neuro.lowering.chains import Chain, Tape
 from neuro.lowering.execution import Counted
@@ -60,7 +61,7 @@ class ChainRun:
         """Have the frames scored; `history` is what the attention knows of earlier ones."""
         if isinstance(node, MovingAttention):
             self.scores = np.empty((2, self.sums.size), np.float32)
-            tape.array(0, places.WINDOW)[:] = history
+            tape.array(0, WINDOW)[:] = history
             return
         self.scores = np.empty((2, history.size + self.sums.size), np.float32)
         self.scores[0, : history.size] = history

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.graph import MovingAttention, TemporalAttention
-from neuro.kernels import chains as places
+from neuro.kernels import chain_rows as places
 from neuro.kernels.addresses import FIRST
 from neuro.kernels.arrays import N_TALLIES, OUT_ROWS, SPARE, Frames
 from neuro.lowering.layer import Layer

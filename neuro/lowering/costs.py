@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuro.kernels.vectors import LANES
 from neuro.lowering.run import Path
 
 __all__ = ["ALWAYS", "Cost", "Costs", "Shape", "Thresholds", "all_from"]
 
+Counts = NDArray[np.float64]
 ALWAYS = int(np.iinfo(np.int64).max)
+_N_POINTS = 400  # numbers of active inputs that are looked at
 _MOSTLY = 0.7  # (input, tap) per output pixel from which about half of the pixels have input
 
 
@@ -39,10 +42,20 @@ class Shape:
         """Vectors that the channels of a pixel take."""
         return -(-self.n_channels // LANES)
 
+    @property
+    def n_entries(self) -> int:
+        """Active inputs of a step in which every input is active, about."""
+        return max(1, round(self.n_pixels * self.n_inputs / self.n_taps))
+
+    def n_visits(self, n_active: Counts) -> Counts:
+        """Return how many output pixels are stepped, on average, when that many inputs are active."""
+        reached = self.n_pixels * -np.expm1(-n_active * self.n_taps / self.n_pixels)
+        return np.where(n_active >= all_from(self), float(self.n_pixels), reached)
+
 
 @dataclass(frozen=True)
 class Cost:
-    """Nanoseconds of a path: for each output pixel and each term (a weight row that is added), and per vector of it.
+    """Nanoseconds of a path: for each output pixel, each term (a weight row that is added), each pixel that is stepped.
 
     Attributes
     ----------
@@ -50,20 +63,23 @@ class Cost:
         For each output pixel, and for each vector of its channels.
     term, term_vector : float
         For each term, and for each vector of its row.
+    visit, visit_vector : float
+        For each pixel that is stepped, and for each vector of its channels.
     """
 
     pixel: float
     pixel_vector: float
     term: float
     term_vector: float
+    visit: float = 0.0
+    visit_vector: float = 0.0
 
-    def fixed(self, shape: Shape) -> float:
-        """Return what a step costs without any term."""
-        return shape.n_pixels * (self.pixel + self.pixel_vector * shape.n_vectors)
-
-    def per_term(self, shape: Shape) -> float:
-        """Return what one term costs."""
-        return self.term + self.term_vector * shape.n_vectors
+    def of_step(self, shape: Shape, n_terms: Counts, n_visits: Counts) -> Counts:
+        """Return the cost of steps with so many terms and pixels that are stepped."""
+        n = shape.n_vectors
+        fixed = shape.n_pixels * (self.pixel + self.pixel_vector * n)
+        by_term = n_terms * (self.term + self.term_vector * n)
+        return fixed + by_term + n_visits * (self.visit + self.visit_vector * n)
 
 
 @dataclass(frozen=True)
@@ -94,22 +110,18 @@ class Costs:
         Returns
         -------
         Thresholds
-            Where the lines of two costs cross.
+            Where the costs of two paths cross, to about a fiftieth.
         """
-        gather = self.integer if has_bytes else self.gather
-        saved = self.scatter.per_term(shape) - gather.per_term(shape)
-        more = gather.fixed(shape) - self.scatter.fixed(shape)
-        scatter_under = more / (saved * shape.n_taps) if saved > 0 else np.inf
-        dense_from = np.inf
+        n_active = np.unique(np.geomspace(1, shape.n_entries, _N_POINTS).round())
+        n_visits, n_terms = shape.n_visits(n_active), n_active * shape.n_taps
+        gather = (self.integer if has_bytes else self.gather).of_step(shape, n_terms, n_visits)
+        scatter = self.scatter.of_step(shape, n_terms, n_visits)
+        dense_from = ALWAYS
         if has_dense:
-            n_terms = shape.n_pixels * shape.n_inputs
-            dense = self.dense.fixed(shape) + n_terms * self.dense.per_term(shape)
-            crossings = [
-                (dense - cost.fixed(shape)) / (cost.per_term(shape) * shape.n_taps)
-                for cost in (gather, self.scatter)
-            ]
-            dense_from = max(0.0, *crossings)
-        return Thresholds(_whole(scatter_under), _whole(dense_from), all_from(shape))
+            all_terms = np.full(n_active.shape, float(shape.n_pixels * shape.n_inputs))
+            dense = self.dense.of_step(shape, all_terms, n_visits)
+            dense_from = _first_after(n_active, dense > np.minimum(gather, scatter))
+        return Thresholds(_first_after(n_active, scatter <= gather), dense_from, all_from(shape))
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,14 @@ class Thresholds:
 def all_from(shape: Shape) -> int:
     """Return the active inputs from which a step leaves no output pixel of a layer alone."""
     return _whole(_MOSTLY * shape.n_pixels / shape.n_taps)
+
+
+def _first_after(n_active: Counts, is_so: NDArray[np.bool_]) -> int:
+    """Return the first number of active inputs from which on something no longer is so; 0 if it never was."""
+    places = np.flatnonzero(is_so)
+    if places.size == 0:
+        return 0
+    return ALWAYS if places[-1] == n_active.size - 1 else int(n_active[places[-1]]) + 1
 
 
 def _whole(value: float) -> int:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.attention_reports import AttentionReport, SelectionReport
 from neuro.graph import TEMPORAL, Graph
 from neuro.kernels.arrays import Bytes, Floats
 from neuro.kernels.windows import decide
 from neuro.lowering.scoring import Temporal, next_scores, start_history
+from neuro.results import AttentionReport, SelectionReport
 
 __all__ = ["Decisions", "Paths", "as_report", "computed_steps", "temporal_report"]
 

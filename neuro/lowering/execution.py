@@ -19,6 +19,7 @@ from neuro.lowering.operations import Operation
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries, silenced
+from neuro.lowering.sparse import SparseSum
 from neuro.lowering.wiring import aligned
 from neuro.results import Counters, State
 from neuro.spikes import Spikes
@@ -136,6 +137,10 @@ class Counted:
     entries: Mapping[str, int]
     lost: Mapping[str, int] = field(default_factory=dict)
 
+    def tally(self, name: str) -> list[int]:
+        """Return the counts of a node, zeros where it was never run."""
+        return self.tallies.get(name, [0] * arrays.N_TALLIES)
+
 
 def counted_of(run: Run, spikes: Spikes, kept: Bytes) -> Counted:
     """Return what was counted in a finished run of the first ``kept.size`` steps."""
@@ -155,19 +160,22 @@ def counted_of(run: Run, spikes: Spikes, kept: Bytes) -> Counted:
 def count(plan: Plan, counted: Counted) -> Counters:
     """Return the counts of a run by the nodes they belong to."""
     n_steps = counted.n_steps
-    layers = [(layer, counted.tallies.get(layer.name, _NONE)) for layer in plan.layers]
-    synapses = [
-        (layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None
-    ]
+    layers = [(layer, counted.tally(layer.name)) for layer in plan.layers]
+    wired = [(layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None]
+    sparse = [(one, one.name, counted.tally(one.name)) for one in plan.lines if isinstance(one, SparseSum)]
+    synapses: list[tuple[Operation, str, list[int]]] = [*wired, *sparse]
     neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
+    coded = {one.name: counted.tally(one.name)[arrays.SPIKES] for one in plan.coded}
     return Counters(
         n_steps=n_steps,
         frames_skipped=n_steps - counted.n_kept,
         events_in=counted.n_events,
         counts_in=counted.counts,
-        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing},
+        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing}
+        | coded,
         synaptic_operations={name: tally[arrays.OPERATIONS] for _, name, tally in synapses},
-        neuron_updates={name: n_steps * layer.layout.size for layer, name, _ in neurons},
+        neuron_updates={name: n_steps * layer.layout.size for layer, name, _ in neurons}
+        | {one.name: n_steps * one.layout.size for one in plan.coded},
         active_output_fraction={
             name: tally[arrays.ACTIVE]
             / max(1, sum(tally[k] for k in _PATHS.values()) * layer.layout.n_pixels)
@@ -185,7 +193,6 @@ def count(plan: Plan, counted: Counted) -> Counters:
     )
 
 
-_NONE = [0] * arrays.N_TALLIES
 _PATHS = {
     "scatter": arrays.SCATTERED,
     "gather": arrays.GATHERED,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch")
+OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch", "onnx")
 
 
 @pytest.mark.parametrize("package", ["neuro", "eventio", "analog_bridge", "spikeloom", "spikeloom.cli"])
@@ -18,10 +18,9 @@ def test_the_core_never_imports_an_optional_package(package: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-FRONT_DOORS = ["neuro", "neuro.graph", "eventio", "eventio.datasets", "analog_bridge", "spikeloom"]
-
-
-@pytest.mark.parametrize("package", FRONT_DOORS)
+@pytest.mark.parametrize(
+    "package", ["neuro", "neuro.graph", "eventio", "eventio.datasets", "analog_bridge", "spikeloom"]
+)
 def test_every_exported_name_exists(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__

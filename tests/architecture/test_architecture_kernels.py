@@ -15,7 +15,7 @@ KERNELS = sorted(
         *ROOT.glob("eventio/**/_kernels*.py"),
     ]
 )
-ALLOWED = {"numpy", "numba", "llvmlite", "math", "typing", "collections", "__future__"}
+ALLOWED = {"numpy", "numba", "llvmlite", "math", "typing", "collections", "functools", "sys", "__future__"}
 
 
 def _imported(tree: ast.Module) -> set[str]:

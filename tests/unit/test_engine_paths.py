@@ -165,7 +165,8 @@ def test_costs_are_fitted_to_what_a_clock_says() -> None:
     costs = measured_costs(lambda: float(next(seconds)) * 1e-6)  # every call takes a microsecond
     for cost in (costs.scatter, costs.gather, costs.integer, costs.dense):
         shape = Shape(256, 64, 288, 9.0)
-        assert 0 < cost.fixed(shape) + 1000 * cost.per_term(shape) < 5e3
+        n_terms, n_visits = np.full(1, 1000.0), np.full(1, 256.0)
+        assert 0 < float(cost.of_step(shape, n_terms, n_visits)[0]) < 1e4
 
 
 @pytest.mark.parametrize("reset", ["value", "subtract", "clamp"])
