@@ -10,13 +10,11 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic as untyped_intrinsic
-from numba.np import arrayobj as untyped_arrayobj
 
 __all__ = ["FIRST", "bytes_at", "floats_at", "int32s_at", "int64s_at", "shorts_at", "signed_at", "words_at"]
 
 FIRST = 12
 intrinsic: Any = untyped_intrinsic
-arrayobj: Any = untyped_arrayobj
 _I64 = ir.IntType(64)
 
 
@@ -27,6 +25,9 @@ def _reader(dtype: Any) -> Any:
     @intrinsic
     def array_at(typing: Any, row: Any, k: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            from numba.np import arrayobj as untyped  # a part of the compiler, which only compiling needs
+
+            arrayobj: Any = untyped
             row_array = context.make_array(signature.args[0])(context, builder, arguments[0])
             place = builder.add(builder.shl(arguments[1], ir.Constant(_I64, 1)), ir.Constant(_I64, FIRST))
             one = ir.Constant(_I64, 1)

@@ -1,7 +1,5 @@
 """A row of the table of a chain: which place holds what, and what a layer's kernels take, read from there."""
 
-from numba import njit
-
 from neuro.kernels.addresses import (
     FIRST,
     bytes_at,
@@ -13,7 +11,7 @@ from neuro.kernels.addresses import (
     words_at,
 )
 from neuro.kernels.arrays import Block, Bytes, Int64s, Membranes, Neurons, Wiring, Work
-from neuro.kernels.options import INLINED
+from neuro.kernels.options import INLINED, njit
 
 # Numbers in the first places of a row. `STATE`: where its membranes begin in the state of a run; `HAS_BIAS`.
 KIND, N_PIXELS, N_CHANNELS, UPDATE, IS_UNIFORM, IS_FIRING, IS_SUBTRACTING, N_HELD, IS_GRADED = range(9)

@@ -5,7 +5,6 @@ what the one before it hands on. What a row holds is named in `neuro.kernels.cha
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.addresses import (
@@ -62,7 +61,7 @@ from neuro.kernels.chain_rows import (
 )
 from neuro.kernels.frames import sort_by_channel
 from neuro.kernels.layers import run_steps, settle
-from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.windows import (
     average_frames,
     copy,

@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s, Int64s
 from neuro.kernels.frames import sort_step
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 NEAR = 1e-6  # a score closer to the threshold may be decided otherwise by another implementation
