@@ -117,11 +117,13 @@ def test_a_long_recording_after_a_short_one_and_before_one_of_no_steps() -> None
 
 
 def test_parts_of_a_result_are_put_together_when_asked_for() -> None:
-    result = neuro.simulate(recogniser(), counts(6), dynamics=Dynamics(early_exit=ALWAYS_SURE))
+    graph, frames = recogniser(), counts(6)
+    result = neuro.simulate(graph, frames, dynamics=Dynamics(early_exit=ALWAYS_SURE))
     assert not {"counters", "state", "dynamics"} & set(vars(result))
     counters = result.counters
     assert result.counters is counters
     assert counters.n_steps == 2 == result.state.n_steps
+    assert counters == neuro.simulate(graph, frames[:2]).counters
     assert result.dynamics is not None
     assert result.dynamics.exit_step == 2
     assert result.attention is None
