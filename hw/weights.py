@@ -67,7 +67,7 @@ def cut_weights(
 
     Parameters
     ----------
-    weights : integer array
+    weights : array of int
         Mantissas.
     weight_bits, sign, weight_exponent : int, str, int
         As in a Connection.
