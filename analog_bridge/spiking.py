@@ -169,10 +169,10 @@ class Conversion(ConvertedNetwork):
     def calibrate_exit(
         self,
         x: ArrayLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         *,
         allowed_loss: float = 0.0,
-        first_step: int = 1,
+        first_step: int | None = None,
         standard_errors: float = 0.0,
     ) -> neuro.ExitCalibration:
         """Choose when a run may end because the result is clear, on a validation part.
@@ -181,12 +181,12 @@ class Conversion(ConvertedNetwork):
         ----------
         x : array, shape (n, *shape)
             Validation samples; never test data.
-        y : int array, shape (n,)
-            Their classes.
+        y : int array, shape (n,), optional
+            Their classes; without them the decisions after all steps, which are what an early end must not change.
         allowed_loss : float
-            Accuracy that may be lost, as a fraction.
-        first_step : int
-            Steps before the first check.
+            Accuracy (or agreement) that may be lost, as a fraction.
+        first_step : int, optional
+            Steps before the first check; by default those after which half of the input has come.
         standard_errors : float
             Standard errors of the loss to stay clear of the allowed loss.
 
@@ -205,15 +205,13 @@ class Conversion(ConvertedNetwork):
                 f"calibrate_exit: a network converted by {self.method!r} cannot be read before its end; "
                 "use method='signed'"
             )
-        readouts = [
-            one.outputs[self.output].reshape(len(one.outputs[self.output]), -1) for one in self.run(x)
-        ]
+        outputs = np.stack([one.outputs[self.output].reshape(self.n_steps, -1) for one in self.run(x)])
         return neuro.calibrate_exit(
-            np.stack(readouts),
-            np.asarray(y),
+            outputs,
+            outputs.sum(axis=1, dtype=np.float64).argmax(axis=1) if y is None else np.asarray(y),
             allowed_loss=allowed_loss,
             readout="sum",
-            first_step=first_step,
+            first_step=max(1, self.drive_steps // 2) if first_step is None else first_step,
             standard_errors=standard_errors,
         )
 
