@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -172,6 +172,7 @@ class Conversion(ConvertedNetwork):
         y: ArrayLike | None = None,
         *,
         allowed_loss: float = 0.0,
+        mean_steps: float | None = None,
         first_step: int | None = None,
         standard_errors: float = 0.0,
     ) -> neuro.ExitCalibration:
@@ -185,6 +186,10 @@ class Conversion(ConvertedNetwork):
             Their classes; without them the decisions after all steps, which are what an early end must not change.
         allowed_loss : float
             Accuracy (or agreement) that may be lost, as a fraction.
+        mean_steps : float, optional
+            Take the strictest threshold that runs at most so many steps in the mean, instead of the fewest steps for
+            the allowed loss. Better where the network was trained on samples like those of the validation part, whose
+            decisions are clearer than those on new ones.
         first_step : int, optional
             Steps before the first check; by default those after which half of the input has come.
         standard_errors : float
@@ -206,7 +211,7 @@ class Conversion(ConvertedNetwork):
                 "use method='signed'"
             )
         outputs = np.stack([one.outputs[self.output].reshape(self.n_steps, -1) for one in self.run(x)])
-        return neuro.calibrate_exit(
+        found = neuro.calibrate_exit(
             outputs,
             outputs.sum(axis=1, dtype=np.float64).argmax(axis=1) if y is None else np.asarray(y),
             allowed_loss=allowed_loss,
@@ -214,6 +219,17 @@ class Conversion(ConvertedNetwork):
             first_step=max(1, self.drive_steps // 2) if first_step is None else first_step,
             standard_errors=standard_errors,
         )
+        if mean_steps is None:
+            return found
+        within = [point for point in found.curve if point.mean_steps <= mean_steps]
+        if not within:
+            least = min(point.mean_steps for point in found.curve)
+            raise ConversionError(
+                f"calibrate_exit: no threshold runs at most {mean_steps:g} steps in the mean, the fewest are "
+                f"{least:g}; ask for more, or lower first_step"
+            )
+        point = max(within, key=lambda one: one.threshold)
+        return replace(found, rule=replace(found.rule, threshold=point.threshold), chosen=point)
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.input_shape))

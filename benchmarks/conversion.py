@@ -224,7 +224,8 @@ def early_exit(setup: Setup) -> list[Row]:
         fractions, losses = [], []
         for _, layers in setup.networks():
             found = convert(layers, calibration=x[:n_calibration], levels=levels)
-            rule = found.calibrate_exit(x[n_calibration:]).rule
+            budget = 0.35 * found.n_steps
+            rule = found.calibrate_exit(x[n_calibration:], mean_steps=budget, first_step=2).rule
             whole = found.predict(test_x)
             ended = found.run(test_x, dynamics=neuro.Dynamics(early_exit=rule))
             early = np.array([found.over_time(one)[-1].argmax() for one in ended])
