@@ -205,9 +205,31 @@ def apply_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         return _RULES[type(layer)](layer, inputs)
 
 
-def _tensor(values: NDArray[Any], like: torch.Tensor, *, channels: bool = False) -> Any:
+def differentiable(layer: Any, inputs: Sequence[torch.Tensor], kind: type[Layer]) -> torch.Tensor:
+    """Return what a layer makes of its inputs, for training.
+
+    Parameters
+    ----------
+    layer : object
+        Has the fields of a layer, with tensors for arrays where they are learned.
+    inputs : sequence of tensor, shape (n, *shape)
+        In order.
+    kind : type
+        Which layer it is.
+
+    Returns
+    -------
+    tensor, shape (n, *shape)
+        The value, with its gradient.
+    """
+    value: torch.Tensor = _RULES[kind](layer, inputs)
+    return value
+
+
+def _tensor(values: Any, like: torch.Tensor, *, channels: bool = False) -> Any:
     torch = require_torch("evaluate")
-    tensor = torch.tensor(values, dtype=like.dtype, device=like.device)
+    is_tensor = isinstance(values, torch.Tensor)
+    tensor = values if is_tensor else torch.tensor(values, dtype=like.dtype, device=like.device)
     return tensor.reshape(1, -1, *[1] * (like.ndim - 2)) if channels else tensor
 
 
