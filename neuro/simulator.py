@@ -206,6 +206,10 @@ def simulate(
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
     is_clocked = isinstance(graph.execution, Clocked)
+    if is_clocked and max_spikes != MOST_SPIKES:
+        raise InputError(
+            "simulate: max_spikes bounds continuous graphs; bound what is kept with a neuro.Monitor"
+        )
     if is_clocked and needs_populations(graph.nodes):
         check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
