@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -169,10 +169,11 @@ class Conversion(ConvertedNetwork):
     def calibrate_exit(
         self,
         x: ArrayLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         *,
         allowed_loss: float = 0.0,
-        first_step: int = 1,
+        mean_steps: float | None = None,
+        first_step: int | None = None,
         standard_errors: float = 0.0,
     ) -> neuro.ExitCalibration:
         """Choose when a run may end because the result is clear, on a validation part.
@@ -181,12 +182,16 @@ class Conversion(ConvertedNetwork):
         ----------
         x : array, shape (n, *shape)
             Validation samples; never test data.
-        y : int array, shape (n,)
-            Their classes.
+        y : int array, shape (n,), optional
+            Their classes; without them the decisions after all steps, which are what an early end must not change.
         allowed_loss : float
-            Accuracy that may be lost, as a fraction.
-        first_step : int
-            Steps before the first check.
+            Accuracy (or agreement) that may be lost, as a fraction.
+        mean_steps : float, optional
+            Take the strictest threshold that runs at most so many steps in the mean, instead of the fewest steps for
+            the allowed loss. Better where the network was trained on samples like those of the validation part, whose
+            decisions are clearer than those on new ones.
+        first_step : int, optional
+            Steps before the first check; by default those after which half of the input has come.
         standard_errors : float
             Standard errors of the loss to stay clear of the allowed loss.
 
@@ -205,17 +210,26 @@ class Conversion(ConvertedNetwork):
                 f"calibrate_exit: a network converted by {self.method!r} cannot be read before its end; "
                 "use method='signed'"
             )
-        readouts = [
-            one.outputs[self.output].reshape(len(one.outputs[self.output]), -1) for one in self.run(x)
-        ]
-        return neuro.calibrate_exit(
-            np.stack(readouts),
-            np.asarray(y),
+        outputs = np.stack([one.outputs[self.output].reshape(self.n_steps, -1) for one in self.run(x)])
+        found = neuro.calibrate_exit(
+            outputs,
+            outputs.sum(axis=1, dtype=np.float64).argmax(axis=1) if y is None else np.asarray(y),
             allowed_loss=allowed_loss,
             readout="sum",
-            first_step=first_step,
+            first_step=max(1, self.drive_steps // 2) if first_step is None else first_step,
             standard_errors=standard_errors,
         )
+        if mean_steps is None:
+            return found
+        within = [point for point in found.curve if point.mean_steps <= mean_steps]
+        if not within:
+            least = min(point.mean_steps for point in found.curve)
+            raise ConversionError(
+                f"calibrate_exit: no threshold runs at most {mean_steps:g} steps in the mean, the fewest are "
+                f"{least:g}; ask for more, or lower first_step"
+            )
+        point = max(within, key=lambda one: one.threshold)
+        return replace(found, rule=replace(found.rule, threshold=point.threshold), chosen=point)
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.input_shape))

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 MODELS = Path(__file__).resolve().parent / "models"
-EPOCHS = 30
+EPOCHS = 60
 N_TEST = 500
 
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
