@@ -6,13 +6,17 @@ from analog_bridge.errors import (
     BridgeError,
     CalibrationError,
     ConversionError,
+    LayerError,
     MissingPackageError,
+    ModelFileError,
     UnsupportedLayerError,
 )
 
 __all__ = [
     "BridgeError",
+    "LayerError",
     "UnsupportedLayerError",
+    "ModelFileError",
     "CalibrationError",
     "ConversionError",
     "MissingPackageError",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = [
     "BridgeError",
+    "LayerError",
     "UnsupportedLayerError",
+    "ModelFileError",
     "CalibrationError",
     "ConversionError",
     "MissingPackageError",
@@ -21,8 +23,16 @@ class BridgeError(Exception):
     """
 
 
+class LayerError(BridgeError, ValueError):
+    """A layer graph is wrong: a value, a name, a shape, or the data given to it."""
+
+
 class UnsupportedLayerError(BridgeError, ValueError):
     """A layer, an operator or the control flow of a network cannot be taken over."""
+
+
+class ModelFileError(BridgeError, ValueError):
+    """A file of a conventional network is foreign, damaged, incomplete, or may not be trusted."""
 
 
 class CalibrationError(BridgeError, ValueError):

@@ -17,23 +17,18 @@ from neuro.attention.windows import attend, check_frames, scaled
 from neuro.collecting import Collected
 from neuro.dynamics import Dynamics
 from neuro.errors import InputError
+from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
+from neuro.event_results import EventResult
 from neuro.events import Events
 from neuro.graph import Clocked, Graph
-from neuro.graph.networks import needs_populations
+from neuro.graph.networks import is_mixed, needs_populations
 from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
-from neuro.kernels.events import Deltas
 from neuro.lowering.branches import Stage
 from neuro.lowering.continuous import lower_events
-from neuro.lowering.event_running import (
-    as_events,
-    check_events,
-    check_silent_spikes,
-    count_events,
-    run_events,
-)
+from neuro.lowering.event_run import FOREVER, EventRun
+from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
-from neuro.lowering.flow import FOREVER, EventRun, gathered
 from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
@@ -41,7 +36,7 @@ from neuro.lowering.signals import Signal
 from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Record, checked_record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
-from neuro.results import EventResult, Result, State
+from neuro.results import Result, State
 from neuro.spikes import Spikes
 from neuro.watching import (
     check_heads,
@@ -93,8 +88,7 @@ def simulate(
     inputs: Events,
     *,
     record: Record | None = None,
-    state: None = None,
-    use_attention: bool = True,
+    max_spikes: int = MOST_SPIKES,
     n_threads: int = 1,
 ) -> EventResult: ...
 
@@ -105,8 +99,7 @@ def simulate(
     inputs: list[Events],
     *,
     record: Record | None = None,
-    state: None = None,
-    use_attention: bool = True,
+    max_spikes: int = MOST_SPIKES,
     n_threads: int = 1,
 ) -> list[EventResult]: ...
 
@@ -138,6 +131,7 @@ def simulate(
     compare_attention: bool = False,
     dynamics: Dynamics | None = None,
     precision: Precision = "float32",
+    max_spikes: int = MOST_SPIKES,
     n_threads: int = 1,
 ) -> Result | list[Result] | EventResult | list[EventResult]:
     """Run a graph on what is active: a clocked one layer by layer, a continuous one event by event.
@@ -168,7 +162,8 @@ def simulate(
         The same in seconds, a multiple of ``dt_s``.
     record : mapping of str to 'spikes', 'membrane', 'rate', a Monitor, or several of these, optional
         What to keep, by node: spikes (or counts) of any node that hands on spikes, membranes (after the
-        reset) of neurons, the number of spikes of each spiking neuron. A `Monitor` bounds what is kept.
+        reset) of neurons, the number of spikes of each spiking neuron. A `Monitor` bounds what is kept, and names the
+        times of membranes in a continuous graph.
     state : State, optional
         ``Result.state`` of the chunk before this one; None starts at rest. Clocked graphs only.
     use_attention : bool
@@ -181,6 +176,9 @@ def simulate(
         says what was computed. Clocked graphs only. With `use_attention` False attention stays off.
     precision : {'float32', 'float64'}
         The arithmetic of a network of populations; all other graphs are float32.
+    max_spikes : int
+        Most spikes of one population in a recording of a continuous graph, and most events that a node may hold: more
+        is an error that names it, before memory runs out.
     n_threads : int
         Threads that share the recordings of a list, the output rows of the layers for a single recording, or the
         neurons of a network of populations (no more than it is worth). The result has the same bits for any number.
@@ -199,7 +197,8 @@ def simulate(
         If an input is not of the kind that the graph's execution takes, has another shape or holds what the
         graph's Input does not allow (NaN, infinity, more than ``max_count``), the number of frames is not that
         of the attention, `record` names an unknown node or asks for what it does not have, a monitor
-        overflows, `state` is of another graph, or `dynamics` does not fit the graph or goes with a state.
+        overflows, `state` is of another graph, `dynamics` does not fit the graph or goes with a state, or a population
+        of a continuous graph fires more than `max_spikes`.
 
     Notes
     -----
@@ -224,6 +223,10 @@ def simulate(
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
     is_clocked = isinstance(graph.execution, Clocked)
+    if is_clocked and max_spikes != MOST_SPIKES:
+        raise InputError(
+            "simulate: max_spikes bounds continuous graphs; bound what is kept with a neuro.Monitor"
+        )
     if is_clocked and needs_populations(graph.nodes):
         check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
@@ -238,7 +241,9 @@ def simulate(
             "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
         )
 
-    run: Callable[..., Any] = partial(_run_events, graph, record=record)
+    run: Callable[..., Any] = partial(
+        _run_events, graph, record=record, max_spikes=as_most("simulate", max_spikes)
+    )
     if is_clocked:
         run = partial(
             _run_compared,
@@ -298,6 +303,10 @@ def run_recording(
 ) -> Result:
     """Run one recording; `path` forces the path of all layers that have it (the result is the same)."""
     plan = lower(graph)
+    if dynamics is not None and is_mixed(graph.nodes):
+        raise InputError(
+            "simulate: dynamics count layers of Linear and Conv2d, this graph has a SparseLinear; leave it out"
+        )
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     check_state(graph, state)
@@ -385,7 +394,9 @@ def _run_stages(
     return watch, None
 
 
-def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_threads: int) -> EventResult:
+def _run_events(
+    graph: Graph, inputs: object, *, record: Record | None, max_spikes: int, n_threads: int
+) -> EventResult:
     del n_threads  # events act one after another
     plan = lower_events(graph)
     events = check_events(graph, inputs)
@@ -395,28 +406,16 @@ def _run_events(graph: Graph, inputs: object, *, record: Record | None, n_thread
             f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
         )
     check_silent_spikes(plan, 0, end or 0)
-    recorded = _checked_event_record(graph, plan.nodes, record)
-    found: dict[str, list[Deltas]] = {name: [] for name in (*graph.output_names, *recorded)}
-    run = EventRun() if end is None else EventRun(end=end)
-    run_events(plan, run, events, FOREVER, found)
-    left = {name: as_events(gathered(parts), plan.layouts[name], end) for name, parts in found.items()}
+    collected = EventsCollected(graph, plan, checked_event_record(graph, plan, record, as_end(end)))
+    run = EventRun(end=as_end(end), limit=max_spikes)
+    collected.ask(run)
+    run_events(plan, run, events, FOREVER, collected.takers)
     return EventResult(
-        outputs={name: left[name] for name in graph.output_names},
-        spikes={name: left[name] for name in recorded},
+        outputs=collected.outputs(end),
+        spikes=collected.spikes(end),
         counters=count_events(plan, run),
+        membranes=collected.membranes(run),
+        membrane_times_us={name: samples.times for name, samples in run.samples.items()},
+        spike_counts=collected.spike_counts(),
+        left_out=collected.left_out(),
     )
-
-
-def _checked_event_record(graph: Graph, nodes: Sequence[str], record: Record | None) -> tuple[str, ...]:
-    wanted: list[str] = []
-    for name, kinds in (record or {}).items():
-        if name not in graph.nodes:
-            raise InputError(f"record: there is no node {name!r}; the nodes are {', '.join(graph.order)}")
-        owner = f"{type(graph.nodes[name]).__name__} {name!r}"
-        for kind in kinds if isinstance(kinds, (list, tuple)) else (kinds,):
-            if kind != "spikes":
-                raise InputError(f"record: {owner} can record 'spikes' in continuous time, got {kind!r}")
-            if name not in nodes:
-                raise InputError(f"record: {owner} hands on currents, not spikes")
-            wanted.append(name)
-    return tuple(dict.fromkeys(wanted))

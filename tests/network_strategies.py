@@ -92,7 +92,7 @@ def synapses(
     out, into = rng.integers(0, n_out, n), rng.integers(0, n_in, n)
     weight = rng.uniform(0.0 if plastic else -0.3, 0.6, n)
     delay: Any = int(rng.integers(least, 5)) * DT_S
-    if not plastic and n and rng.random() < 0.5:
+    if n and rng.random() < 0.5:
         delay = rng.integers(least, 6, n) * DT_S
     stdp = Stdp(0.01, 0.02, float(rng.uniform(0, 0.3)), float(rng.uniform(0, 0.3)), 0.6) if plastic else None
     if rng.random() < 0.2:

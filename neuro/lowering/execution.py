@@ -16,6 +16,7 @@ from neuro.lowering.operations import Operation
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries, silenced
+from neuro.lowering.sparse import SparseSum
 from neuro.lowering.wiring import aligned
 from neuro.results import Counters, State
 from neuro.spikes import Spikes
@@ -112,18 +113,21 @@ def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
     if n_kept < kept.size:
         value = value[kept[step] != 0]
     layers = [(layer, run.tally(layer.name)) for layer in plan.layers]
-    synapses = [
-        (layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None
-    ]
+    wired = [(layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None]
+    sparse = [(one, one.name, run.tally(one.name)) for one in plan.lines if isinstance(one, SparseSum)]
+    synapses: list[tuple[Operation, str, list[int]]] = [*wired, *sparse]
     neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
+    coded = {one.name: run.tally(one.name)[arrays.SPIKES] for one in plan.coded}
     return Counters(
         n_steps=kept.size,
         frames_skipped=kept.size - n_kept,
         events_in=value.size,
         counts_in=float(value.sum(dtype=np.float64)),
-        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing},
+        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing}
+        | coded,
         synaptic_operations={name: tally[arrays.OPERATIONS] for _, name, tally in synapses},
-        neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons},
+        neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons}
+        | {one.name: kept.size * one.layout.size for one in plan.coded},
         active_output_fraction={
             name: tally[arrays.ACTIVE]
             / max(1, sum(tally[k] for k in _PATHS.values()) * layer.layout.n_pixels)

@@ -230,16 +230,16 @@ class NetworkRun:
 
     def end(self, graph_digest: str) -> NetworkState:
         """Return the state after the run."""
-        plan, live = self.plan, self._live
+        plan = self.plan
         variables = self.variables()
         for arrays in variables.values():
             for array in arrays.values():
                 array.setflags(write=False)
         traces = {}
-        for row, connection in enumerate(plan.plastic):
-            at_x, at_y = plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y]]
-            n_x, n_y = plan.network.plastic[row, [nw.N_PRE, nw.N_POST]]
-            traces[connection.name] = (live.x[at_x : at_x + n_x].copy(), live.y[at_y : at_y + n_y].copy())
+        for name, rows in plan.plastic_rows.items():
+            found = [self._traces(row) for row in rows]
+            x = np.array([x for x, _ in found])
+            traces[name] = (x if len(rows) > 1 else x[0], found[0][1].copy())
         return NetworkState(
             graph_digest=graph_digest,
             n_steps=self.n_before + self.n_done,
@@ -251,6 +251,11 @@ class NetworkRun:
             traces=MappingProxyType(traces),
             precision="float32" if plan.real is np.float32 else "float64",
         )
+
+    def _traces(self, row: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The traces of a row of plastic synapses, views: of the inputs, and of the neurons."""
+        at_x, at_y, n_x, n_y = self.plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y, nw.N_PRE, nw.N_POST]]
+        return self._live.x[at_x : at_x + n_x], self._live.y[at_y : at_y + n_y]
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return the present weights of the synapses with stdp, in the order of their node."""
@@ -276,9 +281,10 @@ class NetworkRun:
             self._hold(name, state)
         for row, connection in enumerate(plan.plastic):
             live.weight[plan.places[row]] = state.weights[connection.name]
-            x, y = state.traces[connection.name]
-            at_x, at_y = plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y]]
-            live.x[at_x : at_x + x.size], live.y[at_y : at_y + y.size] = x, y
+            traces = state.traces[connection.name]
+            for rank, place in enumerate(plan.plastic_rows[connection.name]):
+                x, y = self._traces(place)
+                x[:], y[:] = np.atleast_2d(traces[0])[rank], traces[1]
         n = 0
         for step in range(history):
             for node, name in enumerate(plan.nodes):
@@ -344,7 +350,7 @@ class NetworkRun:
     def clips(self) -> dict[str, int]:
         """How often a weight of each synapse node with stdp was clipped."""
         totals = self._live.clips.sum(axis=0)
-        return {c.name: int(n) for c, n in zip(self.plan.plastic, totals, strict=True)}
+        return {name: int(totals[rows].sum()) for name, rows in self.plan.plastic_rows.items()}
 
     @property
     def n_operations(self) -> int:

@@ -17,7 +17,13 @@ from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Network
 from neuro.lowering.network_models import Model, lower_population
 from neuro.lowering.network_parts import Connection, Parts, parts_of
-from neuro.lowering.network_synapses import Numbering, plastic_tables, synapse_tables
+from neuro.lowering.network_synapses import (
+    Numbering,
+    delays_of,
+    plastic_connections,
+    plastic_tables,
+    synapse_tables,
+)
 
 __all__ = ["NetworkPlan", "Precision", "lower_network"]
 
@@ -100,7 +106,18 @@ class NetworkPlan:
     @property
     def plastic(self) -> tuple[Connection, ...]:
         """The connections with stdp."""
-        return tuple(c for c in self.parts.connections if c.stdp is not None)
+        return tuple(plastic_connections(self.parts))
+
+    @property
+    def plastic_rows(self) -> dict[str, list[int]]:
+        """The rows of the table of plastic synapses that each connection with stdp has: one for each delay."""
+        rows: dict[str, list[int]] = {}
+        n = 0
+        for connection in self.plastic:
+            n_rows = delays_of(connection).size
+            rows[connection.name] = list(range(n, n + n_rows))
+            n += n_rows
+        return rows
 
 
 def lower_network(graph: Graph, precision: Precision, n_threads: int) -> NetworkPlan:

@@ -8,17 +8,26 @@ import sys
 
 import pytest
 
-OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch")
+OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch", "onnx")
 
 
-@pytest.mark.parametrize("package", ["neuro", "eventio", "analog_bridge", "spikeloom", "spikeloom.cli"])
+@pytest.mark.parametrize("package", ["neuro", "eventio", "analog_bridge", "hw", "spikeloom", "spikeloom.cli"])
 def test_the_core_never_imports_an_optional_package(package: str) -> None:
     code = f"import sys, {package}; print([m for m in {OPTIONAL!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-FRONT_DOORS = ["neuro", "neuro.graph", "eventio", "eventio.datasets", "analog_bridge", "spikeloom"]
+FRONT_DOORS = [
+    "neuro",
+    "neuro.graph",
+    "eventio",
+    "eventio.datasets",
+    "analog_bridge",
+    "hw",
+    "hw.targets",
+    "spikeloom",
+]
 
 
 @pytest.mark.parametrize("package", FRONT_DOORS)
