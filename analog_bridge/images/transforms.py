@@ -116,7 +116,8 @@ def haar(picture: ArrayLike) -> NDArray[np.float32]:
     """Return the mean of each 2 x 2 block and its differences across, down and diagonal, as channels.
 
     For a block ((a, b), (c, d)): ``(a + b + c + d) / 4``, ``(a - b + c - d) / 4``, ``(a + b - c - d) / 4`` and
-    ``(a - b - c + d) / 4``, without rounding for pixels of few bits. Applied to the first channels again it is the next scale.
+    ``(a - b - c + d) / 4``, without rounding for pixels of few bits.
+    Applied to the first channels again it is the next scale.
 
     Parameters
     ----------
