@@ -29,7 +29,7 @@ def rate_code(pixels: ArrayLike, n_steps: int, *, seed: int | None = None) -> Sp
 
     Returns
     -------
-    float32 array, shape (n_steps, *shape)
+    float32 array, shape ``(n_steps, *shape)``
         0 or 1.
 
     Raises
@@ -62,7 +62,7 @@ def latency_code(pixels: ArrayLike, n_steps: int) -> Spikes:
 
     Returns
     -------
-    float32 array, shape (n_steps, *shape)
+    float32 array, shape ``(n_steps, *shape)``
         0 or 1.
 
     Raises
@@ -93,7 +93,7 @@ def radix_code(pixels: ArrayLike, n_steps: int) -> Spikes:
 
     Returns
     -------
-    float32 array, shape (n_steps, *shape)
+    float32 array, shape ``(n_steps, *shape)``
         0 or 1; ``radix_weights(n_steps) @ spikes / (2**n_steps - 1)`` is the pixel, to half a step.
 
     Raises

@@ -122,10 +122,12 @@ def train_sampler(
         Points to make.
     closeness : float
         How much the made points must lie on the cloud.
-    epochs, batch_size : int
-        How often all clouds are seen, and how many at once.
+    epochs : int
+        How often all clouds are seen.
     learning_rate : float
         Of Adam, falling to 0 along a cosine.
+    batch_size : int
+        Clouds at once.
     seed : int
         Of the weights and the order.
 
