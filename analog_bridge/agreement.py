@@ -13,7 +13,7 @@ from analog_bridge.evaluation import apply_layer, evaluate
 from analog_bridge.layers import LayerGraph, Quantizer
 
 if TYPE_CHECKING:
-    from analog_bridge.spiking import Conversion
+    from analog_bridge.spiking import Conversion, Trace
 
 __all__ = ["Agreement", "Mismatch", "compare", "joined"]
 
@@ -94,10 +94,10 @@ class Agreement:
         )
 
 
-def compare(conversion: Conversion, x: NDArray[Any], start: int) -> Agreement:
-    """Compare the counts and outputs of some samples, the first of which has the number `start`."""
+def compare(conversion: Conversion, x: NDArray[Any], trace: Trace, start: int) -> Agreement:
+    """Compare the counts and outputs of some samples with a trace of them; the first has the number `start`."""
     theirs, logits = _expected(conversion, x)
-    ours = conversion.counts(x)
+    ours = trace.counts
     compared, by_layer = 0, dict.fromkeys(theirs, 0)
     first: Mismatch | None = None
     for name, expected in theirs.items():
@@ -109,7 +109,7 @@ def compare(conversion: Conversion, x: NDArray[Any], start: int) -> Agreement:
             at = tuple(int(i) for i in np.unravel_index(int(np.argmax(differs)), differs.shape))
             here = Mismatch(start + at[0], name, at[1:], float(found[at]), float(expected[at]))
             first = here if first is None or here.sample < first.sample else first
-    outputs = conversion.outputs(x).astype(np.float64)
+    outputs = trace.outputs.astype(np.float64)
     n_axes = 2 if conversion.method == "sigma_delta" else 1
     flat = (*outputs.shape[:n_axes], -1)
     others = outputs.reshape(flat).argmax(-1) != logits.reshape(flat).argmax(-1)

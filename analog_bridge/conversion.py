@@ -2,22 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analog_bridge.converted import noted
 from analog_bridge.converters import CODES, Signed, build_graph, counting_form, whole_form
 from analog_bridge.errors import ConversionError
+from analog_bridge.ingest import ingest, ingest_file
 from analog_bridge.layers import InputLayer, Layer, LayerGraph, Quantizer
+from analog_bridge.quantization import calibrate
 from analog_bridge.spiking import Conversion
 
-__all__ = ["Method", "convert_layers", "quantise_input"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Method", "convert", "convert_layers", "quantise_input"]
 
 Method = Literal["signed", "two_phase", "radix", "integer", "first_spike", "sigma_delta", "rate"]
 
 _INPUT_COUNTS = 255
+
+
+def convert(
+    model: torch.nn.Module | LayerGraph | str | Path,
+    example: Any = None,
+    *,
+    calibration: ArrayLike,
+    method: Method = "signed",
+    levels: int | Mapping[str, int] | None = None,
+    per_channel: bool = True,
+    correct_bias: bool = True,
+    weight_bits: int | None = None,
+    n_steps: int | None = None,
+    drive_steps: int | None = None,
+    progress: bool = False,
+) -> Conversion:
+    """Convert a conventional network into a spiking one.
+
+    The network is taken over layer by layer, its activations are counted in a few levels whose thresholds fit the
+    calibration data (no labels are needed, nothing is trained), and the counts are carried by spikes. The spiking
+    network equals the quantised one in the sense that `convert_layers` says for each method; what quantising costs in
+    accuracy, `measure_conversion` says.
+
+    Parameters
+    ----------
+    model : torch module, LayerGraph, or path
+        The trained network: a module in evaluation mode, what `ingest` returned, or a file (``.onnx``, ``.pt2``, Keras
+        ``.h5``).
+    example : tensor or array, optional
+        What the module is called with: one sample or a batch; needed for a torch module.
+    calibration : array, shape (n, *shape)
+        A sample of what the network will see, some hundred; never test data.
+    method : {'signed', 'two_phase', 'radix', 'integer', 'first_spike', 'sigma_delta', 'rate'}
+        How spikes carry counts, see `convert_layers`.
+    levels : int or dict of int, optional
+        Largest count of each activation: one for all, or by name. Default 16, and 15 for 'radix'.
+    per_channel : bool
+        Whether each channel has a threshold of its own.
+    correct_bias : bool
+        Whether the mean errors that quantising makes are taken out of the biases.
+    weight_bits : int, optional
+        As in `convert_layers`: whole numbers throughout, so that the result is equal bit for bit.
+    n_steps, drive_steps : int, optional
+        As in `convert_layers`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Conversion
+        The spiking graph, and how to run, read and verify it.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        The network holds a layer that cannot be taken over.
+    CalibrationError
+        Calibration data are empty, of another shape or not finite, or an activation is dead.
+    ConversionError
+        A layer cannot be converted by this method, or an argument does not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> samples = np.random.default_rng(0).random((50, 2), dtype=np.float32)
+    >>> conversion = convert(net, torch.zeros(1, 2), calibration=samples, method="integer")
+    >>> conversion.verify(samples).n_mismatches
+    0
+    """
+    _check(method, n_steps, drive_steps)
+    original = _layers_of(model, example)
+    chosen = (15 if method == "radix" else 16) if levels is None else levels
+    samples = np.asarray(calibration)
+    quantised = calibrate(
+        original,
+        samples,
+        levels=chosen,
+        per_channel=per_channel,
+        correct_bias=correct_bias,
+        progress=progress,
+    )
+    if method == "integer" or weight_bits is not None:
+        quantised = quantise_input(quantised, samples)
+    conversion = convert_layers(
+        quantised, method=method, weight_bits=weight_bits, n_steps=n_steps, drive_steps=drive_steps
+    )
+    return replace(conversion, original=original)
+
+
+def _layers_of(model: Any, example: Any) -> LayerGraph:
+    if isinstance(model, LayerGraph):
+        return model
+    if isinstance(model, (str, Path)):
+        return ingest_file(model, example=example)
+    if example is None:
+        raise ConversionError(
+            "convert: needs an example of what the module is called with; pass convert(model, example, ..)"
+        )
+    return ingest(model, example)
 
 
 def convert_layers(
@@ -98,15 +207,29 @@ def convert_layers(
         steps = shown + n_quantizers if n_steps is None else n_steps
     elif name == "rate":
         steps = 32 if n_steps is None else n_steps
+    if steps < shown:
+        raise ConversionError(
+            f"convert: n_steps must be >= drive_steps = {shown}, or samples are not shown whole; got {steps}"
+        )
+    least, most = form.input_limits or (0, 0)
+    notes: dict[str, str | int | float] = {
+        "method": name,
+        "guarantee": code.guarantee,
+        "n_steps": steps,
+        "drive_steps": shown,
+        "weight_bits": bits or 0,
+        "input_unit": form.input_unit if form.input_limits else 0,
+        "input_least": least,
+        "input_most": most,
+        "output": built.readouts[form.layers.outputs[0]],
+    }
     return Conversion(
-        graph=built.graph,
-        method=name,
+        graph=noted(built.graph, notes),
         quantised=quantised if bits is None else form.layers,
         form=form,
         built=built,
-        n_steps=steps,
-        drive_steps=shown,
-        is_whole=bits is not None,
+        original=None,
+        quantised_layers=quantised,
     )
 
 

@@ -82,8 +82,8 @@ def as_integers(values: ArrayLike) -> Integers:
 
     Examples
     --------
-    >>> as_integers([0.75, -1.5])
-    Integers(values=array([ 1, -2]), exponent=...)
+    >>> as_integers([0.75, -1.0])
+    Integers(values=array([ 3, -4]), exponent=-2)
     """
     array = np.asarray(values, dtype=np.float64)
     if not array.any():

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from spikeloom.commands.convert import convert
 from spikeloom.commands.demo import demo
 from spikeloom.commands.evaluate import evaluate
 from spikeloom.commands.info import info
@@ -74,10 +75,11 @@ def _usage(err: click.UsageError) -> str:
 def _is_user_error(err: Exception) -> bool:
     if isinstance(err, (UserError, OSError, MemoryError)):
         return True
+    from analog_bridge.errors import BridgeError
     from eventio import EventioError
     from neuro import NeuroError
 
-    return isinstance(err, (EventioError, NeuroError))
+    return isinstance(err, (BridgeError, EventioError, NeuroError))
 
 
 def _sentence(err: Exception) -> str:
@@ -119,7 +121,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, train, evaluate, recognize, pareto):
+for _command in (demo, info, convert, train, evaluate, recognize, pareto):
     cli.add_command(_command)
 
 

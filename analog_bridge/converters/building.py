@@ -45,7 +45,6 @@ __all__ = ["Built", "build_graph"]
 Doubles = NDArray[np.float64]
 
 _DT_S = 0.001
-_METHOD, _GUARANTEE = "conversion.method", "conversion.guarantee"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Built:
     Attributes
     ----------
     graph : Graph
-        The graph; its metadata say the method and the guarantee.
+        The graph.
     neurons : dict of str to str
         For each quantizer of the network in counts, its neurons.
     readouts : dict of str to str
@@ -133,11 +132,7 @@ class _Builder:
         for name in dict.fromkeys(layers.outputs):
             readouts[name], step = self._readout(name)
             last = max(last, step)
-        metadata: dict[str, str | int | float] = {_METHOD: self.code.name, _GUARANTEE: self.code.guarantee}
-        metadata["conversion.is_whole"] = int(bool(self.lifts))
-        if self.form.input_limits is not None:
-            metadata["conversion.input_unit"] = self.form.input_unit
-        graph = Graph(self.nodes, self.edges, clocked(_DT_S), metadata=metadata)
+        graph = Graph(self.nodes, self.edges, clocked(_DT_S))
         return Built(graph, neurons, readouts, last)
 
     def _signal(self, layer: Layer) -> _Signal:

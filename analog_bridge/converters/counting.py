@@ -161,6 +161,7 @@ class _Builder(MadeLayers):
                     f"{first.label}: quantises the input, so it must have one unit for all channels"
                 )
             self.input_unit, self.limits = float(first.unit[0]), (-first.n_negative, first.n_levels)
+            self.made[entry.name] = replace(entry, unit=1.0)
             self.known[first.name] = _Counts(entry.name, np.full((), self.input_unit))
             self.sent[first.name], self.units[first.name] = entry.name, first.unit.astype(np.float64)
 

@@ -24,7 +24,7 @@ __all__ = ["WholeForm", "whole_form"]
 Doubles = NDArray[np.float64]
 
 _EXACT = 2.0**24
-_FINEST = 20
+_COARSEST = -20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,8 @@ def whole_form(form: CountingForm, *, weight_bits: int) -> WholeForm:
     Returns
     -------
     WholeForm
-        Another network: rounding weights changes it. It computes the same bits in any order of summation.
+        Another network: rounding weights changes it. It computes the same bits in any order of summation. Where sums
+        would become too large, grids are coarser than asked for; the notes of its layers say so.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def whole_form(form: CountingForm, *, weight_bits: int) -> WholeForm:
         raise ConversionError(
             "whole_form: the input must be quantised; put a Quantizer behind the InputLayer"
         )
-    grids = _Grids(form.layers, 2.0 ** (weight_bits - 1) - 1)
+    grids = _Grids(form.layers, weight_bits)
     limits = form.input_limits
     while True:
         layers = grids.snapped()
@@ -92,8 +93,10 @@ def whole_form(form: CountingForm, *, weight_bits: int) -> WholeForm:
 class _Grids:
     """The exponents of the grids of all weights: each row is a multiple of ``2**-bits``."""
 
-    def __init__(self, graph: LayerGraph, most: float) -> None:
+    def __init__(self, graph: LayerGraph, weight_bits: int) -> None:
         self.graph = graph
+        self.spare = weight_bits - 2  # by so many bits a grid may become coarser
+        most = 2.0 ** (weight_bits - 1) - 1
         self.zones = _zones(graph)
         self.zone_of = {name: key for key, names in self.zones.items() for name in names}
         self.bits: dict[str, Doubles] = {}
@@ -104,6 +107,7 @@ class _Grids:
             if isinstance(layer, (Convolution, Dense)) and layer.name not in self.zone_of:
                 bits = _exponents(_row_maxima(layer), most)
                 self.bits[layer.name] = np.full(bits.size, bits.min())
+        self.asked = dict(self.bits)
 
     def snapped(self) -> LayerGraph:
         """Return the network with its weights on these grids."""
@@ -113,7 +117,12 @@ class _Grids:
             else layer
             for layer in self.graph.layers
         ]
-        return LayerGraph(tuple(made), self.graph.outputs, self.graph.notes)
+        notes = [
+            f"{key}: {int((self.asked[key] - bits).max())} bits fewer than asked for, so that sums stay exact"
+            for key, bits in self.bits.items()
+            if (bits < self.asked[key]).any()
+        ]
+        return LayerGraph(tuple(made), self.graph.outputs, (*self.graph.notes, *notes))
 
     def coarsen(self, name: str) -> bool:
         """Make a grid coarser of a layer whose sums are too large: the finest of its own and those before it.
@@ -126,10 +135,14 @@ class _Grids:
             at = frontier.pop()
             key = self.zone_of.get(at, at)
             if key in self.bits:
-                found[key] = 1.0 if at in self.zone_of else -float(_FINEST)
+                found[key] = 1.0 if at in self.zone_of else _COARSEST
             if not isinstance(self.graph[at], (InputLayer, Quantizer)):
                 frontier += self.graph[at].inputs
-        can = [key for key, least in found.items() if (self.bits[key] > least).any()]
+        can = [
+            key
+            for key, least in found.items()
+            if (self.bits[key] > least).any() and (self.asked[key] - self.bits[key]).max() < self.spare
+        ]
         if not can:
             return False
         finest = max(can, key=lambda key: float(self.bits[key].max()))
@@ -171,8 +184,7 @@ def _row_maxima(layer: Layer) -> Doubles:
 
 def _exponents(largest: Doubles, most: float) -> Doubles:
     """The finest power of two for which weights stay within `most` units."""
-    with np.errstate(divide="ignore"):
-        bits: Doubles = np.minimum(np.floor(np.log2(most / largest)), _FINEST)
+    bits: Doubles = np.floor(np.log2(most / np.where(largest > 0, largest, most)))
     return bits
 
 
@@ -197,6 +209,10 @@ def _rounded_sum(graph: LayerGraph, largest_input: int) -> tuple[str, float] | N
         if isinstance(layer, InputLayer):
             bound[name], grid[name] = np.full(1, float(largest_input)), np.ones(1)
         elif isinstance(layer, Quantizer):
+            # a membrane holds the sum, half a threshold, and what its spikes have taken or given
+            reach = float(((most[0] + layer.n_levels + layer.n_negative + 1) / finest[0]).max())
+            if reach >= _EXACT:
+                return layer.inputs[0], reach
             bound[name], grid[name] = np.full(1, float(max(layer.n_levels, layer.n_negative))), np.ones(1)
         elif isinstance(layer, (Convolution, Dense)):
             rows = np.abs(layer.weight.astype(np.float64)).reshape(len(layer.weight), -1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import neuro
 from analog_bridge.conversion import Method, convert_layers, quantise_input
 from analog_bridge.evaluation import evaluate
+from analog_bridge.integers import evaluate_integers
 from analog_bridge.layers import LayerGraph
 from tests.conversion_strategies import quantised_networks
 
@@ -29,6 +30,8 @@ def test_whole_numbers_are_equal_bit_for_bit(case: Case, method: Method) -> None
     assert agreement, agreement
     expected = evaluate(conversion.quantised, conversion.counts_of_input(x))["fc"]
     assert np.array_equal(conversion.outputs(x), expected)
+    in_integers = evaluate_integers(conversion.quantised, conversion.counts_of_input(x))["fc"]
+    assert np.array_equal(expected, in_integers.real)
 
 
 @settings(deadline=None, max_examples=25)
