@@ -264,7 +264,7 @@ def video(setup: Setup) -> list[Row]:
     network = load_digits_net(0)
     calibration = moving_digits(setup.train[0][:100], n_frames=1, hold=1, seed=1)[:, 0]
     layers = quantise_input(
-        calibrate(ingest(network, torch.zeros(1, 1, 24, 24)), calibration, levels=8, per_channel=True),
+        calibrate(ingest(network, torch.zeros(1, 1, 24, 24)), calibration, levels=4, per_channel=True),
         calibration,
     )
     found = convert_layers(layers, method="sigma_delta", weight_bits=8)
@@ -273,7 +273,7 @@ def video(setup: Setup) -> list[Row]:
         agreement = found.verify(clips)
         operations = sum(one.counters.total_synaptic_operations for one in found.run(clips))
         dense = _dense_operations(found.graph) * n_clips * n_frames
-        claim = f"sigma-delta, digits that move every {hold} frames: synaptic operations per frame"
+        claim = f"sigma-delta, 4 levels, digits that move every {hold} frames: synaptic operations per frame"
         n = n_clips * n_frames
         is_equal = bool(agreement) and agreement.output_difference == 0
         rows.append(
