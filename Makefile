@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Elsewhere than here the plain torch wheel brings gigabytes of CUDA: TORCH_INDEX=https://download.pytorch.org/whl/cpu avoids it.
 TORCH_INDEX ?=
-PACKAGES := neuro eventio analog_bridge spikeloom
+PACKAGES := neuro eventio analog_bridge hw spikeloom
 JOBS ?= 2
 
 .PHONY: help setup demo test test-all check format bench benchmark-models shipped-model peers nest lava docs clean clean-kernels
@@ -89,7 +89,7 @@ docs: $(VENV)/setup.stamp  ## build the documentation into docs/_build
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 
 clean-kernels:  ## forget compiled kernels (after editing one)
-	find neuro eventio -name '*.nb[ic]' -delete
+	find neuro eventio hw -name '*.nb[ic]' -delete
 
 clean:  ## remove environments, caches and build output
 	rm -rf .venv .venv-peers .venv-nest build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .numba_cache

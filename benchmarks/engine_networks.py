@@ -231,16 +231,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--scale", type=float, default=0.1, help="of the microcircuit")
     parser.add_argument("--only", nargs="+", default=["cuba", "coba", "microcircuit"], help="networks")
+    parser.add_argument("--small", action="store_true", help="the networks of 4,000 neurons only, 1 s")
     parser.add_argument("--large", action="store_true", help="the networks of 100,000 neurons only")
     arguments = parser.parse_args()
     rows: list[Row] = []
     n_steps, n_runs = (2_000, 3) if arguments.quick else (10_000, 5)
-    sizes = (100_000,) if arguments.large else (4_000,) if arguments.quick else (4_000, 100_000)
+    sizes = (
+        (100_000,)
+        if arguments.large
+        else (4_000,)
+        if arguments.quick or arguments.small
+        else (4_000, 100_000)
+    )
     for build in (cuba, coba):
         if build.__name__ in arguments.only:
             for size in sizes:
                 rows += balanced_rows(build(size), n_steps, n_runs if size < LARGE else 3)
-    if "microcircuit" in arguments.only and not arguments.large:
+    if "microcircuit" in arguments.only and not arguments.large and not arguments.small:
         rows += microcircuit_rows(0.02 if arguments.quick else arguments.scale, n_steps)
     show(rows, title="Networks of populations", json_path=arguments.json)
 

@@ -12,13 +12,15 @@ from neuro.events import Events
 from neuro.graph import Graph
 from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import EventPlan
+from neuro.lowering.event_run import FOREVER, EventRun, Samples, gathered, selected
 from neuro.lowering.event_running import as_events
-from neuro.lowering.flow import FOREVER, EventRun, Samples, gathered, selected
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 
 __all__ = ["MOST_SPIKES", "EventsCollected", "as_end", "as_most", "checked_event_record"]
 
-MOST_SPIKES = 2**27  # of a population in one call: 2 GB where they are kept
+MOST_SPIKES = (
+    2**25
+)  # of a population in one call: below 4 GB, measured on spikes that double in every microsecond
 
 
 def checked_event_record(graph: Graph, plan: EventPlan, record: Record | None, end_us: int) -> Wanted:

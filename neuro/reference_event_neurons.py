@@ -93,9 +93,8 @@ class JumpNeurons:
 
     def decayed(self, at: At, t: int) -> Any:
         """Return the membrane at a time (R59)."""
-        v, rate = self.v[at], -1e-6 / float(self.tau_s[at])
-        high, low = divmod(t - int(self.last[at[1:] if self.has_pixels else at]), 1024)
-        factor = F(math.exp(1024 * high * rate) * math.exp(low * rate))
+        v = self.v[at]
+        factor = _decay(t - int(self.last[at[1:] if self.has_pixels else at]), float(self.tau_s[at]))
         return v if factor == 1 else self.rest[at] + (v - self.rest[at]) * factor
 
     def _fires(self, at: At) -> bool:
@@ -109,10 +108,21 @@ class JumpNeurons:
 
     def membranes(self, t: int) -> NDArray[np.float64]:
         """Return all membranes at a time, without changing them (R152)."""
-        found = np.empty(self.shape)
-        for at in np.ndindex(*self.shape):
-            found[at] = self.decayed(at, t)
-        return found
+        last = self.last[np.newaxis] if self.has_pixels else self.last
+        elapsed, tau_s = (np.broadcast_to(array, self.shape) for array in (t - last, self.tau_s))
+        pairs = set(zip(elapsed.reshape(-1).tolist(), tau_s.reshape(-1).tolist(), strict=True))
+        factors = {pair: _decay(*pair) for pair in pairs}
+        each = zip(elapsed.reshape(-1).tolist(), tau_s.reshape(-1).tolist(), strict=True)
+        factor = np.array([factors[pair] for pair in each], F).reshape(self.shape)
+        found = np.where(factor == 1, self.v, self.rest + (self.v - self.rest) * factor)
+        return np.asarray(found, np.float64)
+
+
+def _decay(elapsed: int, tau_s: float) -> Any:
+    """The factor of R59."""
+    high, low = divmod(elapsed, 1024)
+    rate = -1e-6 / tau_s
+    return F(math.exp(1024 * high * rate) * math.exp(low * rate))
 
 
 class TimedNeurons:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
-from neuro.events import Events
 from neuro.figures import Scores, draw_run
 from neuro.spikes import Spikes
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AttentionReport",
     "Counters",
-    "EventCounters",
-    "EventResult",
     "NetworkState",
     "Result",
     "SelectionReport",
@@ -343,79 +340,3 @@ class Result:
             if n
         ]
         return f"; not recorded: {', '.join(parts)}" if parts else ""
-
-
-@dataclass(frozen=True)
-class EventCounters:
-    """What was really computed in continuous time: counted in the kernels, never estimated.
-
-    Attributes
-    ----------
-    events_in : int
-        Events that entered.
-    spikes : mapping of str to int
-        Spikes emitted by each IF and LIF.
-    synaptic_operations : mapping of str to int
-        Accumulations executed by each Linear and Conv2d: one per (event, tap inside the frame, output channel of
-        its group).
-    neuron_updates : mapping of str to int
-        Membranes brought to the time of an event, by neuron node.
-    lost_in_refractory : mapping of str to int
-        For each neuron node, the pairs (event, neuron) without effect on the membrane, which was held after a spike.
-    """
-
-    events_in: int
-    spikes: Mapping[str, int]
-    synaptic_operations: Mapping[str, int]
-    neuron_updates: Mapping[str, int]
-    lost_in_refractory: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def total_synaptic_operations(self) -> int:
-        """Synaptic operations of all nodes."""
-        return sum(self.synaptic_operations.values())
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class EventResult:
-    """The outcome of one run in continuous time.
-
-    Attributes
-    ----------
-    outputs : mapping of str to Events
-        What left each sink, with its times.
-    spikes : mapping of str to Events
-        Recorded events, by node: all, or as many as a Monitor's limit allows.
-    counters : EventCounters
-        Exact counts.
-    membranes : mapping of str to float64 array, shape (n_times, ...)
-        Membranes at the times that a Monitor named, each behind all that happened then.
-    spike_counts : mapping of str to int64 array, shape (...)
-        Number of spikes of each neuron, where 'rate' was recorded.
-    left_out : mapping of str to mapping of str to int
-        What the monitors with ``overflow='count'`` had no room for: events, by 'spikes'.
-    """
-
-    outputs: Mapping[str, Events]
-    spikes: Mapping[str, Events]
-    counters: EventCounters
-    membranes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    spike_counts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
-    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-    @property
-    def output(self) -> Events:
-        """The output of the only sink; an InputError where there are several."""
-        if len(self.outputs) != 1:
-            raise InputError(
-                f"EventResult: the graph has {len(self.outputs)} sinks ({', '.join(self.outputs)}); "
-                "take one of result.outputs"
-            )
-        return next(iter(self.outputs.values()))
-
-    def __repr__(self) -> str:
-        found = ", ".join(f"{name}: {len(events)}" for name, events in self.outputs.items())
-        return (
-            f"EventResult(events out: {found}; {self.counters.events_in} events in, "
-            f"{self.counters.total_synaptic_operations} synaptic operations)"
-        )

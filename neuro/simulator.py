@@ -18,6 +18,7 @@ from neuro.collecting import Collected
 from neuro.dynamics import Dynamics
 from neuro.errors import InputError
 from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
+from neuro.event_results import EventResult
 from neuro.events import Events
 from neuro.graph import Clocked, Graph
 from neuro.graph.networks import is_mixed, needs_populations
@@ -25,9 +26,9 @@ from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
 from neuro.lowering.branches import Stage
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_run import FOREVER, EventRun
 from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
 from neuro.lowering.execution import count, end_run, run_block, start_run
-from neuro.lowering.flow import FOREVER, EventRun
 from neuro.lowering.networks import Precision
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
@@ -35,7 +36,7 @@ from neuro.lowering.signals import Signal
 from neuro.lowering.stopping import Watch, blocks
 from neuro.monitors import Record, checked_record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
-from neuro.results import EventResult, Result, State
+from neuro.results import Result, State
 from neuro.spikes import Spikes
 from neuro.watching import (
     check_heads,
@@ -222,6 +223,10 @@ def simulate(
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
     is_clocked = isinstance(graph.execution, Clocked)
+    if is_clocked and max_spikes != MOST_SPIKES:
+        raise InputError(
+            "simulate: max_spikes bounds continuous graphs; bound what is kept with a neuro.Monitor"
+        )
     if is_clocked and needs_populations(graph.nodes):
         check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
@@ -410,6 +415,7 @@ def _run_events(
         spikes=collected.spikes(end),
         counters=count_events(plan, run),
         membranes=collected.membranes(run),
+        membrane_times_us={name: samples.times for name, samples in run.samples.items()},
         spike_counts=collected.spike_counts(),
         left_out=collected.left_out(),
     )

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
+from neuro.event_results import EventCounters
 from neuro.events import Events, as_time
 from neuro.graph import Continuous, Graph
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_run import FOREVER, EventRun
 from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
-from neuro.lowering.flow import FOREVER, EventRun
 from neuro.monitors import Record
-from neuro.results import EventCounters
 
 __all__ = ["Stream", "stream"]
 

@@ -10,14 +10,14 @@ import numpy as np
 from neuro.divergence import Divergence, Verification
 from neuro.errors import InputError
 from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end
+from neuro.event_results import EventCounters
 from neuro.events import Events
 from neuro.graph import NEURONS, Graph
 from neuro.lowering.continuous import EventPlan, lower_events
+from neuro.lowering.event_run import FOREVER, EventRun
 from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
-from neuro.lowering.flow import FOREVER, EventRun
 from neuro.monitors import Monitor, Wanted
 from neuro.reference_events import EventEvaluation, evaluate_events
-from neuro.results import EventCounters
 
 __all__ = ["verify_events"]
 

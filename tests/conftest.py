@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def _kernel_cache() -> str:
     """Numba's cache does not notice an edited function in another file: give each state of the sources its own."""
     digest = hashlib.sha256()
-    for package in ("neuro", "eventio"):
+    for package in ("neuro", "eventio", "hw"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if "training" not in path.parts:
                 digest.update(path.read_bytes())

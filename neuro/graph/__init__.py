@@ -5,7 +5,7 @@ from __future__ import annotations
 from neuro.graph.attention_placement import chain_before
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
 from neuro.graph.files import read_graph, write_graph
-from neuro.graph.folding import fold_pooling
+from neuro.graph.folding import fold_pooling, fold_spike_pooling
 from neuro.graph.graph import Graph
 from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
 from neuro.graph.nodes import (
@@ -61,6 +61,7 @@ from neuro.graph.wiring import connect_in_degree, connect_one_to_one, connect_pa
 __all__ = [
     "Graph",
     "fold_pooling",
+    "fold_spike_pooling",
     "write_graph",
     "read_graph",
     "replaced_file",

@@ -85,6 +85,8 @@ class AvgPool2d(Pool2d):
 class MaxPool2d(Pool2d):
     """Maximum over each window of non-negative inputs (spikes, counts); outside the frame is silence.
 
+    In a continuous graph the maximum is that of simultaneous events: of spikes at one microsecond one passes.
+
     Attributes
     ----------
     kernel_size, stride, padding : tuple of two int

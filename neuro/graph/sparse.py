@@ -34,7 +34,8 @@ class SparseLinear(Node):
     """Sparse synapses, each with its weight and delay: ``y[o] = sum_j weight[j] * x[indices[j]](t - delay_s[j])``.
 
     The sum of output `o` runs over its row ``indptr[o] .. indptr[o + 1]``. A pair may be connected several times;
-    each synapse counts. It stands between a source or population and a population; several may end in one.
+    each synapse counts. It stands between a source or population and a population (several may end in one), or, as a
+    Linear does, among the nodes of a layered or continuous graph.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class SparseLinear(Node):
         Number of inputs.
     delay_s : float, or float32 array of shape (n_synapses,)
         Delay in seconds, >= 0, in a clocked graph a multiple of ``dt_s``: what is fired in step ``k`` enters the
-        sums of step ``k + delay_s / dt_s``.
+        sums of step ``k + delay_s / dt_s``; in a continuous one of 1 microsecond.
     receptor : {'excitatory', 'inhibitory'}
         Which current or conductance of a population it adds to; populations with one take 'excitatory'.
     stdp : Stdp or None

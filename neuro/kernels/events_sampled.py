@@ -3,14 +3,13 @@
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats
 from neuro.kernels.crossings import Timing, membrane_after
 from neuro.kernels.events import Dynamics, Pixels, decay_factor
 from neuro.kernels.events_timed import Timed
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 

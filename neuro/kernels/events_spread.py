@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Floats, Int32s, Int64s, Synapses
 from neuro.kernels.events import Deltas
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 
 class Fan(NamedTuple):

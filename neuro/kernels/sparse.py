@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 
-from numba import njit
-
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s, Int64s
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 
 class SparseRuns(NamedTuple):

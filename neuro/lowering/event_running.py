@@ -8,25 +8,23 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from neuro.errors import InputError
+from neuro.event_results import EventCounters
 from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
-from neuro.lowering.flow import (
+from neuro.lowering.event_run import (
     Batch,
     EventRun,
-    Flow,
-    Population,
-    Shift,
     TooManySpikesError,
     gathered,
     no_events,
     selected,
     transposed,
 )
+from neuro.lowering.flow import Flow, Population, Shift
 from neuro.lowering.layout import Layout
 from neuro.lowering.spreading import Spread
 from neuro.lowering.timed import TimedPopulation
-from neuro.results import EventCounters
 
 if TYPE_CHECKING:
     from neuro.lowering.continuous import EventPlan

@@ -15,11 +15,21 @@ from neuro.graph import SparseLinear
 from neuro.kernels.arrays import Synapses
 from neuro.kernels.events import Deltas
 from neuro.kernels.events_spread import Fan, route_largest, spread_sparse, spread_taps
-from neuro.lowering.flow import FOREVER, Batch, EventRun, Flow, TooManySpikesError, gathered, selected
+from neuro.lowering.event_run import (
+    FOREVER,
+    Batch,
+    EventRun,
+    TooManySpikesError,
+    gathered,
+    no_events,
+    selected,
+)
+from neuro.lowering.flow import Flow
 
 __all__ = ["Largest", "SparseSpread", "Spread", "TapSpread", "fan_of"]
 
 _AT_ONCE = 2**24  # events that are never too many to hold
+_PARTS = 8  # in which the range of delays is sorted
 
 
 def fan_of(node: SparseLinear, ticks: NDArray[np.int64]) -> Fan:
@@ -29,6 +39,58 @@ def fan_of(node: SparseLinear, ticks: NDArray[np.int64]) -> Fan:
     counts = np.bincount(node.indices, minlength=node.n_in)
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Fan(start, rows[order], node.weight[order].copy(), ticks[order])
+
+
+class Waiting:
+    """Events on their way: those that leave soon sorted by time, others as they came.
+
+    Of simultaneous ones the first added stands first: late ones are sorted in when their time has come near, and
+    until then nothing else is.
+    """
+
+    def __init__(self, span: int) -> None:
+        self._span, self._edge = span, -1
+        self._soon, self._late = no_events(), no_events()
+        self._parts: list[Deltas] = []
+
+    @property
+    def size(self) -> int:
+        """The number of events."""
+        return self._soon.t.size + self._late.t.size + sum(part.t.size for part in self._parts)
+
+    @property
+    def first(self) -> int:
+        """The time of the first event, FOREVER without events."""
+        if self._soon.t.size:
+            return int(self._soon.t[0])
+        return min((int(part.t.min()) for part in (self._late, *self._parts) if part.t.size), default=FOREVER)
+
+    def add(self, events: Deltas) -> None:
+        """Add events in the order of their causes."""
+        is_soon = events.t <= self._edge
+        if is_soon.any():
+            self._soon = _in_order(gathered([self._soon, selected(events, is_soon)]))
+            events = selected(events, ~is_soon)
+        if events.t.size:
+            self._parts.append(events)
+
+    def take(self, mark: int) -> Deltas:
+        """Remove and return the events up to a time, in order."""
+        if mark > self._edge:
+            self._edge = mark if mark == FOREVER else mark + self._span
+            late = gathered([part for part in (self._late, *self._parts) if part.t.size])
+            is_soon = late.t <= self._edge
+            self._soon = _in_order(gathered([self._soon, selected(late, is_soon)]))
+            self._late, self._parts = selected(late, ~is_soon), []
+        if not self._soon.t.size or self._soon.t[0] > mark:
+            return no_events()
+        n = int(np.searchsorted(self._soon.t, mark, "right"))
+        taken, self._soon = selected(self._soon, slice(n)), selected(self._soon, slice(n, None))
+        return taken
+
+
+def _in_order(events: Deltas) -> Deltas:
+    return selected(events, np.argsort(events.t, kind="stable"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,25 +111,25 @@ class Spread(Flow):
 
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Hand the events on; where delays differ, hold back those that others may still stand before."""
-        events, mark = self._spread(inputs[0].events, run), inputs[0].mark
-        if self.most_ticks and run.end != FOREVER:
-            events = selected(events, events.t < run.end)
+        events, mark = inputs[0].events, inputs[0].mark
+        if events.t.size:
+            events = self._spread(events, run)
         mark = mark if mark == FOREVER else mark + self.least
         if self.least == self.most_ticks:
             return Batch(events, mark)
-        if held := run.held.get(self.name):
-            events = gathered([held[0], events])
-        events = selected(events, np.argsort(events.t, kind="stable"))
-        n = int(np.searchsorted(events.t, mark, "right"))
-        if events.t.size - n > max(run.limit, _AT_ONCE):
-            raise TooManySpikesError(self.name, "holds too many spikes on their way", int(events.t[n]))
-        run.held[self.name] = (selected(events, slice(n, None)), np.zeros(0, np.int64))
-        return Batch(selected(events, slice(n)), mark)
+        if self.name not in run.own:
+            run.own[self.name] = Waiting(max(1, (self.most_ticks - self.least) // _PARTS))
+        waiting: Waiting = run.own[self.name]
+        if events.t.size:
+            waiting.add(events)
+        events = waiting.take(mark)
+        if waiting.size > max(run.limit, _AT_ONCE):
+            raise TooManySpikesError(self.name, "holds too many spikes on their way", waiting.first)
+        return Batch(events, mark)
 
     def first_to_come(self, run: EventRun) -> int:
         """Return the time of the first event that is held back."""
-        held = run.held.get(self.name)
-        return int(held[0].t[0]) if held and held[0].t.size else FOREVER
+        return run.own[self.name].first if self.name in run.own else FOREVER
 
     def operations(self, run: EventRun) -> int:
         """Return the number of products so far."""
@@ -88,7 +150,10 @@ class Spread(Flow):
         out = Deltas(np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.float32))
         n, n_products = self._listed(events, out)
         tally[0] += n_products
-        return selected(out, slice(n))
+        found = selected(out, slice(n))
+        if self.most_ticks and n and int(found.t.max()) >= run.end:
+            found = selected(found, found.t < run.end)
+        return found
 
     @abstractmethod
     def _room(self, events: Deltas) -> int:
@@ -112,7 +177,7 @@ class SparseSpread(Spread):
     fan: Fan
 
     def _room(self, events: Deltas) -> int:
-        return int(np.diff(self.fan.start)[events.index].sum())
+        return int((self.fan.start[events.index + 1] - self.fan.start[events.index]).sum())
 
     def _listed(self, events: Deltas, out: Deltas) -> tuple[int, int]:
         return spread_sparse(events, self.fan, out), out.t.size

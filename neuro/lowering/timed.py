@@ -14,7 +14,8 @@ from neuro.kernels.crossings import Timing, gain_after
 from neuro.kernels.events import Deltas
 from neuro.kernels.events_sampled import sample_timed
 from neuro.kernels.events_timed import Timed, find_first, integrate_timed, look_ahead, sweep
-from neuro.lowering.flow import FOREVER, Batch, EventRun, Population, gathered, selected
+from neuro.lowering.event_run import FOREVER, Batch, EventRun, gathered, selected
+from neuro.lowering.flow import Population
 from neuro.lowering.layout import Layout
 
 __all__ = ["Neuron", "TimedPopulation", "timing_of", "first_voltage", "silent_rate"]

@@ -11,16 +11,26 @@ import pytest
 OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch", "onnx")
 
 
-@pytest.mark.parametrize("package", ["neuro", "eventio", "analog_bridge", "spikeloom", "spikeloom.cli"])
+@pytest.mark.parametrize("package", ["neuro", "eventio", "analog_bridge", "hw", "spikeloom", "spikeloom.cli"])
 def test_the_core_never_imports_an_optional_package(package: str) -> None:
     code = f"import sys, {package}; print([m for m in {OPTIONAL!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "package", ["neuro", "neuro.graph", "eventio", "eventio.datasets", "analog_bridge", "spikeloom"]
-)
+FRONT_DOORS = [
+    "neuro",
+    "neuro.graph",
+    "eventio",
+    "eventio.datasets",
+    "analog_bridge",
+    "hw",
+    "hw.targets",
+    "spikeloom",
+]
+
+
+@pytest.mark.parametrize("package", FRONT_DOORS)
 def test_every_exported_name_exists(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__

@@ -13,6 +13,7 @@ KERNELS = sorted(
         *ROOT.glob("neuro/kernels/*.py"),
         *ROOT.glob("neuro/training/_kernels.py"),
         *ROOT.glob("eventio/**/_kernels*.py"),
+        *ROOT.glob("hw/_kernels*.py"),
     ]
 )
 ALLOWED = {"numpy", "numba", "llvmlite", "math", "typing", "collections", "functools", "sys", "__future__"}

@@ -95,6 +95,30 @@ events = neuro.Events(t_us, rng.integers(0, 84, 60), np.ones(60), (2, 7, 6), dur
 counters = neuro.simulate(Graph(nodes, edges, continuous()), events).counters
 assert min(counters.spikes[name] for name in ("driven", "cuba", "if")) > 0, counters
 
+sparse = lambda n_out, n_in, least: SparseLinear.from_coo(
+    rng.integers(0, n_out, 90), rng.integers(0, n_in, 90), rng.normal(0.4, 0.5, 90), n_out=n_out, n_in=n_in,
+    delay_s=rng.integers(least, 5, 90) * 1e-3,
+)
+nodes = {
+    "in": Input((2, 7, 6)), "a": Conv2d(rng.normal(0.3, 0.5, (4, 1, 2, 3)), padding=1, groups=2),
+    "late": Delay(0.001), "b": Conv2d(rng.normal(0.3, 0.5, (4, 2, 2, 3)), [0.1] * 4, padding=1), "add": Add(),
+    "lif": LIF(0.003, 0.5), "max": MaxPool2d(3, 2, 1), "flat": Flatten(),
+}
+edges = [("in", "a"), ("a", "late"), ("in", "b"), ("late", "add"), ("b", "add"), ("add", "lif"), ("lif", "max")]
+edges += [("max", "flat")]
+n_in = Graph(nodes, edges, continuous()).shapes["flat"][0]
+nodes |= {"w": sparse(11, n_in, 0), "r": sparse(11, 11, 1)}
+nodes |= {"each": LIF(rng.uniform(1e-3, 1e-2, 11), 0.5, refractory_s=2e-3)}
+edges += [("flat", "w"), ("w", "each"), ("r", "each"), ("each", "r")]
+times = range(0, int(t_us[-1]), 5000)
+record = {name: neuro.Monitor("membrane", times_us=times) for name in ("lif", "each")}
+counters = neuro.simulate(Graph(nodes, edges, continuous()), events, record=record).counters
+assert min(counters.spikes.values()) > 0, counters
+for density in (0.0, 0.2, 1.0):
+    frames = (rng.random((30, 2, 7, 6)) < density).astype(np.float32)
+    found = neuro.simulate(Graph(nodes, edges, clocked(0.001)), frames)
+    assert (found.counters.synaptic_operations["w"] > 0) == (density > 0)
+
 n = 2**12  # so many membranes that lines are asked for ahead
 nodes = {"in": Input((1, 64, 64)), "conv": Conv2d(np.ones((64, 1, 3, 3)), padding=1), "lif": LIF(0.01, 1.5)}
 edges = [("in", "conv"), ("conv", "lif")]

@@ -35,8 +35,8 @@ from neuro.graph import (
     continuous,
 )
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_run import EventRun
 from neuro.lowering.event_running import run_events
-from neuro.lowering.flow import EventRun
 
 NEXT_UP = float(np.nextafter(np.float32(1), np.float32(2)))
 NEXT_DOWN = float(np.nextafter(np.float32(1), np.float32(0)))

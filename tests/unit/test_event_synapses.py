@@ -242,6 +242,21 @@ def test_a_stream_knows_the_membranes_that_are_certain() -> None:
     assert network.membranes["n1"][:, 0] == pytest.approx(exact, rel=1e-14)
 
 
+def test_a_stream_counts_and_bounds_what_it_records() -> None:
+    record = {"n1": ["rate", Monitor("spikes", limit=2, overflow="count")], "in": "spikes"}
+    graph = Graph({"in": Input(2), "n1": IF(0.5)}, [("in", "n1")], continuous())
+    network = neuro.stream(graph, record=record)
+    network.feed(spikes((1, 0), (2, 1), n=2))
+    assert network.spike_counts["n1"].tolist() == [1, 1]
+    assert network.left_out == {"n1": {"spikes": 0}}
+    network.feed(spikes((3, 1), n=2))
+    network.finish()
+    assert network.spike_counts["n1"].tolist() == [1, 2]
+    assert network.left_out == {"n1": {"spikes": 1}}
+    assert listed(network.spikes["n1"]) == [(1, 0, 1.0), (2, 1, 1.0)]
+    assert len(network.spikes["in"]) == 3
+
+
 def test_monitors_of_continuous_graphs() -> None:
     graph = chain(Input(2), IF(0.5))
     events = spikes((1, 0), (2, 1), (3, 1), n=2)
@@ -325,6 +340,11 @@ def test_the_limit_is_exact_and_counts_each_population_for_itself() -> None:
         neuro.simulate(graph, events, max_spikes=49)
     with pytest.raises(neuro.InputError, match="max_spikes must be a whole number >= 1, got 0"):
         neuro.simulate(graph, events, max_spikes=0)
+    clocked = Graph({"in": Input(1), "if": IF()}, [("in", "if")], neuro.graph.clocked(0.001))
+    with pytest.raises(
+        neuro.InputError, match=r"max_spikes bounds continuous graphs; bound .* neuro\.Monitor"
+    ):
+        neuro.simulate(clocked, np.ones((2, 1)), max_spikes=5)  # type: ignore[call-overload]
 
 
 def test_neurons_that_fire_by_themselves_are_stopped_too() -> None:

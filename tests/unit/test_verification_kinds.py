@@ -26,7 +26,8 @@ from neuro.graph import (
     clocked,
     continuous,
 )
-from neuro.lowering.flow import Batch, JumpPopulation, selected
+from neuro.lowering.event_run import Batch, selected
+from neuro.lowering.flow import JumpPopulation
 from neuro.networks import simulate_network
 from neuro.results import NetworkState, Result
 from tests.event_strategies import event_graphs, event_lists, fitting, timed_events, timed_graphs

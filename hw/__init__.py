@@ -1,0 +1,45 @@
+"""Spiking networks onto chips: fixed point, cores, files, and a proof that nothing changed on the way."""
+
+from __future__ import annotations
+
+from hw import targets
+from hw.emulator import emulate
+from hw.errors import (
+    CapacityError,
+    HardwareError,
+    LavaError,
+    LavaTimeoutError,
+    MappingFileError,
+    MissingPackageError,
+    QuantizationError,
+    TargetError,
+    UnsupportedNodeError,
+)
+from hw.fixed import Connection, FixedGraph, Population
+from hw.results import Counters, Result
+from hw.targets import PriceTable, Target, find_target, load_target, loihi1, loihi2
+
+__all__ = [
+    "emulate",
+    "Result",
+    "Counters",
+    "FixedGraph",
+    "Population",
+    "Connection",
+    "targets",
+    "Target",
+    "PriceTable",
+    "loihi1",
+    "loihi2",
+    "find_target",
+    "load_target",
+    "HardwareError",
+    "TargetError",
+    "UnsupportedNodeError",
+    "QuantizationError",
+    "CapacityError",
+    "MappingFileError",
+    "LavaError",
+    "LavaTimeoutError",
+    "MissingPackageError",
+]
