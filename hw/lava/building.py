@@ -148,7 +148,7 @@ def _convolution(connection: Connection, source: Population, bits: int) -> Any:
         weight_exponent=connection.weight_exponent, profile="lava",
     )  # fmt: skip
     # Lava leaves convolution weights as they are: they are cut and shifted here
-    weights = (cut << connection.weight_exponent).transpose(0, 3, 2, 1)
+    weights = (cut << connection.weight_exponent).transpose(0, 3, 2, 1)[:, ::-1, ::-1, :]
     return Conv(
         weight=weights, input_shape=_lava_shape(source.shape), stride=connection.stride[::-1],
         padding=connection.padding[::-1], dilation=connection.dilation[::-1], groups=connection.groups,

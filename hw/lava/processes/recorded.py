@@ -45,9 +45,6 @@ class _Recording:
             file[step] = np.asarray(value).reshape(-1)
 
 
-@implements(proc=RecordedLif, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
 class PyRecordedLif(PyLifModelBitAcc, _Recording):
     """Lava's fixed-point LIF."""
 
@@ -64,9 +61,6 @@ class PyRecordedLif(PyLifModelBitAcc, _Recording):
         self.keep(self.proc_params["path"], self.time_step - 1, (self.u, self.v, self.spikes))
 
 
-@implements(proc=RecordedLifReset, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
 class PyRecordedLifReset(PyLifResetModelBitAcc, _Recording):
     """Lava's fixed-point LIF with resets at steps."""
 
@@ -94,3 +88,8 @@ class PyRecorder(PyLoihiProcessModel, _Recording):
     def run_spk(self) -> None:
         """Receive and record."""
         self.keep(self.proc_params["path"], self.time_step - 1, (self.a_in.recv(),))
+
+
+# The decorator refuses subclasses of models; what it would set is set here.
+PyRecordedLif.implements_process = RecordedLif
+PyRecordedLifReset.implements_process = RecordedLifReset
