@@ -7,6 +7,7 @@ __all__ = [
     "LayerError",
     "UnsupportedLayerError",
     "ModelFileError",
+    "MediaError",
     "CalibrationError",
     "ConversionError",
     "MissingPackageError",
@@ -33,6 +34,10 @@ class UnsupportedLayerError(BridgeError, ValueError):
 
 class ModelFileError(BridgeError, ValueError):
     """A file of a conventional network is foreign, damaged, incomplete, or may not be trusted."""
+
+
+class MediaError(BridgeError, ValueError):
+    """A picture, a video or a set of points is damaged, of a kind that is not read, or of another shape."""
 
 
 class CalibrationError(BridgeError, ValueError):

@@ -54,7 +54,7 @@ def evaluate(
     ----------
     layers : LayerGraph
         The network.
-    x : array, shape (n, *shape), or dict of such arrays
+    x : array, shape ``(n, *shape)``, or dict of such arrays
         Real and finite; `shape` is that of the input, where one row may be left out: (C, L) for (C, 1, L). With
         several inputs a dict by their names.
     keep : collection of str
@@ -67,7 +67,7 @@ def evaluate(
     Returns
     -------
     dict of array
-        Values of the outputs, then of those in `keep`, by name: shape (n, *shape of the layer).
+        Values of the outputs, then of those in `keep`, by name: shape ``(n, *shape)`` of the layer.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def require_torch(purpose: str) -> Any:
 def check_batch(
     layers: LayerGraph, x: ArrayLike | Mapping[str, ArrayLike], *, owner: str = "evaluate"
 ) -> dict[str, Floats]:
-    """Return the data of every input as an array (n, *shape), checked.
+    """Return the data of every input as an array ``(n, *shape)``, checked.
 
     Parameters
     ----------
@@ -192,12 +192,12 @@ def apply_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     ----------
     layer : Layer
         Any layer but an InputLayer.
-    inputs : sequence of tensor, shape (n, *shape)
+    inputs : sequence of tensor, shape ``(n, *shape)``
         In order; float32 or float64, which is also the type of the result.
 
     Returns
     -------
-    tensor, shape (n, *shape)
+    tensor, shape ``(n, *shape)``
         The value.
     """
     torch = require_torch("evaluate")
@@ -212,14 +212,14 @@ def differentiable(layer: Any, inputs: Sequence[torch.Tensor], kind: type[Layer]
     ----------
     layer : object
         Has the fields of a layer, with tensors for arrays where they are learned.
-    inputs : sequence of tensor, shape (n, *shape)
+    inputs : sequence of tensor, shape ``(n, *shape)``
         In order.
     kind : type
         Which layer it is.
 
     Returns
     -------
-    tensor, shape (n, *shape)
+    tensor, shape ``(n, *shape)``
         The value, with its gradient.
     """
     value: torch.Tensor = _RULES[kind](layer, inputs)

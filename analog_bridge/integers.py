@@ -82,8 +82,8 @@ def as_integers(values: ArrayLike) -> Integers:
 
     Examples
     --------
-    >>> as_integers([0.75, -1.5])
-    Integers(values=array([ 1, -2]), exponent=...)
+    >>> as_integers([0.75, -1.0])
+    Integers(values=array([ 3, -4]), exponent=-2)
     """
     array = np.asarray(values, dtype=np.float64)
     if not array.any():
@@ -113,7 +113,7 @@ def evaluate_integers(
     ----------
     layers : LayerGraph
         The network.
-    x : array, shape (n, *shape), or dict of arrays
+    x : array, shape ``(n, *shape)``, or dict of arrays
         Data on a grid; multiples of the input's `unit` where it has one.
     keep : collection of str
         Names of layers whose values are returned as well.

@@ -58,7 +58,7 @@ def calibrate(
     ----------
     layers : LayerGraph
         The network; it is not changed.
-    data : array, shape (n, *shape), or dict of arrays
+    data : array, shape ``(n, *shape)``, or dict of arrays
         A sample of what the network will see, at least one. The values between two layers are held in memory for all
         samples, at most 4 GiB.
     levels : int or dict of int

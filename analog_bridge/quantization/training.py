@@ -95,7 +95,7 @@ def train_quantized(
     ----------
     layers : LayerGraph
         With activations, or in counts. It has one input.
-    x : array, shape (n, *shape)
+    x : array, shape ``(n, *shape)``
         Training samples, at least 2.
     y : int array, shape (n,), optional
         Classes; the loss is the cross entropy of the first output. None: the loss is the squared difference of the

@@ -28,18 +28,17 @@ from tests.bridge_networks import ResidualNetwork, data_on_grid
 @pytest.mark.parametrize(
     ("values", "integers", "exponent"),
     [
-        ([0.75, -1.5], [1, -2], None),
-        ([3.0, 0.0], [1, 0], None),
+        ([0.75, -1.5], [3, -6], -2),
+        ([3.0, 0.0], [3, 0], 0),
         ([0.75, -1.0], [3, -4], -2),
         ([0.0], [0], 0),
         ([2.0**40, 1.0], [2**40, 1], 0),
     ],
 )
-def test_real_numbers_as_whole_ones(values: list[float], integers: list[int], exponent: int | None) -> None:
+def test_real_numbers_as_whole_ones(values: list[float], integers: list[int], exponent: int) -> None:
     found = as_integers(values)
     assert found.real.tolist() == values
-    if exponent is not None:
-        assert (found.values.tolist(), found.exponent) == (integers, exponent)
+    assert (found.values.tolist(), found.exponent) == (integers, exponent)
 
 
 def test_what_does_not_share_a_grid_is_refused() -> None:
