@@ -107,7 +107,7 @@ class ConvertedNetwork:
 
     @property
     def drive_steps(self) -> int:
-        """In how many steps a sample comes: once, or spread over the first steps."""
+        """In how many steps a sample and the biases act: at once, or spread over the first steps (for 'signed')."""
         return int(self._note("drive_steps"))
 
     @property
@@ -197,7 +197,7 @@ class ConvertedNetwork:
             return neuro.Spikes.from_dense(sample.reshape(-1, *shape))
         flat = sample.reshape(-1)
         index = np.flatnonzero(flat).astype(np.int32)
-        n_shown = self.n_steps if self.method == "rate" else self.drive_steps
+        n_shown = self.n_steps if self.method == "rate" else 1
         step = np.repeat(np.arange(n_shown, dtype=np.int32), index.size)
         return neuro.Spikes(step, np.tile(index, n_shown), np.tile(flat[index], n_shown), self.n_steps, shape)
 

@@ -85,9 +85,14 @@ def _two_phase(node: TwoPhaseIF, memory: dict[str, Any], x: Any, k: int) -> Any:
 
 def _signed(node: SignedIF, memory: dict[str, Any], x: Any, k: int) -> Any:
     """R152."""
-    v, n, threshold = memory["v"] + x, memory["n"], F(node.threshold)
+    n, threshold = memory["n"], F(node.threshold)
+    if k == 0:
+        memory["i"] = memory["i"] + F(node.drive)
+        if node.holds_input:
+            memory["i"], x = memory["i"] + x / F(node.drive_steps), np.zeros_like(x)
+    v = memory["v"] + x
     if k < node.drive_steps:
-        v = v + F(node.drive)
+        v = v + memory["i"]
     up = (v >= threshold) & (n < node.max_count)
     down = ~up & (v < 0) & (n > node.min_count)
     memory["v"] = np.where(up, v - threshold, np.where(down, v + threshold, v))

@@ -109,7 +109,7 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file or folder")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             names = set(file.files)
             if "x" not in names:
                 raise UserError(

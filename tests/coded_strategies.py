@@ -42,7 +42,17 @@ def neurons(kind: str, draw: Any, channels: int, start: int) -> Any:
         return TwoPhaseIF(threshold, n_levels=n, start_step=start, v_start=added)
     if kind == "signed":
         low = draw(st.integers(-2, 0))
-        return SignedIF(threshold, max_count=n, min_count=low, v_start=0.5, drive=added, drive_steps=start)
+        holds = draw(st.booleans())
+        steps = max(start, int(holds))
+        return SignedIF(
+            threshold,
+            max_count=n,
+            min_count=low,
+            v_start=0.5,
+            drive=added,
+            drive_steps=steps,
+            holds_input=holds,
+        )
     if kind == "radix":
         return RadixIF(threshold, n_bits=n, start_step=start, offset=added)
     if kind == "first_spike":

@@ -73,8 +73,8 @@ class Built:
 class _Signal:
     """A node, the steps in which it hands something on, and what remains to be divided out.
 
-    ``gain``: the frames of the input come that often, or (rate) a spike stands for 1 / gain counts. ``bias``: what the
-    layer adds to it, channel-first, which the neurons behind take up.
+    ``gain``: a spike stands for 1 / gain counts (rate). ``bias``: what the layer adds to it, channel-first, which the
+    neurons behind take up. ``of_input``: nothing but the frames of the input stands before it.
     """
 
     node: str
@@ -155,14 +155,15 @@ class _Builder:
         node = self._add(layer.name, Input(layer.shape, most))
         if isinstance(self.code, SigmaDeltaCode):
             node = self._add(f"{layer.name}.change", Difference(), node)
-        last = int(self.code.input_gain) - 1
-        return _Signal(node, 0, last, self.code.input_gain, np.zeros(()), True)
+        return _Signal(node, 0, 0, 1.0, np.zeros(()), True)
 
     def _quantizer(self, layer: Quantizer) -> _Signal:
         found = self._scaled(self.signals[layer.inputs[0]], layer.inputs[0])
         threshold = self._by_channel(self.lifts.get(layer.name, np.ones(1)), layer.name)
         bias = found.bias * threshold
-        neuron = self.code.neuron(layer, _plain(threshold), _plain(self._short(bias)), found.last)
+        neuron = self.code.neuron(
+            layer, _plain(threshold), _plain(self._short(bias)), found.last, of_input=found.of_input
+        )
         node = self._add(layer.name, neuron, found.node)
         last = self.code.last_step(layer, found.last)
         gain = 1.0 / layer.n_levels if isinstance(self.code, Rate) else 1.0
@@ -188,7 +189,9 @@ class _Builder:
             node: Node = Linear(rounded(weight), own)
         else:
             node = _convolution(layer, weight, own)
-        return _Signal(self._add(layer.name, node, found.node), found.first, found.last, 1.0, bias, False)
+        return _Signal(
+            self._add(layer.name, node, found.node), found.first, found.last, 1.0, bias, found.of_input
+        )
 
     def _bias(self, layer: Convolution | Dense, found: _Signal) -> Doubles:
         """What the layer hands on when nothing is sent: its bias, and what it makes of the biases before it."""

@@ -46,7 +46,7 @@ class Code(ABC):
     needs_alignment: bool = False
 
     @abstractmethod
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return the neurons of a quantizer whose input is complete in step `ready`.
 
         Parameters
@@ -57,6 +57,8 @@ class Code(ABC):
             What a count stands for, and what is added to the input.
         ready : int
             Step in which the input is complete.
+        of_input : bool
+            Whether nothing but the frames of the input stands before it.
 
         Returns
         -------
@@ -117,11 +119,6 @@ class Code(ABC):
             The readout.
         """
 
-    @property
-    def input_gain(self) -> float:
-        """By what the frames of the input are divided, because they come that often."""
-        return 1.0
-
 
 def _no_negative(code: str, layer: Quantizer) -> None:
     if layer.n_negative:
@@ -139,7 +136,7 @@ def _window(layer: MaxPool) -> tuple[Any, Any, Any]:
 class TwoPhase(Code):
     """A neuron collects, then sends its count as that many spikes without gaps."""
 
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return a TwoPhaseIF."""
         _no_negative(self.name, layer)
         return TwoPhaseIF(threshold, n_levels=layer.n_levels, start_step=ready, v_start=bias + threshold / 2)
@@ -159,11 +156,11 @@ class TwoPhase(Code):
 
 @dataclass(frozen=True)
 class Signed(Code):
-    """A neuron sends, and takes back, at any time; the input and the biases are spread over the first steps."""
+    """A neuron sends, and takes back, at any time; the picture and the biases act bit by bit in the first steps."""
 
     drive_steps: int = 8
 
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return a SignedIF."""
         return SignedIF(
             threshold,
@@ -172,6 +169,7 @@ class Signed(Code):
             v_start=threshold / 2,
             drive=bias / self.drive_steps,
             drive_steps=self.drive_steps,
+            holds_input=of_input,
         )
 
     def last_step(self, layer: Quantizer, ready: int) -> int:
@@ -186,17 +184,12 @@ class Signed(Code):
         """Return a Readout that adds the bias in the first steps."""
         return Readout(bias / self.drive_steps, drive_steps=self.drive_steps, start_step=self.drive_steps - 1)
 
-    @property
-    def input_gain(self) -> float:
-        """The frame comes in each of the first steps."""
-        return float(self.drive_steps)
-
 
 @dataclass(frozen=True)
 class Radix(Code):
     """A neuron sends its count in binary."""
 
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return a RadixIF."""
         _no_negative(self.name, layer)
         return RadixIF(threshold, n_bits=self.n_bits(layer), start_step=ready, offset=bias + threshold / 2)
@@ -240,7 +233,7 @@ class Radix(Code):
 class FirstSpike(Code):
     """A neuron sends its count as the time of one spike."""
 
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return a FirstSpikeIF."""
         _no_negative(self.name, layer)
         return FirstSpikeIF(threshold, n_levels=layer.n_levels, start_step=ready, offset=bias + threshold / 2)
@@ -262,7 +255,7 @@ class FirstSpike(Code):
 class SigmaDeltaCode(Code):
     """Each frame takes one step, in which neurons send the changes of their counts."""
 
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return a SigmaDelta."""
         return SigmaDelta(
             threshold, max_count=layer.n_levels, min_count=-layer.n_negative, v_start=bias + threshold / 2
@@ -285,7 +278,7 @@ class SigmaDeltaCode(Code):
 class Rate(Code):
     """Plain rate coding: a spike stands for the largest count, the frame and the biases come in every step."""
 
-    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int) -> Node:
+    def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
         """Return an IF with reset by subtraction; its bias is that of the synapses before it."""
         _no_negative(self.name, layer)
         return IF(_number(threshold * layer.n_levels), reset="subtract", comparison=">=")

@@ -120,7 +120,10 @@ class SignedIF(_CodedNeuron):
     drive : float or float32 array
         Constant input of the first steps: the bias divided by `drive_steps`.
     drive_steps : int
-        In how many steps it comes, >= 0.
+        In how many steps it comes, >= 0; at least 1 with `holds_input`.
+    holds_input : bool
+        Whether the input of the first step is spread over the steps of the drive: there ``drive <- drive + I /
+        drive_steps`` instead of ``v <- v + I``. For neurons behind the frames of a picture, which is then shown once.
 
     Raises
     ------
@@ -145,12 +148,15 @@ class SignedIF(_CodedNeuron):
     v_start: Parameter = 0.0
     drive: Parameter = 0.0
     drive_steps: int = 0
+    holds_input: bool = False
 
     def __post_init__(self) -> None:
         self._check("threshold", "v_start", "drive")
+        if not isinstance(self.holds_input, bool):
+            raise GraphError(f"SignedIF: holds_input must be True or False, got {self.holds_input!r}")
         self._check_whole("max_count", least=1, most=_MOST_LEVELS)
         self._check_whole("min_count", least=-_MOST_LEVELS, most=0)
-        self._check_whole("drive_steps", least=0)
+        self._check_whole("drive_steps", least=int(self.holds_input))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

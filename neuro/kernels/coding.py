@@ -8,16 +8,15 @@ for every neuron in every step that may fire; each kernel returns the number of 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Floats, Frames, Int32s, Synapses
-from neuro.kernels.options import DIVIDING, UNCOUNTED
+from neuro.kernels.options import DIVIDING, UNCOUNTED, njit
 
 
 class Population(NamedTuple):
     """A population of coded neurons: parameters, and what it remembers.
 
-    ``threshold``, ``added``: float32, shape (n_neurons,): the threshold, and the drive or offset. ``voltage``,
+    ``threshold``, ``added``: float32, shape (n_neurons,): the threshold, and the offset. ``voltage``,
     ``current``: float32, ``sent``: int32, each shape (n_neurons,), or (0,) where a kind does without.
     """
 
@@ -68,27 +67,33 @@ def send_two_phase(
     return n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **DIVIDING)
 def send_signed(
     currents: Floats,
     cells: Population,
     first: int,
     drive_steps: int,
+    holds_input: bool,
     least: int,
     most: int,
     into: Frames,
     trace: Floats,
 ) -> int:
-    """R152: spikes of either sign; sums stay between `least` and `most`."""
+    """R152: spikes of either sign; sums stay between `least` and `most`. ``current`` is the drive."""
     v, threshold, count, n, slot = cells.voltage, cells.threshold, cells.sent, 0, 0
+    drive, parts = cells.current, np.float32(drive_steps)
     into.start[0] = 0
     for step in range(currents.shape[0]):
         x = currents[step]
-        for o in range(v.size):
-            v[o] = v[o] + x[o]
+        if first + step == 0 and holds_input:
+            for o in range(v.size):
+                drive[o] = drive[o] + x[o] / parts
+        else:
+            for o in range(v.size):
+                v[o] = v[o] + x[o]
         if first + step < drive_steps:
             for o in range(v.size):
-                v[o] = v[o] + cells.added[o]
+                v[o] = v[o] + drive[o]
         for base in range(0, v.size, cells.n_channels):
             for o in range(base, base + cells.n_channels):
                 if v[o] >= threshold[o]:

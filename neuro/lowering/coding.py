@@ -113,7 +113,7 @@ class Coded(_Remembering):
         if isinstance(node, TwoPhaseIF):
             n = coding.send_two_phase(currents, cells, first, start, start + node.n_levels, into, trace)
         elif isinstance(node, SignedIF):
-            limits = (node.drive_steps, node.min_count, node.max_count)
+            limits = (node.drive_steps, node.holds_input, node.min_count, node.max_count)
             n = coding.send_signed(currents, cells, first, *limits, into, trace)
         elif isinstance(node, RadixIF):
             n = coding.send_radix(currents, cells, first, start, node.n_bits, into, trace)
@@ -126,6 +126,8 @@ class Coded(_Remembering):
     def _rest(self) -> Membranes:
         n = self.layout.size
         slope = np.zeros(n if isinstance(self.node, FirstSpikeIF) else 0, np.float32)
+        if isinstance(self.node, SignedIF):
+            slope = self.added.copy()
         return Membranes(self.rest.copy(), slope, np.zeros(n + 1, np.int32))
 
 

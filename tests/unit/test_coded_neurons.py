@@ -68,6 +68,12 @@ def test_signed_drive_comes_in_the_first_steps() -> None:
     assert sent(SignedIF(1.0, max_count=9, drive=1.0, drive_steps=2), [0, 0, 0, 0]) == [1, 1, 0, 0]
 
 
+def test_signed_spreads_the_first_input() -> None:
+    node = SignedIF(1.0, max_count=9, v_start=0.5, drive=0.25, drive_steps=4, holds_input=True)
+    assert sent(node, [3, 0, 0, 0, 0]) == [1, 1, 1, 1, 0]
+    assert sent(node, [0, 3, 0, 0, 0]) == [0, 1, 1, 1, 1]  # later input acts at once
+
+
 def test_radix_digits() -> None:
     for count in range(8):
         digits = [float(digit) for digit in f"{count:03b}"]
@@ -149,6 +155,7 @@ def test_padding_never_wins_against_negative_counts() -> None:
         (lambda: TwoPhaseIF(1.0, n_levels=0), "TwoPhaseIF: n_levels must be >= 1, got 0"),
         (lambda: TwoPhaseIF(1.0, n_levels=2**17), "TwoPhaseIF: n_levels must be <= 65536"),
         (lambda: SignedIF(1.0, max_count=1, min_count=1), "SignedIF: min_count must be <= 0, got 1"),
+        (lambda: SignedIF(1.0, max_count=1, holds_input=True), "SignedIF: drive_steps must be >= 1, got 0"),
         (lambda: RadixIF(1.0, n_bits=17), "RadixIF: n_bits must be <= 16, got 17"),
         (lambda: RadixMaxPool2d(2, n_bits=17), "RadixMaxPool2d: n_bits must be <= 16, got 17"),
         (
