@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hw import targets
+from hw.agreement import LayerReport, QuantizationReport, kept_steps
 from hw.emulator import emulate
 from hw.errors import (
     CapacityError,
@@ -16,10 +17,15 @@ from hw.errors import (
     UnsupportedNodeError,
 )
 from hw.fixed import Connection, FixedGraph, Population
+from hw.quantization import quantize
 from hw.results import Counters, Result
 from hw.targets import PriceTable, Target, find_target, load_target, loihi1, loihi2
 
 __all__ = [
+    "quantize",
+    "QuantizationReport",
+    "LayerReport",
+    "kept_steps",
     "emulate",
     "Result",
     "Counters",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from hw.errors import QuantizationError
 from hw.topology import depths_of
 from hw.weights import SIGNS, Sign, as_register, check_weights
+
+if TYPE_CHECKING:
+    from hw.agreement import QuantizationReport
 
 __all__ = ["Population", "Connection", "FixedGraph", "Register", "KINDS", "GRADED_KINDS", "NEVER"]
 
@@ -254,8 +257,12 @@ class FixedGraph:
         The populations that are read.
     notes : tuple of str
         What differs from the network that this came from.
+    source_digest : str
+        Digest of the Graph that it came from.
     depths : mapping of str to int
         Steps by which each population lags behind the input: a spike takes one step for each connection.
+    report : QuantizationReport or None
+        What quantisation did, by layer.
 
     Raises
     ------
@@ -272,6 +279,7 @@ class FixedGraph:
     notes: tuple[str, ...] = ()
     source_digest: str = ""
     depths: Mapping[str, int] = field(default_factory=dict)
+    report: QuantizationReport | None = None
 
     def __post_init__(self) -> None:
         if self.profile not in ("lava", "loihi1"):

@@ -1,8 +1,8 @@
-"""What a run returns: outputs, recordings, exact counts, the attention's report, and the state."""
+"""What a run returns: outputs, recordings, exact counts, reports, and the state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +223,7 @@ class NetworkState(State):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """The outcome of one run.
+    """The outcome of one run. Counters, reports and state may be put together only when they are first asked for.
 
     Attributes
     ----------
@@ -265,9 +265,27 @@ class Result:
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
     selections: Mapping[str, SelectionReport] = field(default_factory=dict)
-    dynamics: DynamicsReport | None = None
+    dynamics: DynamicsReport | None = field(
+        default_factory=lambda: None
+    )  # a field without an attribute of the class
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     n_threads: int = 1
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, Floats], parts: Callable[[str], Any]) -> Result:
+        """Return a result whose other attributes `parts` gives by name when they are first asked for."""
+        result = object.__new__(cls)
+        result.__dict__["outputs"], result.__dict__["_parts"] = outputs, parts
+        return result
+
+    if not TYPE_CHECKING:  # mypy would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            parts = self.__dict__.get("_parts")
+            if parts is None or name not in self.__dataclass_fields__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            found = self.__dict__[name] = parts(name)
+            return found
 
     @property
     def output(self) -> Floats:

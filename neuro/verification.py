@@ -22,7 +22,7 @@ from neuro.lowering.wiring import dense_size, has_bytes
 from neuro.networks import NetworkSettings, check_plain
 from neuro.reference import DenseResult, DenseState, evaluate
 from neuro.results import AttentionReport, Result, State
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 from neuro.spikes import Spikes
 from neuro.verification_events import verify_events
 from neuro.verification_networks import verify_network

@@ -264,6 +264,12 @@ def _getitem(net: Assembly, x: Value, index: Any) -> Any:
 # -- modules of torch.nn -------------------------------------------------------------------------------------
 
 
+def _around(net: Assembly, m: Any, x: Value) -> Value:
+    return shape_operators.pad(
+        net, x, m.padding, "reflect" if "Reflection" in type(m).__name__ else "replicate"
+    )
+
+
 def _plain(m: Any) -> None:
     if m.padding_mode != "zeros":
         raise _RefusalError(f"pads by mode {m.padding_mode!r}", "use padding_mode='zeros'")
@@ -297,7 +303,9 @@ def _module(net: Assembly, m: nn.Module, args: Any, named: Any) -> Any:
 
 
 def _convolution(net: Assembly, m: Any, x: Value) -> Any:
-    _plain(m)
+    if m.padding_mode != "zeros":
+        x = shape_operators.pad(net, x, m._reversed_padding_repeated_twice, m.padding_mode)
+        return operators.convolve(net, x, m.weight, m.bias, m.stride, 0, m.dilation, m.groups)
     return operators.convolve(net, x, m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
 
 
@@ -357,6 +365,10 @@ _MODULES: dict[type[nn.Module], Callable[[Assembly, Any, Value], Any]] = {
     nn.Unflatten: _named("unflatten", "dim", "unflattened_size"),
     nn.ChannelShuffle: _named("channel_shuffle", "groups"),
     nn.PixelShuffle: _named("pixel_shuffle", "upscale_factor"),
+    nn.ReflectionPad1d: _around,
+    nn.ReflectionPad2d: _around,
+    nn.ReplicationPad1d: _around,
+    nn.ReplicationPad2d: _around,
     nn.ZeroPad1d: _named("pad", "padding"),
     nn.ZeroPad2d: _named("pad", "padding"),
     nn.ConstantPad1d: lambda net, m, x: shape_operators.constant_pad(net, x, m.padding, m.value),

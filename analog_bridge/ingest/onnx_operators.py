@@ -135,12 +135,14 @@ def reduce_sum(node: Node) -> Value:
 def pad(node: Node) -> Value:
     """Put zeros around the last axes."""
     pads, mode, axes = node.constant(1, "pads"), node.get("mode", "constant"), node.constant(3)
-    if mode != "constant" or axes is not None:
-        node.net.refuse(f"pads by mode {mode!r} or chosen axes", "pad all axes with zeros")
+    if axes is not None:
+        node.net.refuse("pads chosen axes", "name the padding of all axes")
     half = len(pads) // 2
     sides = [(int(a), int(b)) for a, b in zip(pads[:half], pads[half:], strict=True)]
     if any(sides[0]) or any(sides[1]):
         node.net.refuse("pads the batch or channel axis", "pad rows and columns only")
+    if mode != "constant":
+        return pictures.indexed_padding(node.net, node.x, sides[2:], mode)
     fill = node.constant(2, "value")
     return pictures.padded(
         node.net, node.x, sides[2:], 0.0 if fill is None else float(np.asarray(fill).reshape(()))

@@ -36,6 +36,12 @@ Kind = Literal["max", "mean"]
 
 def _as_image(net: Assembly, value: Value, n_spatial: int) -> str:
     """Return the layer that holds a tensor (channels, [rows,] columns)."""
+    _check_rank(net, value, n_spatial)
+    arranged = net.arranged(value, tuple(range(n_spatial + 1)))
+    return net.reshaped(arranged.layer, canonical_shape(value.shape))
+
+
+def _check_rank(net: Assembly, value: Value, n_spatial: int) -> None:
     if n_spatial not in {1, 2}:
         net.refuse(
             f"works over {n_spatial} axes", "use layers over one or two axes (2-D frames and 1-D time)"
@@ -45,8 +51,6 @@ def _as_image(net: Assembly, value: Value, n_spatial: int) -> str:
             f"needs a tensor with {n_spatial + 1} axes behind the batch axis, got {value.shape}",
             "keep the batch axis and give (batch, channels, [rows,] columns)",
         )
-    arranged = net.arranged(value, tuple(range(n_spatial + 1)))
-    return net.reshaped(arranged.layer, canonical_shape(value.shape))
 
 
 def _value(net: Assembly, layer: str, n_spatial: int) -> Value:
@@ -133,8 +137,11 @@ def pooled(
 ) -> Value:
     """Return the largest value or the mean of each window."""
     n_spatial = len(kernel)
+    _check_rank(net, value, n_spatial)
+    if kind == "max":
+        value, padding = _edged(net, value, kernel, stride, padding, ceil_mode)
     source = _as_image(net, value, n_spatial)
-    if ceil_mode:
+    if ceil_mode and kind == "mean":
         for n, k, s, (before, after) in zip(value.shape[1:], kernel, stride, padding, strict=True):
             if (n + before + after - k) % s:
                 net.refuse(
@@ -152,8 +159,8 @@ def pooled(
             )
         mean = AveragePool(name, (source,), kernel, stride, sides, counts_padding, place=net.place)
         return _value(net, net.add(mean), n_spatial)
-    if kind == "max" or not counts_padding:
-        net.refuse(f"pads unevenly, {pads}", "pad evenly on both sides")
+    if not counts_padding:
+        net.refuse(f"pads unevenly, {pads}, and leaves the padding out", "pad evenly on both sides")
     channels = net.shape_of(source)[0]
     weight = np.full((channels, 1, *kernel), 1 / math.prod(kernel))
     flat = (*pads[0], *pads[1])
@@ -161,6 +168,34 @@ def pooled(
         name, (source,), weight, np.zeros(channels), stride, flat, groups=channels, place=net.place
     )
     return _value(net, net.add(layer), n_spatial)
+
+
+def _edged(  # noqa: PLR0917
+    net: Assembly, value: Value, kernel: Sequence[int], stride: Sequence[int], padding: Pads, ceil_mode: bool
+) -> tuple[Value, Pads]:
+    """Return a picture whose edge is repeated where a max pooling pads unevenly, and the padding that is left.
+
+    A window that reaches past the edge holds the edge itself, so that a copy of it never wins.
+    """
+    sides = []
+    for n, k, s, (before, after) in zip(value.shape[1:], kernel, stride, padding, strict=True):
+        if ceil_mode:
+            n_windows = -(-(n + before + after - k) // s) + 1
+            n_windows -= (n_windows - 1) * s >= n + before
+            after = max((n_windows - 1) * s + k - n - before, after)  # noqa: PLW2901
+        sides.append((before, after))
+    if all(before == after for before, after in sides):
+        return value, sides
+    return indexed_padding(net, value, sides, "edge"), [(0, 0)] * len(sides)
+
+
+def indexed_padding(
+    net: Assembly, value: Value, pads: Pads, mode: Literal["edge", "reflect", "wrap"]
+) -> Value:
+    """Return a tensor with copies of its entries around its last axes, as `numpy.pad` chooses them."""
+    first = len(value.shape) - len(pads)
+    index = np.arange(value.size).reshape(value.shape)
+    return net.gathered(value, np.pad(index, [(0, 0)] * first + list(pads), mode))
 
 
 def adaptive_pooled(net: Assembly, value: Value, kind: Kind, size: Sequence[int | None]) -> Value:

@@ -23,6 +23,9 @@ from analog_bridge.ingest.operator_table import (
 from analog_bridge.ingest.operators import bounded, combine
 from analog_bridge.ingest.values import Value
 
+# torch's names of paddings, and NumPy's
+PADDING_MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
 # -- pooling and reductions --------------------------------------------------------------------------------
 
 
@@ -299,9 +302,9 @@ def pixel_shuffle(net, x, upscale_factor):
 @operator("pad")
 def pad(net, x, pad, mode="constant", value=None):
     """Put zeros around the last axes."""
-    if mode != "constant":
-        net.refuse(f"pads by mode {mode!r}", "pad with zeros (mode='constant')")
     sides = [(int(a), int(b)) for a, b in zip(pad[::2], pad[1::2], strict=True)][::-1]
+    if mode != "constant":
+        return pictures.indexed_padding(net, x, sides, PADDING_MODES[mode])
     return pictures.padded(net, x, sides, 0.0 if value is None else float(value))
 
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from analog_bridge.errors import LayerError, UnsupportedLayerError
+from analog_bridge.errors import UnsupportedLayerError
 from analog_bridge.evaluation import evaluate, require_torch
 from analog_bridge.ingest.assembly import Assembly
+from analog_bridge.ingest.verifying import compare
 from analog_bridge.layers import LayerGraph
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ __all__ = ["ingest", "ingest_exported"]
 
 # stands for the batch axis while shapes are computed: a prime that no layer has
 _BATCH = 1_000_003
-_RELATIVE_BOUND = 1e-3
 
 
 def ingest(
@@ -64,8 +62,13 @@ def ingest(
     with _evaluating(model):
         graph = _traced(model, args, hard_gates)
         if verify and not any("replaced" in note for note in graph.notes):
-            with torch.no_grad():
-                expected = model(**args)
+            try:
+                with torch.no_grad():
+                    expected = model(**args)
+            except Exception as err:
+                raise UnsupportedLayerError(
+                    f"ingest: the model cannot be called with the example: {_first_line(err)}"
+                ) from err
             _compare(graph, {name: each.numpy() for name, each in args.items()}, expected)
     return graph
 
@@ -231,19 +234,16 @@ def ingest_exported(program: torch.export.ExportedProgram, *, hard_gates: bool =
 
 def _compare(graph: LayerGraph, args: Mapping[str, Any], expected: Any) -> None:
     """Raise if graph and model differ on the example by more than rounding explains."""
-    found = list(evaluate(graph, {layer.name: args[layer.name] for layer in graph.inputs}).values())
-    wanted = list(_tensors(expected))
-    closed = any("of the output is left out" in note for note in graph.notes)
-    if closed:
-        return
-    for name, ours, tensor in zip(graph.outputs, found, wanted, strict=False):
-        theirs = tensor.numpy().astype(np.float64)
-        worst = np.abs(ours.reshape(theirs.shape) - theirs).max(initial=0.0)
-        if not worst <= _RELATIVE_BOUND * max(np.abs(theirs).max(initial=0.0), 1e-6):
-            raise LayerError(
-                f"ingest: output {name!r} differs from the model's by {worst:.3g} on the example; the model does "
-                "something at run time that its trace does not show (random numbers, a hook, changed state)"
-            )
+    values = evaluate(graph, {layer.name: args[layer.name] for layer in graph.inputs})
+    wanted = [tensor.detach().numpy() for tensor in _tensors(expected)]
+    compare(
+        graph,
+        [values[name] for name in graph.outputs],
+        wanted,
+        owner="ingest",
+        reason="on the example; the model does something at run time that its trace does not show (random numbers, a "
+        "hook, changed state)",
+    )
 
 
 def _tensors(found: Any) -> Iterator[Any]:

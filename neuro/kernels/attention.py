@@ -40,18 +40,6 @@ def sum_channels(frames: Frames, n_pixels: int, n_channels: int, sums: Doubles) 
 
 
 @njit(cache=True, **UNCOUNTED)
-def move_averages(means: Floats, rates: Floats, average: Floats, into: Floats) -> None:
-    """Step moving averages over frames: m = m + rate * (s - m), each rounded; ``average`` is left at the last.
-
-    ``into``: float32, shape (n_steps, n_averages).
-    """
-    for step in range(means.size):
-        for k in range(rates.size):
-            average[k] = average[k] + rates[k] * (means[step] - average[k])
-            into[step, k] = average[k]
-
-
-@njit(cache=True, **UNCOUNTED)
 def fill_maps(
     frames: Frames, step: int, shape: tuple[int, int, int], pad: tuple[int, int], maps: Floats
 ) -> None:

@@ -8,10 +8,9 @@ for every neuron in every step that may fire; each kernel returns the number of 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Floats, Frames, Int32s, Synapses
-from neuro.kernels.options import DIVIDING, UNCOUNTED
+from neuro.kernels.options import DIVIDING, UNCOUNTED, njit
 
 
 class Population(NamedTuple):

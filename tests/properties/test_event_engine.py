@@ -238,3 +238,24 @@ def test_a_longer_duration_only_adds(data: st.DataObject) -> None:
     first, second = neuro.simulate(graph, events).output, neuro.simulate(graph, longer).output
     assert listed(second)[: len(first)] == listed(first)
     assert all(t >= events.duration_us for t, _, _ in listed(second)[len(first) :])
+
+
+@given(data=st.data())
+@settings(max_examples=30)
+def test_a_stream_without_an_end_gives_what_one_with_an_end_gives(data: st.DataObject) -> None:
+    graph = data.draw(timed_graphs())
+    events = fitting(graph, data.draw(timed_events(graph.shapes[graph.input_name])))
+    end = int(events.duration_us or 0)
+    record = recordable(graph, data.draw(membrane_times(graph, end)))
+    whole = neuro.simulate(graph, events, record=record)
+    network = neuro.stream(graph, record=record)
+    parts = [network.feed(sliced(events, 0, len(events)))]
+    for mark in sorted(
+        data.draw(st.lists(st.integers(int(network._run.mark), end), max_size=3), label="marks")
+    ):
+        parts.append(network.advance(mark))
+    parts.append(network.advance(end))
+    found = [event for part in parts for event in listed(part) if event[0] < end]
+    assert found == listed(whole.output)
+    membranes = {name: values.tolist() for name, values in network.membranes.items()}
+    assert membranes == {name: values.tolist() for name, values in whole.membranes.items()}

@@ -97,6 +97,20 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "abs, neg": (Function(lambda m, x: -torch.abs(x)), IMAGE),
     "max pool": (nn.MaxPool2d(3, 2, 1), IMAGE),
     "max pool ceil": (nn.MaxPool2d(2, 2, ceil_mode=True), IMAGE),
+    "max pool ceil, uneven": (nn.MaxPool2d(3, 2, ceil_mode=True), IMAGE),
+    "max pool ceil, padded": (nn.MaxPool2d((3, 2), (3, 2), 1, ceil_mode=True), (4, 7, 6)),
+    "reflect": (
+        nn.Sequential(
+            nn.ReflectionPad2d((1, 2, 0, 3)), nn.Conv2d(4, 2, 3, padding=1, padding_mode="reflect")
+        ),
+        IMAGE,
+    ),
+    "replicate, circular": (
+        Function(
+            lambda m, x: functional.pad(functional.pad(x, (1, 2), mode="replicate"), (2, 0), mode="circular")
+        ),
+        SERIES,
+    ),
     "average pool": (nn.AvgPool2d(2, 2, 1), IMAGE),
     "average pool, padding left out": (nn.AvgPool2d(4, 4, 2, count_include_pad=False), (4, 4, 4)),
     "average pool, divisor": (nn.AvgPool2d(2, divisor_override=8), IMAGE),
@@ -294,12 +308,12 @@ def _refusing(model: nn.Module, shape: tuple[int, ...] = IMAGE) -> Callable[[], 
         (_refusing(nn.LSTM(16, 3), SERIES), "LSTM is not covered|cannot be traced|lstm"),
         (_refusing(nn.Sequential(nn.Conv3d(4, 2, 1)), (4, 2, 8, 8)), "Conv3d is not covered"),
         (
-            _refusing(nn.Sequential(nn.Conv2d(4, 2, 3, padding=1, padding_mode="reflect"))),
-            "pads by mode 'reflect'; use",
+            _refusing(nn.Sequential(nn.ReflectionPad2d(20))),
+            "the model cannot be called with the example: .*Padding size should be less",
         ),
         (_refusing(nn.MaxPool2d(2, dilation=2)), "dilates its windows"),
         (
-            _refusing(nn.MaxPool2d(3, 2, ceil_mode=True)),
+            _refusing(nn.AvgPool2d(3, 2, ceil_mode=True)),
             "ceil_mode lets windows reach past the edge; choose sizes",
         ),
         (_refusing(nn.AdaptiveMaxPool2d(3)), "which do not divide; let the size divide"),
@@ -376,7 +390,7 @@ def test_weights_that_are_not_finite_are_named() -> None:
 def test_a_model_that_does_not_do_what_its_trace_says_is_found_out() -> None:
     model = nn.Sequential(nn.Linear(4, 2))
     model.register_forward_hook(lambda module, args, output: output + 1)
-    with pytest.raises(LayerError, match="differs from the model's by 1 on the example"):
+    with pytest.raises(LayerError, match="differs from the original's by 1 on the example"):
         ingest(model, data_on_grid(2, 4))
 
 
@@ -384,3 +398,18 @@ def test_input_normalisation_goes_into_the_first_layer_where_padding_allows() ->
     model = Function(lambda m, x: m.layers[0]((x - 0.5) / 0.25), nn.Conv2d(4, 2, 3))
     graph = ingest(on_grid(model), data_on_grid(1, *IMAGE))
     assert not any(isinstance(layer, Scale) for layer in graph.layers)
+
+
+def test_an_output_that_is_returned_twice_stays_twice() -> None:
+    model = Function(lambda m, x: (x.relu(), x.relu(), x))
+    y = Function(lambda m, x: [x.relu()] * 2)
+    assert len(ingest(model, data_on_grid(2, 4)).outputs) == 3
+    assert ingest(y, data_on_grid(2, 4)).outputs == ("relu", "relu")
+
+
+def test_a_wrong_trace_is_found_behind_a_softmax_too() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))
+    ingest(model, data_on_grid(2, 4))
+    model.register_forward_hook(lambda module, args, output: output * 0.5)
+    with pytest.raises(LayerError, match="differs from the original's"):
+        ingest(model, data_on_grid(2, 4))

@@ -105,6 +105,24 @@ CASES: dict[str, tuple[list[Any], tuple[Any, ...], dict[str, np.ndarray], int]] 
         {},
         17,
     ),
+    "max pool, uneven": (
+        [node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 1, 1, 0])],
+        IMAGE,
+        {},
+        17,
+    ),
+    "max pool, same": (
+        [node("MaxPool", "x", kernel_shape=[3, 2], strides=[2, 2], auto_pad="SAME_UPPER")],
+        IMAGE,
+        {},
+        17,
+    ),
+    "pad by reflection": (
+        [node("Pad", "x", "p", mode="reflect")],
+        IMAGE,
+        {"p": np.array([0, 0, 1, 0, 0, 0, 0, 2], INTS)},
+        17,
+    ),
     "average pool": ([node("AveragePool", "x", kernel_shape=[2, 2], strides=[2, 2])], IMAGE, {}, 17),
     "average pool, padding counted": (
         [
@@ -310,7 +328,7 @@ def test_softmax_of_the_output_is_left_out(tmp_path: Path) -> None:
         ([node("Transpose", "x", perm=[1, 0, 2, 3])], IMAGE, "moves the batch axis"),
         ([node("Relu", "x")], ("n", 4, "rows", 8), "has the shape (n, 4, rows, 8); export it with a batch axis"),
         ([node("ReduceMean", "x", axes=[0])], IMAGE, "works along the batch axis"),
-        ([node("MaxPool", "x", kernel_shape=[2, 2], pads=[1, 0, 0, 0])], IMAGE, "pads unevenly"),
+        ([node("AveragePool", "x", kernel_shape=[2, 2], pads=[1, 0, 0, 0])], IMAGE, "pads unevenly"),
         ([node("Cast", "x", to=7)], IMAGE, "casts to whole numbers"),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from numba.core import config
 assert config.BOUNDSCHECK == 1
 from neuro.graph import *
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 
 rng = np.random.default_rng(0)
 nodes = {

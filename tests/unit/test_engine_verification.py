@@ -29,7 +29,7 @@ from neuro.graph import (
     clocked,
     continuous,
 )
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 from tests.strategies import recurrent_runs, runs, wide_runs
 
 Tamper = Callable[[neuro.Result], neuro.Result]

@@ -123,9 +123,11 @@ def plastic() -> Graph:
     """Noise that drives neurons over plastic synapses and others."""
     rng = np.random.default_rng(0)
     rule = Stdp(0.02, 0.02, 0.1, 0.1, 1.0)
+    out, into = np.divmod(np.arange(12), 4)
+    weight, delay_s = rng.uniform(0.3, 0.9, 12), rng.integers(1, 8, 12) * 0.001
     nodes = {
         "noise": PoissonSource(200.0, 4, 1),
-        "in": SparseLinear.from_dense(rng.uniform(0.3, 0.9, (3, 4)), delay_s=0.001, stdp=rule),
+        "in": SparseLinear.from_coo(out, into, weight, n_out=3, n_in=4, delay_s=delay_s, stdp=rule),
         "a": LIF(0.01, 0.4),
         "late": Delay(0.001),
         "ab": SparseLinear.from_dense(np.ones((2, 3))),

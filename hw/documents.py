@@ -1,0 +1,71 @@
+"""A mapping as plain data: cores, blocks, axons, memory, routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hw.blocks import RESOURCES
+from hw.mapping import FORMAT, VERSION, Mapping, ranges
+
+__all__ = ["mapping_document"]
+
+
+def mapping_document(mapping: Mapping) -> dict[str, Any]:
+    """Return a mapping as JSON can hold it."""
+    partition, placement, target = mapping.partition, mapping.placement, mapping.target
+    cores: list[dict[str, Any]] = [
+        {
+            "chip": int(placement.chip[k]),
+            "tile": [int(placement.column[k]), int(placement.row[k])],
+            "core": int(placement.slot[k]),
+            "used": usage.values,
+            "blocks": [],
+        }
+        for k, usage in enumerate(partition.cores)
+    ]
+    for block in partition.blocks:
+        layer = partition.layers[block.population]
+        axons = [
+            {
+                "from": reach.source,
+                "pixels" if len(mapping.fixed.populations[reach.source].shape) == 3 else "neurons": ranges(
+                    reach.units
+                ),
+                "axons": reach.axons,
+                "words": reach.words,
+            }
+            for reach in layer.reaches(block.units)
+        ]
+        unit = "pixels" if layer.by_pixel else "neurons"
+        cores[block.core]["blocks"].append(
+            {"population": block.population, unit: ranges(block.units), "axons": axons}
+        )
+    n = partition.n_cores
+    routes = [
+        ["host" if i == n else int(i), int(j), float(mapping.messages[i, j])]
+        for i, j in zip(*np.nonzero(mapping.messages), strict=True)
+    ]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "target": {"name": target.name, "limits": {name: target[name] for name in target.limits}},
+        "network": {
+            "digest": mapping.fixed.digest,
+            "graph_digest": mapping.fixed.source_digest,
+            "profile": mapping.fixed.profile,
+            "lags": dict(mapping.fixed.depths),
+            "notes": list(mapping.fixed.notes),
+        },
+        "cores_needed_at_least": mapping.bound,
+        "sequential_split": {
+            "cores": mapping.sequential_cores,
+            "messages_per_step": mapping.sequential_messages,
+        },
+        "messages_per_step": mapping.messages_per_step,
+        "messages_are_measured": mapping.is_measured,
+        "resources": list(RESOURCES),
+        "cores": cores,
+        "routes": routes,
+    }

@@ -1,0 +1,407 @@
+"""Proof that nothing changed on the way: core by core, and against Lava."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import neuro
+from hw._kernels import Membranes, Registers, Train, run_neurons
+from hw.agreement import kept_steps
+from hw.emulator import Engine, _extended, _Run
+from hw.errors import HardwareError
+from hw.fixed import GRADED_KINDS
+from hw.lava.running import lava_version, simulate, unsupported
+from hw.mapping import Mapping
+from hw.partitioning import Block
+from hw.results import Result
+from hw.synapses import Synapses, channel_last, expand_convolution
+from hw.weights import cut_weights
+
+__all__ = ["Certificate", "Difference", "verify"]
+
+ENGINES = ("whole", "cores", "lava")
+_MOST_SYNAPSES = 60_000_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first value in which two engines differ.
+
+    Attributes
+    ----------
+    engine : str
+        The engine that differs from the emulator of the whole network.
+    step : int
+        Step of the chip.
+    population : str
+        The first in the order of the network that differs in this step.
+    neuron : int
+        Its first neuron that differs, numbered as in its shape.
+    quantity : {'u', 'v', 'spikes'}
+        What differs.
+    operation : str
+        Which part of the step gives it: 'synapses and current', 'membrane' or 'threshold'.
+    expected, found : int
+        The emulator's value, and the other's.
+    """
+
+    engine: str
+    step: int
+    population: str
+    neuron: int
+    quantity: str
+    operation: str
+    expected: int
+    found: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was compared with what, and whether it was equal; true in a condition if all was.
+
+    Attributes
+    ----------
+    is_equal : bool
+        Whether all engines gave the same values.
+    engines : dict of str to str
+        Engines and their versions.
+    skipped : dict of str to str
+        Engines that were asked for and did not run, with the reason. A certificate with one is not complete.
+    target : str
+        The chip.
+    network_digest, graph_digest, input_digest : str
+        SHA-256 of the integers, of the Graph, of the recording.
+    n_steps, n_chip_steps : int
+        Steps of the recording, and of the chip.
+    n_values : dict of str to int
+        Values compared for each engine.
+    n_spikes : int
+        Spikes of all populations.
+    lags : dict of str to int
+        Steps by which each population lags behind the input: the spikes of the Graph's step k come in step k + lag.
+    compensating_delays : dict of str to int
+        Connections whose spikes wait, and for how many steps, delays of the Graph included.
+    frames_dropped_by_host : int
+        Frames that temporal attention dropped before the chip.
+    difference : Difference or None
+        The first one.
+    """
+
+    is_equal: bool
+    engines: dict[str, str]
+    skipped: dict[str, str]
+    target: str
+    network_digest: str
+    graph_digest: str
+    input_digest: str
+    n_steps: int
+    n_chip_steps: int
+    n_values: dict[str, int]
+    n_spikes: int
+    lags: dict[str, int]
+    compensating_delays: dict[str, int]
+    frames_dropped_by_host: int
+    difference: Difference | None
+
+    def __bool__(self) -> bool:
+        return self.is_equal
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the certificate as plain data."""
+        return {"format": "spikeloom hardware certificate", "version": 1, **asdict(self)}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the certificate as JSON, all or nothing."""
+        path = Path(path)
+        temporary = path.with_suffix(path.suffix + ".part")
+        temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+
+def verify(
+    mapping: Mapping,
+    spikes: Any,
+    *,
+    engines: Sequence[str] = ENGINES,
+    timeout_s: float = 600.0,
+) -> Certificate:
+    """Compare the mapped network core by core with the whole one, and the whole one with Lava's simulator.
+
+    'cores' computes every block by itself, from the synapses of the axons that the mapping lists for it and the registers
+    of its neurons. 'lava' runs the whole network in lava-nc; where that is missing or cannot do the network, the
+    certificate says why in `skipped`.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        What to prove.
+    spikes : neuro.Spikes or array
+        The recording.
+    engines : sequence of {'whole', 'cores', 'lava'}
+        What to compare; 'whole' is always computed.
+    timeout_s : float
+        For Lava.
+
+    Returns
+    -------
+    Certificate
+        What was compared, and the first difference.
+
+    Raises
+    ------
+    HardwareError
+        If an engine is unknown, or the network has too many synapses to list them.
+    """
+    unknown = sorted(set(engines) - set(ENGINES))
+    if unknown:
+        raise HardwareError(f"verify: engines are {', '.join(ENGINES)}, got {unknown[0]!r}")
+    fixed = mapping.fixed
+    train = spikes if isinstance(spikes, neuro.Spikes) else neuro.Spikes.from_dense(spikes)
+    kept = None if mapping.graph is None else kept_steps(mapping.graph, train)
+    profile = "lava" if "lava" in engines and not unsupported(fixed) and lava_version() else fixed.profile
+    record = [name for name, p in fixed.populations.items() if p.kind in ("lif", "readout")]
+    whole = Engine(fixed, fixed.profile).run(train, kept=kept, record=record)
+    n_values: dict[str, int] = {}
+    skipped: dict[str, str] = {}
+    versions = {"whole": f"spikeloom emulator, rules of {fixed.profile}, Python {platform.python_version()}"}
+    difference = None
+    if "cores" in engines:
+        split = SplitEngine(mapping).run(train, kept=kept, record=record)
+        versions["cores"] = f"spikeloom emulator, {mapping.n_cores} cores"
+        difference, n_values["cores"] = compare("cores", whole, _tables(split))
+    if "lava" in engines:
+        reason = unsupported(fixed) or ("" if lava_version() else "lava-nc is not installed: make lava")
+        if reason:
+            skipped["lava"] = reason
+        else:
+            other = (
+                whole
+                if fixed.profile == profile
+                else Engine(fixed, profile).run(train, kept=kept, record=record)
+            )
+            run = simulate(fixed, train, kept=kept, timeout_s=timeout_s)
+            versions["lava"] = (
+                f"lava-nc {lava_version()}, fixed_pt on the CPU; the emulator with the rules of lava"
+            )
+            found, n_values["lava"] = compare("lava", other, {"u": run.u, "v": run.v, "spikes": run.sent})
+            difference = difference or found
+    waits = {c.name: c.longest_delay for c in fixed.connections if c.longest_delay}
+    return Certificate(
+        difference is None, versions, skipped, mapping.target.name, fixed.digest, fixed.source_digest,
+        _digest(train), train.n_steps, train.n_steps + fixed.depth, n_values,
+        sum(whole.counters.spikes.values()), dict(fixed.depths), waits,
+        0 if kept is None else int((~kept).sum()), difference,
+    )  # fmt: skip
+
+
+def _digest(train: neuro.Spikes) -> str:
+    digest = hashlib.sha256(repr((train.n_steps, train.shape)).encode())
+    for part in (train.step, train.index, train.value):
+        digest.update(part.tobytes())
+    return digest.hexdigest()
+
+
+def _tables(result: Result) -> dict[str, Any]:
+    return {
+        "u": result.u,
+        "v": result.v,
+        "spikes": {name: _sent(result, name) for name in result.counters.neuron_updates},
+    }
+
+
+def _sent(result: Result, name: str) -> NDArray[np.int32]:
+    n_chip = result.n_steps + result.fixed.depth
+    sent = np.zeros((n_chip, result.fixed.populations[name].size), np.int32)
+    train = result.trains[name]
+    sent[train.step, train.index] = train.value
+    return sent
+
+
+def compare(engine: str, whole: Result, found: dict[str, Any]) -> tuple[Difference | None, int]:
+    """Return the first difference in (step, population, u before v before spikes, neuron), and the values compared."""
+    operations = {"u": "synapses and current", "v": "membrane", "spikes": "threshold"}
+    first: tuple[int, int, int] | None = None
+    difference, n_values = None, 0
+    for place, name in enumerate(whole.counters.neuron_updates):
+        for rank, (quantity, operation) in enumerate(operations.items()):
+            if name not in found[quantity]:
+                continue
+            expected = _sent(whole, name) if quantity == "spikes" else getattr(whole, quantity)[name]
+            other = found[quantity][name]
+            n_values += expected.size
+            wrong = np.argwhere(expected != other)
+            if wrong.size and (first is None or (int(wrong[0][0]), place, rank) < first):
+                step, neuron = (int(x) for x in wrong[0])
+                first = (step, place, rank)
+                values = int(expected[step, neuron]), int(other[step, neuron])
+                difference = Difference(engine, step, name, neuron, quantity, operation, *values)
+    return difference, n_values
+
+
+class SplitEngine(Engine):
+    """Computes a mapped network block by block: each has synapses, registers and states of its own.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        The network on its cores.
+
+    Raises
+    ------
+    HardwareError
+        If it has too many synapses to list them, or neurons with graded spikes.
+    """
+
+    def __init__(self, mapping: Mapping) -> None:
+        fixed = mapping.fixed
+        super().__init__(fixed, fixed.profile)
+        self.blocks: dict[str, list[tuple[NDArray[np.int64], Registers, list[Synapses]]]] = {}
+        self.states: dict[tuple[str, int], Membranes] = {}
+        n_synapses = 0
+        for name, population in fixed.populations.items():
+            if population.kind in GRADED_KINDS:
+                raise HardwareError(
+                    f"population {name!r}: neurons with graded spikes are not proven core by core"
+                )
+            tables = [
+                synapse_table(mapping, k)
+                for k in range(len(fixed.connections))
+                if fixed.connections[k].target == name
+            ]
+            n_synapses += sum(table.rows.size for table in tables)
+            if n_synapses > _MOST_SYNAPSES:
+                raise HardwareError(
+                    f"the network has more than {_MOST_SYNAPSES} synapses, too many to list for a proof; verify a smaller one"
+                )
+            parts = []
+            for block in (b for b in mapping.partition.blocks if b.population == name):
+                inside = self.places[name][block.neurons]
+                registers = Registers(*(values[inside] for values in self.registers[name]))
+                parts.append((inside, registers, self._synapses(mapping, block, tables)))
+            self.blocks[name] = parts
+
+    def _synapses(self, mapping: Mapping, block: Block, tables: list[SynapseTable]) -> list[Synapses]:
+        """Make a block's synapses from the axons that the mapping lists for it."""
+        fixed, found = mapping.fixed, []
+        reaches = mapping.partition.layers[block.population].reaches(block.units)
+        compartment = np.full(fixed.populations[block.population].size, -1, np.int64)
+        compartment[block.neurons] = np.arange(block.neurons.size)
+        for table, reach in zip(tables, reaches, strict=True):
+            source = fixed.populations[reach.source]
+            n_units = source.size // (source.shape[0] if len(source.shape) == 3 else 1)
+            has_axon = np.zeros(n_units, np.bool_)
+            has_axon[reach.units] = True
+            mine = (compartment[table.rows] >= 0) & has_axon[table.columns % n_units]
+            for delay in np.unique(table.delays[mine]):
+                there = np.flatnonzero(mine & (table.delays == delay))
+                columns = channel_last(source.shape)[table.columns[there]]
+                order = np.argsort(columns, kind="stable")
+                start = np.zeros(source.size + 1, np.int64)
+                np.cumsum(np.bincount(columns, minlength=source.size), out=start[1:])
+                rows = compartment[table.rows[there]][order].astype(np.int32)
+                weights = start, rows, table.weights[there][order].astype(np.int16)
+                found.append(
+                    Synapses(
+                        reach.source,
+                        1 + int(delay),
+                        weights,
+                        table.down,
+                        table.wraps,
+                        table.is_graded,
+                        table.bound,
+                    )
+                )
+        return found
+
+    def _step(self, name: str, runs: dict[str, _Run], first: int, n_steps: int, is_recorded: bool) -> None:
+        population, run = self.fixed.populations[name], runs[name]
+        room = (n_steps, population.size)
+        u, v = (np.zeros(room if is_recorded else (0, 0), run.state.u.dtype) for _ in range(2))
+        fired = np.zeros(room, np.bool_)
+        for k, (inside, registers, parts) in enumerate(self.blocks[name]):
+            if first == 0:
+                zeros = (np.zeros(inside.size, run.state.u.dtype) for _ in range(2))
+                self.states[name, k] = Membranes(*zeros, np.zeros(inside.size, np.int32))
+            a = np.zeros((n_steps, inside.size), np.int32)
+            sums = np.zeros_like(a)
+            for part in parts:
+                train = runs[part.source].train
+                if not part.is_graded:
+                    train = Train(train.start, train.neuron, np.ones_like(train.value))
+                n, n_wrapped = part.add(a, sums, train, first)
+                run.n_operations += n
+                run.n_wrapped_sums += n_wrapped
+            start, found = np.zeros(n_steps + 1, np.int64), np.empty(a.size, np.int32)
+            shape = a.shape if is_recorded else (0, 0)
+            records = (np.empty(shape, u.dtype), np.empty(shape, v.dtype))
+            timing = np.array(
+                [first, population.reset_step, population.reset_interval, bool(registers.hold.any()), self.profile == "lava"],
+                np.int64,
+            )  # fmt: skip
+            run_neurons(a, self.states[name, k], registers, timing, start, found, records, run.counts)
+            step = np.repeat(np.arange(n_steps), np.diff(start))
+            fired[step, inside[found[: start[-1]]]] = True
+            if is_recorded:
+                u[:, inside], v[:, inside] = records
+        if is_recorded:
+            run.u.append(u)
+            run.v.append(v)
+        step, index = np.nonzero(fired)
+        start = np.zeros(n_steps + 1, np.int64)
+        np.cumsum(np.bincount(step, minlength=n_steps), out=start[1:])
+        run.train = _extended(run.train, first, start, index.astype(np.int32), np.ones(index.size, np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class SynapseTable:
+    """All synapses of a connection: target and source neuron, what the chip adds, delay."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    weights: NDArray[np.int32]
+    delays: NDArray[np.int64]
+    down: int
+    wraps: bool
+    is_graded: bool
+    bound: int
+
+
+def synapse_table(mapping: Mapping, number: int) -> SynapseTable:
+    """List the synapses of a connection one by one, those of a convolution too."""
+    fixed = mapping.fixed
+    c = fixed.connections[number]
+    profile = fixed.profile
+    cut = cut_weights(
+        c.weights, weight_bits=c.weight_bits, sign=c.sign, weight_exponent=c.weight_exponent, profile=profile
+    )
+    down = 0
+    if profile == "lava":
+        down, cut = max(0, -c.weight_exponent), cut << max(0, c.weight_exponent)
+    delays = np.broadcast_to(np.asarray(c.delay, np.int64), cut.shape).reshape(-1)
+    if c.kind == "dense":
+        rows, columns = np.indices(cut.shape).reshape(2, -1)
+        places = np.arange(cut.size)
+    elif c.kind == "sparse":
+        assert c.rows is not None
+        assert c.columns is not None
+        rows, columns, places = c.rows.astype(np.int64), c.columns.astype(np.int64), np.arange(cut.size)
+    else:
+        expanded = expand_convolution(c, fixed.populations[c.source], fixed.populations[c.target])
+        rows, columns, places = (part.astype(np.int64) for part in expanded)
+    weights = cut.reshape(-1)[places]
+    there = weights != 0
+    bound = int(np.bincount(rows, np.abs(weights)).max(initial=0))
+    wraps = c.kind == "conv" and profile == "lava"
+    return SynapseTable(
+        rows[there], columns[there], weights[there], delays[places][there], down, wraps, c.is_graded, bound
+    )
