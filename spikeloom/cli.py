@@ -18,6 +18,7 @@ import click
 from spikeloom.commands.demo import demo
 from spikeloom.commands.evaluate import evaluate
 from spikeloom.commands.info import info
+from spikeloom.commands.map import map_network
 from spikeloom.commands.options import debug_option, is_debug
 from spikeloom.commands.pareto import pareto
 from spikeloom.commands.recognize import recognize
@@ -75,9 +76,10 @@ def _is_user_error(err: Exception) -> bool:
     if isinstance(err, (UserError, OSError, MemoryError)):
         return True
     from eventio import EventioError
+    from hw import HardwareError
     from neuro import NeuroError
 
-    return isinstance(err, (EventioError, NeuroError))
+    return isinstance(err, (EventioError, HardwareError, NeuroError))
 
 
 def _sentence(err: Exception) -> str:
@@ -119,7 +121,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, train, evaluate, recognize, pareto):
+for _command in (demo, info, train, evaluate, recognize, pareto, map_network):
     cli.add_command(_command)
 
 
