@@ -214,13 +214,15 @@ def _read(path: Path, layers: list[Any]) -> FixedGraph:
 
 
 def _read_synapses(kind: str, layer: Any, source: str, name: str, population: Population) -> Connection:
+    weight: NDArray[Any]
+    settings: dict[str, Any]
     if kind == "input":
         weight = np.full(
             (population.shape[0], 1, 1, 1), int(layer["weight"][()] if "weight" in layer else 64)
         )
-        settings: dict[str, Any] = {"groups": population.shape[0], "is_graded": True}
+        settings = {"groups": population.shape[0], "is_graded": True}
     else:
-        weight = np.rint(layer["weight"][()]).astype(np.int64)
+        weight = np.rint(np.asarray(layer["weight"][()])).astype(np.int64)
         settings = {}
     if kind == "dense":
         weight = weight.reshape(-1, population.size)

@@ -138,8 +138,8 @@ def verify(
     """Compare the mapped network core by core with the whole one, and the whole one with Lava's simulator.
 
     'cores' computes every block by itself, from the synapses of the axons that the mapping lists for it and the
-    registers of its neurons. 'lava' runs the whole network in lava-nc; where that is missing or cannot do the network, the
-    certificate says why in `skipped`.
+    registers of its neurons. 'lava' runs the whole network in lava-nc; where that is missing or cannot do the network,
+    the certificate says why in `skipped`.
 
     Parameters
     ----------

@@ -39,7 +39,8 @@ def quantize(
     """Turn a network into whole numbers that a chip's registers can hold.
 
     A neuron's equations are multiplied by a scale of its own, ``V = 64 S (v - v_leak)``: weights become ``g w S`` with
-    the gain ``g`` of the membrane's step, in 8 bits with a shared exponent; the threshold becomes ``S (threshold - v_leak)``.
+    the gain ``g`` of the membrane's step, in 8 bits with a shared exponent; the threshold becomes
+    ``S (threshold - v_leak)``.
     S is the one of 24 within a factor of two, under what the registers allow, with the smallest weight error; inputs
     count by how often they are active in the calibration recordings.
 
