@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,6 +131,27 @@ class ConvertedNetwork:
     def output(self) -> str:
         """The readout of the first output."""
         return str(self._note("output"))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the outputs, where they are known."""
+        found = self.graph.metadata.get(_PREFIX + "class_names", "[]")
+        return tuple(map(str, json.loads(str(found))))
+
+    def named(self, class_names: Sequence[str]) -> ConvertedNetwork:
+        """Return the network with names for its outputs.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+            One for each output.
+
+        Returns
+        -------
+        ConvertedNetwork
+            A new one; its file keeps the names.
+        """
+        return ConvertedNetwork(noted(self.graph, {"class_names": json.dumps(list(class_names))}))
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from analog_bridge.measurement import ConversionReport
     from analog_bridge.spiking import Conversion
 
-__all__ = ["Converted", "Samples", "convert_model", "read_samples"]
+__all__ = ["Converted", "SampleDecision", "Samples", "convert_model", "read_samples", "recognize_sample"]
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 _MOST_BYTES = 2**31
@@ -154,8 +155,6 @@ def _classes(path: Path, y: NDArray[Any] | None, n: int) -> NDArray[np.int64] | 
 
 
 def _pictures(folder: Path, shape: tuple[int, ...]) -> Samples:
-    from PIL import Image, UnidentifiedImageError
-
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise UserError(
             f"{folder}: pictures have one channel or three, the network takes samples of shape {shape}; give .npz"
@@ -174,21 +173,138 @@ def _pictures(folder: Path, shape: tuple[int, ...]) -> Samples:
         )
     if len(files) * np.prod(shape) * 4 > _MOST_BYTES:
         raise UserError(f"{folder}: {len(files)} pictures take more than 2 GiB; give fewer")
-    x = np.empty((len(files), *shape), np.float32)
-    for at, (file, _) in enumerate(files):
-        try:
-            with Image.open(file) as picture:
-                pixels = np.asarray(picture.convert("L" if shape[0] == 1 else "RGB"), np.float32) / 255
-        except (OSError, UnidentifiedImageError, ValueError) as err:
-            raise UserError(f"{file}: cannot be read as a picture ({err})") from err
-        if pixels.shape[:2] != shape[1:]:
-            raise UserError(
-                f"{file}: has {pixels.shape[1]} x {pixels.shape[0]} pixels, the network takes {shape[2]} x {shape[1]}; "
-                "resize the pictures as for training"
-            )
-        x[at] = pixels[np.newaxis] if shape[0] == 1 else pixels.transpose(2, 0, 1)
+    x = np.stack([_picture(file, shape) for file, _ in files])
     y = np.array([k for _, k in files], np.int64)
     return Samples(x, y if classes else None, tuple(classes))
+
+
+def _picture(file: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Read a picture, values from 0 to 1."""
+    from PIL import Image, UnidentifiedImageError
+
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise UserError(
+            f"{file}: pictures have one channel or three, the network takes samples of shape {shape}; give an array"
+        )
+    try:
+        with Image.open(file) as picture:
+            pixels = np.asarray(picture.convert("L" if shape[0] == 1 else "RGB"), np.float32) / np.float32(
+                255
+            )
+    except (OSError, UnidentifiedImageError, ValueError) as err:
+        raise UserError(f"{file}: cannot be read as a picture ({err})") from err
+    if pixels.shape[:2] != shape[1:]:
+        raise UserError(
+            f"{file}: has {pixels.shape[1]} x {pixels.shape[0]} pixels, the network takes {shape[2]} x {shape[1]}; "
+            "resize the pictures as for training"
+        )
+    return (pixels[np.newaxis] if shape[0] == 1 else pixels.transpose(2, 0, 1)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SampleDecision:
+    """What a converted network says of one sample.
+
+    Attributes
+    ----------
+    label : str
+        Name of the class, or its number.
+    decided_at, n_steps : int
+        Step after which the decision no longer changed, and steps run.
+    spikes, synaptic_operations : int
+        What was executed.
+    seconds : float
+        Wall time of the run.
+    method : str
+        How spikes carry counts.
+    """
+
+    label: str
+    decided_at: int
+    n_steps: int
+    spikes: int
+    synaptic_operations: int
+    seconds: float
+    method: str
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return names and values for a table.
+
+        Returns
+        -------
+        list of (str, str)
+            One for each line.
+        """
+        from spikeloom.console import short_time
+
+        return [
+            ("class", self.label),
+            ("decided after", f"{self.decided_at} of {self.n_steps} steps ({self.method})"),
+            ("spikes", f"{self.spikes:,}"),
+            ("synaptic operations", f"{self.synaptic_operations:,}"),
+            ("time", short_time(self.seconds)),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values, the label under 'class'.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        values = asdict(self)
+        return {"class": values.pop("label"), **values}
+
+
+def recognize_sample(model: Path, sample: Path) -> SampleDecision:
+    """Run a converted network on one picture or array.
+
+    Parameters
+    ----------
+    model : Path
+        A file of `spikeloom convert`.
+    sample : Path
+        A picture, or ``.npy`` with one sample.
+
+    Returns
+    -------
+    SampleDecision
+        The class and the cost.
+
+    Raises
+    ------
+    UserError
+        The sample is missing, unreadable or of another shape.
+    """
+    from analog_bridge.converted import ConvertedNetwork
+
+    network = ConvertedNetwork.load(model)
+    if not sample.is_file():
+        raise UserError(f"{sample}: there is no such file")
+    if sample.suffix.lower() == ".npy":
+        try:
+            x = np.load(sample, allow_pickle=False)[np.newaxis]
+        except (OSError, ValueError, EOFError) as err:
+            raise UserError(f"{sample}: cannot be read as .npy ({err}); save it with numpy.save") from err
+        x = _checked(sample, x, network.input_shape)
+    else:
+        x = _picture(sample, network.input_shape)[np.newaxis]
+    began = time.perf_counter()
+    (result,) = network.run(x)
+    seconds = time.perf_counter() - began
+    said = network.over_time(result).reshape(network.n_steps, -1).argmax(axis=1)
+    decided = int(network.predict(x)[0])
+    changes = np.flatnonzero(said != decided)
+    return SampleDecision(
+        label=network.class_names[decided] if network.class_names else str(decided),
+        decided_at=int(changes[-1]) + 2 if changes.size else 1,
+        n_steps=network.n_steps,
+        spikes=sum(result.counters.spikes.values()),
+        synaptic_operations=result.counters.total_synaptic_operations,
+        seconds=seconds,
+        method=network.method,
+    )
 
 
 def convert_model(
@@ -262,6 +378,8 @@ def convert_model(
         levels=levels,
         weight_bits=weight_bits,
     )
+    if samples.class_names:
+        conversion = replace(conversion, graph=conversion.named(samples.class_names).graph)
     on_stage(3, 4, "measuring")
     held = samples.part(order[n_used : n_used + n_measured])
     return Converted(conversion, measure_conversion(conversion, held.x, held.y), n_used)

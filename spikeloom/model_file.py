@@ -101,8 +101,8 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
         raise neuro.ModelFileError(f"{path}: an HDF5 file without /graph, so no model; see `spikeloom train`")
     if "recognizer" not in file and _is_converted(file):
         raise neuro.ModelFileError(
-            f"{path}: holds a converted network, which takes pictures or other samples and no recordings; run it with "
-            "analog_bridge.ConvertedNetwork.load(path).predict(x)"
+            f"{path}: holds a converted network, which takes pictures and arrays but no recordings; give it to "
+            "`spikeloom recognize`"
         )
     if "recognizer" not in file:
         raise neuro.ModelFileError(
@@ -138,6 +138,26 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
     except (neuro.NeuroError, UserError, ValueError, TypeError, OSError, RuntimeError) as err:
         raise neuro.ModelFileError(f"{path}: {err}") from err
     return recognizer
+
+
+def is_converted(path: str | Path) -> bool:
+    """Say whether a file holds a network that `spikeloom convert` made; what is no model file is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The HDF5 file.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    try:
+        with neuro.graph.opened_file(path) as file:
+            return "recognizer" not in file and "graph" in file and _is_converted(file)
+    except neuro.NeuroError:
+        return False
 
 
 def _is_converted(file: h5py.File) -> bool:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analog_bridge.errors import MediaError
 
-__all__ = ["ZIGZAG", "block_dct", "inverse_block_dct", "dct_channels", "haar", "inverse_haar"]
+__all__ = [
+    "ZIGZAG",
+    "block_dct",
+    "inverse_block_dct",
+    "dct_channels",
+    "varying_coefficients",
+    "haar",
+    "inverse_haar",
+]
 
 N = 8
 
@@ -83,33 +93,63 @@ def inverse_block_dct(coefficients: ArrayLike) -> NDArray[np.float64]:
     return blocks.reshape(*values.shape[:-4], rows * N, columns * N)
 
 
-def dct_channels(coefficients: ArrayLike, n_kept: int) -> NDArray[np.float32]:
-    """Return the lowest frequencies of every block as channels, in JPEG's zigzag order.
+def dct_channels(coefficients: ArrayLike, kept: int | Sequence[int]) -> NDArray[np.float32]:
+    """Return some frequencies of every block as channels.
 
     Parameters
     ----------
     coefficients : array, shape (..., rows / 8, columns / 8, 8, 8)
         As `block_dct` returns them.
-    n_kept : int
-        Coefficients kept of each block, 1 to 64.
+    kept : int or sequence of int
+        Places in JPEG's zigzag order, from 0 (the mean) to 63; a number: so many of the lowest frequencies.
 
     Returns
     -------
-    float32 array, shape (..., n_kept, rows / 8, columns / 8)
-        Input of a network, 64 / n_kept times fewer entries than pixels.
+    float32 array, shape (..., len(kept), rows / 8, columns / 8)
+        Input of a network, 64 / len(kept) times fewer entries than pixels.
+
+    Raises
+    ------
+    MediaError
+        Another shape, or `kept` out of range.
+    """
+    values = np.asarray(coefficients)
+    if values.ndim < 4 or values.shape[-2:] != (N, N):
+        raise MediaError(f"dct_channels: coefficients must be (..., rows, columns, 8, 8), got {values.shape}")
+    places = list(range(kept)) if isinstance(kept, int | np.integer) else [int(place) for place in kept]
+    if not places or min(places) < 0 or max(places) >= N * N:
+        raise MediaError(f"dct_channels: kept must be 1 to 64, or places from 0 to 63, got {kept}")
+    flat = values.reshape(*values.shape[:-2], N * N)[..., ZIGZAG[places]]
+    return np.moveaxis(flat, -1, -3).astype(np.float32)
+
+
+def varying_coefficients(coefficients: ArrayLike, n_kept: int) -> list[int]:
+    """Return the places of the frequencies that differ most between blocks, for `dct_channels`.
+
+    Parameters
+    ----------
+    coefficients : array, shape (..., 8, 8)
+        Of training pictures, as `block_dct` returns them.
+    n_kept : int
+        How many, 1 to 64.
+
+    Returns
+    -------
+    list of int
+        Places in JPEG's zigzag order, ascending: those of the largest variance; of equals the lower frequency.
 
     Raises
     ------
     MediaError
         Another shape, or `n_kept` out of range.
     """
-    values = np.asarray(coefficients)
-    if values.ndim < 4 or values.shape[-2:] != (N, N):
-        raise MediaError(f"dct_channels: coefficients must be (..., rows, columns, 8, 8), got {values.shape}")
+    values = np.asarray(coefficients, dtype=np.float64)
+    if values.ndim < 2 or values.shape[-2:] != (N, N) or values.size == 0:
+        raise MediaError(f"varying_coefficients: coefficients must be (..., 8, 8), got {values.shape}")
     if not 1 <= n_kept <= N * N:
-        raise MediaError(f"dct_channels: n_kept must be 1 to 64, got {n_kept}")
-    flat = values.reshape(*values.shape[:-2], N * N)[..., ZIGZAG[:n_kept]]
-    return np.moveaxis(flat, -1, -3).astype(np.float32)
+        raise MediaError(f"varying_coefficients: n_kept must be 1 to 64, got {n_kept}")
+    variance = values.reshape(-1, N * N)[:, ZIGZAG].var(0)
+    return sorted(int(place) for place in np.argsort(-variance, kind="stable")[:n_kept])
 
 
 def haar(picture: ArrayLike) -> NDArray[np.float32]:

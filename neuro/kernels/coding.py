@@ -56,11 +56,13 @@ def send_two_phase(
         is_open = start <= first + step < stop
         for base in range(0, v.size, cells.n_channels):
             if is_open:
-                for o in range(base, base + cells.n_channels):
-                    if v[o] >= threshold[o]:
-                        v[o] = v[o] - threshold[o]
-                        into.index[n] = o
-                        n += 1
+                for o in range(
+                    base, base + cells.n_channels
+                ):  # written without branches: spikes come at random
+                    fires = v[o] >= threshold[o]
+                    v[o] = v[o] - threshold[o] if fires else v[o]
+                    into.index[n] = o
+                    n += fires
             slot += 1
             into.start[slot] = n
         keep_trace(trace, step, v)
@@ -96,19 +98,14 @@ def send_signed(
                 v[o] = v[o] + drive[o]
         for base in range(0, v.size, cells.n_channels):
             for o in range(base, base + cells.n_channels):
-                if v[o] >= threshold[o]:
-                    if count[o] < most:
-                        v[o] = v[o] - threshold[o]
-                        count[o] += 1
-                        into.index[n] = o
-                        into.value[n] = np.float32(1)
-                        n += 1
-                elif v[o] < 0 and count[o] > least:
-                    v[o] = v[o] + threshold[o]
-                    count[o] -= 1
-                    into.index[n] = o
-                    into.value[n] = np.float32(-1)
-                    n += 1
+                up = (v[o] >= threshold[o]) & (count[o] < most)
+                down = (v[o] < 0) & (count[o] > least) & (v[o] < threshold[o])
+                sign = np.int32(up) - np.int32(down)
+                v[o] = v[o] - np.float32(sign) * threshold[o]
+                count[o] += sign
+                into.index[n] = o
+                into.value[n] = np.float32(sign)
+                n += sign != 0
             slot += 1
             into.start[slot] = n
         keep_trace(trace, step, v)
@@ -134,10 +131,11 @@ def send_radix(
         for base in range(0, v.size, cells.n_channels):
             if 0 <= digit < n_bits:
                 for o in range(base, base + cells.n_channels):
-                    if v[o] >= threshold[o] * place:
-                        v[o] = v[o] - threshold[o] * place
-                        into.index[n] = o
-                        n += 1
+                    least = threshold[o] * place
+                    fires = v[o] >= least
+                    v[o] = v[o] - least if fires else v[o]
+                    into.index[n] = o
+                    n += fires
             slot += 1
             into.start[slot] = n
         keep_trace(trace, step, v)
@@ -200,15 +198,17 @@ def send_changes(
 
 
 @njit(cache=True, **UNCOUNTED)
-def largest_of(window: Synapses, row: int, column: int, channel: int, counts: Floats) -> np.float32:
-    """Return the maximum of a channel over a window."""
-    largest = np.float32(-np.inf)
+def pool_largest(window: Synapses, row: int, column: int, counts: Floats, largest: Floats) -> None:
+    """Put the maximum of each channel over a window into `largest`."""
+    n = window.in_channels
+    largest[:] = np.float32(-np.inf)
     for r in range(window.gather_row[row], window.gather_row[row + 1]):
         line = window.gather_pixel[r]
         for c in range(window.gather_column[column], window.gather_column[column + 1]):
             for pixel in range(line + window.run_start[c], line + window.run_stop[c]):
-                largest = max(largest, counts[pixel * window.in_channels + channel])
-    return largest
+                seen = counts[pixel * n : (pixel + 1) * n]
+                for channel in range(n):
+                    largest[channel] = max(largest[channel], seen[channel])
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -219,9 +219,13 @@ def pool_counts(
     steps: tuple[int, int],
     counts: Floats,
     before: Floats,
+    largest: Floats,
     into: Frames,
 ) -> int:
-    """R157 (`base` 1) and R158 (`base` 2): changes of the maxima of counts in the `steps` (start, stop)."""
+    """R157 (`base` 1) and R158 (`base` 2): changes of the maxima of counts in the `steps` (start, stop).
+
+    ``largest``: float32, shape (n_channels,), scratch.
+    """
     n, slot, n_in = 0, 0, window.n_in_pixels
     n_steps = (into.start.size - 1) // (window.out_rows * window.out_columns)
     into.start[0] = 0
@@ -237,14 +241,13 @@ def pool_counts(
             for column in range(window.out_columns):
                 first = (row * window.out_columns + column) * window.in_channels
                 if is_on:
+                    pool_largest(window, row, column, counts, largest)
                     for channel in range(window.in_channels):
-                        found = largest_of(window, row, column, channel, counts)
-                        value = found - base * before[first + channel]
-                        before[first + channel] = found
-                        if value != 0:
-                            into.index[n] = first + channel
-                            into.value[n] = value
-                            n += 1
+                        value = largest[channel] - base * before[first + channel]
+                        before[first + channel] = largest[channel]
+                        into.index[n] = first + channel
+                        into.value[n] = value
+                        n += value != 0
                 slot += 1
                 into.start[slot] = n
     return n

@@ -148,7 +148,9 @@ class CountPool(_Remembering):
         frames = as_frames(inputs[0], run.kept, self.layouts[0])
         capacity = run.n_steps * self.layout.size
         into = new_frames(run.n_steps * self.layout.n_pixels, capacity, True)
-        coding.pool_counts(frames, self.window, np.float32(base), steps, state.voltage, state.current, into)
+        largest = np.empty(self.layout.n_channels, np.float32)
+        state_arrays = (state.voltage, state.current, largest)
+        coding.pool_counts(frames, self.window, np.float32(base), steps, *state_arrays, into)
         return Frames(into.start, into.index, _NOTHING) if base == 2 else into
 
     def _rest(self) -> Membranes:

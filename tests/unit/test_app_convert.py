@@ -15,6 +15,7 @@ from torch import nn
 import analog_bridge
 import neuro
 from spikeloom.cli import cli
+from spikeloom.model_file import load_recognizer
 
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 1, 6, 6), np.float32)
@@ -133,11 +134,35 @@ def test_bad_files_are_named(tmp_path: Path, model: Path, data: Path) -> None:
     assert (done.exit_code, "torn.npz: cannot be read as .npz" in done.stderr) == (2, True)
 
 
-def test_recognize_says_that_a_converted_network_takes_no_recordings(
-    tmp_path: Path, model: Path, data: Path
-) -> None:
+def test_recognize_takes_pictures_and_arrays(tmp_path: Path, model: Path) -> None:
+    from PIL import Image
+
+    for k in range(6):
+        folder = tmp_path / "pictures" / ("dark" if k % 2 else "light")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((255 * X[k, 0]).astype(np.uint8)).save(folder / f"{k}.png")
     out = tmp_path / "net.h5"
-    assert run(model, "--calibration", data, "--out", out, "--levels", 4).exit_code == 0
-    done = CliRunner().invoke(cli, ["recognize", "none.bin", "--model", str(out)])
-    assert done.exit_code == 2
-    assert "holds a converted network, which takes pictures" in done.stderr
+    assert run(model, "--calibration", tmp_path / "pictures", "--out", out, "--levels", 4).exit_code == 0
+    network = analog_bridge.ConvertedNetwork.load(out)
+    assert network.class_names == ("dark", "light")
+    picture = tmp_path / "pictures" / "dark" / "1.png"
+    done = CliRunner().invoke(cli, ["recognize", str(picture), "--model", str(out), "--json"])
+    answer = json.loads(done.stdout)
+    x = np.asarray(Image.open(picture), np.float32)[np.newaxis, np.newaxis] / 255
+    assert answer["class"] == network.class_names[network.predict(x)[0]]
+    assert answer["synaptic_operations"] == network.run(x)[0].counters.total_synaptic_operations
+    np.save(tmp_path / "one.npy", x[0])
+    done = CliRunner().invoke(cli, ["recognize", str(tmp_path / "one.npy"), "--model", str(out)])
+    assert done.exit_code == 0
+    assert answer["class"] in done.stdout
+    for name, sentence in (
+        ("none.png", "there is no such file"),
+        ("net.html", "cannot be read as a picture"),
+    ):
+        done = CliRunner().invoke(cli, ["recognize", str(tmp_path / name), "--model", str(out)])
+        assert done.exit_code == 2
+        assert sentence in done.stderr
+    with pytest.raises(
+        neuro.ModelFileError, match="holds a converted network, which takes pictures and arrays"
+    ):
+        load_recognizer(out)

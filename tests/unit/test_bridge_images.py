@@ -24,6 +24,7 @@ from analog_bridge.images import (
     radix_weights,
     rate_code,
     read_jpeg_coefficients,
+    varying_coefficients,
 )
 
 RNG = np.random.default_rng(0)
@@ -88,7 +89,19 @@ def test_channels_are_in_zigzag_order() -> None:
     coefficients = np.arange(64.0).reshape(1, 1, 8, 8)
     assert dct_channels(coefficients, 6).ravel().tolist() == [0, 1, 8, 16, 9, 2]
     assert sorted(dct_channels(coefficients, 64).ravel().tolist()) == list(range(64))
+    assert dct_channels(coefficients, [5, 0]).ravel().tolist() == [2, 0]
     assert dct_channels(RNG.normal(size=(5, 2, 3, 8, 8)), 16).shape == (5, 16, 2, 3)
+
+
+def test_frequencies_that_differ_most_are_found() -> None:
+    pictures = RNG.normal(size=(50, 1, 1, 8, 8)) * 0.01
+    pictures[..., 1, 0] += 5 * RNG.normal(size=(50, 1, 1))  # place 2 in zigzag order
+    pictures[..., 7, 7] += RNG.normal(size=(50, 1, 1))  # place 63
+    pictures[..., 0, 0] += 1000  # a mean, not a difference
+    assert varying_coefficients(pictures, 2) == [2, 63]
+    assert varying_coefficients(pictures, 64) == list(range(64))
+    with pytest.raises(MediaError, match="n_kept must be 1 to 64, got 0"):
+        varying_coefficients(pictures, 0)
 
 
 @given(st.integers(0, 1000))
@@ -106,7 +119,7 @@ def test_haar_is_undone_exactly(seed: int) -> None:
         (inverse_block_dct, (8, 8), r"\.\.\., rows, columns, 8, 8"),
         (haar, (1, 3, 2), "even sides"),
         (inverse_haar, (3, 2, 2), "4 C"),
-        (lambda x: dct_channels(x, 65), (1, 1, 8, 8), "n_kept must be 1 to 64"),
+        (lambda x: dct_channels(x, 65), (1, 1, 8, 8), "kept must be 1 to 64, or places from 0 to 63"),
         (lambda x: dct_channels(x, 1), (8, 8), "coefficients must be"),
     ],
 )
