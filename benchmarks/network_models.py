@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["POPULATIONS", "NetworkModel", "coba", "cuba", "microcircuit"]
 
@@ -166,12 +166,12 @@ def cuba(n_neurons: int = 4000, *, seed: int = 0) -> NetworkModel:
     return NetworkModel(
         **_brette("cuba", "current", n_neurons),
         v_rest=-49.0,
-        v_init=rng.uniform(-60.0, -50.0, n_neurons),
+        v_init=_single(rng.uniform(-60.0, -50.0, n_neurons)),
         g_exc_init=np.zeros(n_neurons),
         g_inh_init=np.zeros(n_neurons),
         start=start,
         target=target,
-        weight=np.array([1.62, -9.0]),
+        weight=_single([1.62, -9.0]),
     )
 
 
@@ -187,12 +187,12 @@ def coba(n_neurons: int = 4000, *, seed: int = 0) -> NetworkModel:
     return NetworkModel(
         **_brette("coba", "conductance", n_neurons),
         v_rest=-60.0,
-        v_init=rng.normal(-65.0, 5.0, n_neurons).clip(-80.0, -50.0),
-        g_exc_init=rng.normal(4.0, 1.5, n_neurons).clip(0.0),
-        g_inh_init=rng.normal(20.0, 12.0, n_neurons).clip(0.0),
+        v_init=_single(rng.normal(-65.0, 5.0, n_neurons).clip(-80.0, -50.0)),
+        g_exc_init=_single(rng.normal(4.0, 1.5, n_neurons).clip(0.0)),
+        g_inh_init=_single(rng.normal(20.0, 12.0, n_neurons).clip(0.0)),
         start=start,
         target=target,
-        weight=np.array([0.6, 6.7]),
+        weight=_single([0.6, 6.7]),
     )
 
 
@@ -228,7 +228,7 @@ def microcircuit(scale: float = 0.1, *, seed: int = 0) -> NetworkModel:
         poisson_weight=_WEIGHT_PA * _PA_TO_MV / np.sqrt(scale),
         drive=_lost_input(scale)[population],
         poisson_hz=(_EXTERNAL_HZ * scale * external)[population],
-        v_init=rng.normal(-58.0, 10.0, n_neurons),
+        v_init=_single(rng.normal(-58.0, 10.0, n_neurons)),
         g_exc_init=np.zeros(n_neurons),
         g_inh_init=np.zeros(n_neurons),
         is_inhibitory=population % 2 == 1,
@@ -239,6 +239,11 @@ def microcircuit(scale: float = 0.1, *, seed: int = 0) -> NetworkModel:
         weight=weight,
         delay_steps=delay,
     )
+
+
+def _single(values: ArrayLike) -> NDArray[np.float64]:
+    """Round to float32: a graph keeps its weights and starting values so, and all simulators get the same."""
+    return np.asarray(values, np.float32).astype(np.float64)
 
 
 def _brette(name: str, kind: str, n_neurons: int) -> dict[str, Any]:
