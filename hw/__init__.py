@@ -17,11 +17,22 @@ from hw.errors import (
     UnsupportedNodeError,
 )
 from hw.fixed import Connection, FixedGraph, Population
+from hw.mapping import Mapping, map_fixed, map_graph
+from hw.netx import read_net, write_net
+from hw.proof import Certificate, Difference, verify
 from hw.quantization import quantize
 from hw.results import Counters, Result
 from hw.targets import PriceTable, Target, find_target, load_target, loihi1, loihi2
 
 __all__ = [
+    "map_graph",
+    "map_fixed",
+    "Mapping",
+    "verify",
+    "Certificate",
+    "Difference",
+    "read_net",
+    "write_net",
     "quantize",
     "QuantizationReport",
     "LayerReport",

@@ -356,7 +356,7 @@ def improve_by_swaps(
     core_at: Int64s,
     pairs: Int64s,
 ) -> float:
-    """Move cores to places, exchanging them with what is there, where that shortens the ways; returns what was gained."""
+    """Move cores to places, exchanging what is there, where that shortens the ways; returns what was gained."""
     gained = 0.0
     for k in range(pairs.shape[1]):
         core, place = pairs[0, k], pairs[1, k]

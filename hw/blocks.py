@@ -228,8 +228,8 @@ def axon_words(n_synapses: Ints, n_targets: int, bits: int, target: Target) -> I
     """Return the 64-bit words of axons' synapses in the shortest encoding.
 
     Headers have 10 bits (4 for the format, 6 for the count) for at most 60 synapses. 'dense' lists a weight for each of
-    the targets (headers also say where they begin), 'sparse' a number with each weight, 'run length' 4 bits of distance.
-    A last word without room for the end mark costs one more.
+    the targets (headers also say where they begin), 'sparse' a number with each weight, 'run length' 4 bits of
+    distance. A last word without room for the end mark costs one more.
 
     Parameters
     ----------

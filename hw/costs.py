@@ -53,6 +53,7 @@ def price(
     fixed: FixedGraph,
     partition: Partition,
     placement: Placement,
+    *,
     messages: NDArray[np.float64],
     results: Sequence[Result],
     table: PriceTable,
@@ -89,8 +90,8 @@ def price(
             done = sum(result.counters.synaptic_operations[name] for result in results)
             operations[block.core] += share * done / n_steps
             for result in results:
-                counts = np.bincount(result.trains[name].index, minlength=fixed.populations[name].size)
-                fired[block.core] += counts[block.neurons].sum() / n_steps
+                emitted = np.bincount(result.trains[name].index, minlength=fixed.populations[name].size)
+                fired[block.core] += emitted[block.neurons].sum() / n_steps
         else:
             operations[block.core] += share * _all_synapses(fixed, name)
             fired[block.core] += block.neurons.size

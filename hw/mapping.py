@@ -222,7 +222,10 @@ def map_fixed(
     placement = place(messages[:-1], chip, seed=seed)
     other = sequential(fixed, chip)
     n_steps = float(np.mean([train.n_steps for train in spikes])) if spikes else 1.0
-    costs = tuple(price(fixed, found, placement, messages, results, table) for table in chip.prices)
+    costs = tuple(
+        price(fixed, found, placement, messages=messages, results=results, table=table)
+        for table in chip.prices
+    )
     return Mapping(
         fixed, chip, found, placement, messages, bool(spikes), lower_bound(fixed, chip), other.n_cores,
         float(other.traffic(fixed, rates)[:-1].sum()), costs, n_steps, graph,

@@ -259,7 +259,7 @@ def lower_bound(fixed: FixedGraph, target: Target) -> dict[str, int]:
 
 
 def sequential(fixed: FixedGraph, target: Target) -> Partition:
-    """Split each population by itself into equal parts, in order, one to a core: the rule of nengo-loihi, to compare with.
+    """Split each population by itself into equal parts, one to a core: the rule of nengo-loihi, to compare with.
 
     Parameters
     ----------

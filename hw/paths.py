@@ -144,7 +144,7 @@ def routes_into(graph: Graph, target: str) -> Iterator[Route]:
     yield from _back(graph, target, before, (), (), 0)
 
 
-def _back(
+def _back(  # noqa: PLR0917
     graph: Graph, target: str, name: str, names: tuple[str, ...], steps: tuple[Step, ...], delay: int
 ) -> Iterator[Route]:
     node = graph.nodes[name]
@@ -263,6 +263,6 @@ def depths_by_delay(names: tuple[str, ...], routes: list[Route]) -> Mapping[str,
         if not changed:
             return depths
     raise UnsupportedNodeError(
-        f"the loop through {changed!r} has Delays that are shorter than its connections; a connection takes one step on "
-        "the chip: give the loop a Delay of at least as many steps as it has connections"
+        f"the loop through {changed!r} has Delays that are shorter than its connections; a connection takes one step "
+        "on the chip: give the loop a Delay of at least as many steps as it has connections"
     )

@@ -137,9 +137,9 @@ def verify(
 ) -> Certificate:
     """Compare the mapped network core by core with the whole one, and the whole one with Lava's simulator.
 
-    'cores' computes every block by itself, from the synapses of the axons that the mapping lists for it and the registers
-    of its neurons. 'lava' runs the whole network in lava-nc; where that is missing or cannot do the network, the
-    certificate says why in `skipped`.
+    'cores' computes every block by itself, from the synapses of the axons that the mapping lists for it and the
+    registers of its neurons. 'lava' runs the whole network in lava-nc; where that is missing or cannot do the network,
+    the certificate says why in `skipped`.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ class SplitEngine(Engine):
             n_synapses += sum(table.rows.size for table in tables)
             if n_synapses > _MOST_SYNAPSES:
                 raise HardwareError(
-                    f"the network has more than {_MOST_SYNAPSES} synapses, too many to list for a proof; verify a smaller one"
+                    f"the network has more than {_MOST_SYNAPSES} synapses, too many to list; verify a smaller one"
                 )
             parts = []
             for block in (b for b in mapping.partition.blocks if b.population == name):
@@ -330,8 +330,8 @@ class SplitEngine(Engine):
         fired = np.zeros(room, np.bool_)
         for k, (inside, registers, parts) in enumerate(self.blocks[name]):
             if first == 0:
-                zeros = (np.zeros(inside.size, run.state.u.dtype) for _ in range(2))
-                self.states[name, k] = Membranes(*zeros, np.zeros(inside.size, np.int32))
+                zeros = np.zeros((2, inside.size), run.state.u.dtype)
+                self.states[name, k] = Membranes(zeros[0], zeros[1], np.zeros(inside.size, np.int32))
             a = np.zeros((n_steps, inside.size), np.int32)
             sums = np.zeros_like(a)
             for part in parts:
@@ -345,7 +345,10 @@ class SplitEngine(Engine):
             shape = a.shape if is_recorded else (0, 0)
             records = (np.empty(shape, u.dtype), np.empty(shape, v.dtype))
             timing = np.array(
-                [first, population.reset_step, population.reset_interval, bool(registers.hold.any()), self.profile == "lava"],
+                [
+                    first, population.reset_step, population.reset_interval,
+                    bool(registers.hold.any()), self.profile == "lava",
+                ],
                 np.int64,
             )  # fmt: skip
             run_neurons(a, self.states[name, k], registers, timing, start, found, records, run.counts)

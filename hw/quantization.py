@@ -38,8 +38,9 @@ def quantize(
 ) -> FixedGraph:
     """Turn a network into whole numbers that a chip's registers can hold.
 
-    A neuron's equations are multiplied by a scale of its own, ``V = 64 S (v - v_leak)``: weights become ``g w S`` with the gain
-    ``g`` of the membrane's step, in 8 bits with a shared exponent; the threshold becomes ``S (threshold - v_leak)``.
+    A neuron's equations are multiplied by a scale of its own, ``V = 64 S (v - v_leak)``: weights become ``g w S`` with
+    the gain ``g`` of the membrane's step, in 8 bits with a shared exponent; the threshold becomes
+    ``S (threshold - v_leak)``.
     S is the one of 24 within a factor of two, under what the registers allow, with the smallest weight error; inputs
     count by how often they are active in the calibration recordings.
 
@@ -298,8 +299,8 @@ class _Builder:
             )
         if delay > route.delay:
             self.notes.append(
-                f"{route.source} -> {route.target}: delayed by {delay - route.delay} more steps, because another way to "
-                f"{route.target} takes as many connections more"
+                f"{route.source} -> {route.target}: delayed by {delay - route.delay} more steps, because another way "
+                f"to {route.target} takes as many connections more"
             )
         source = self.graph.nodes[route.source]
         has_values = getattr(source, "max_count", 1) != 1

@@ -61,7 +61,7 @@ class Dynamics:
         return np.asarray(np.maximum(found, 0), np.int64)
 
 
-def dynamics_of(
+def dynamics_of(  # noqa: PLR0917
     name: str, node: Node, shape: tuple[int, ...], dt_s: float, chip: Target, compensate: bool
 ) -> Dynamics:
     """Translate a neuron.

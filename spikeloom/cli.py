@@ -19,6 +19,7 @@ from spikeloom.commands.convert import convert
 from spikeloom.commands.demo import demo
 from spikeloom.commands.evaluate import evaluate
 from spikeloom.commands.info import info
+from spikeloom.commands.map import map_network
 from spikeloom.commands.options import debug_option, is_debug
 from spikeloom.commands.pareto import pareto
 from spikeloom.commands.recognize import recognize
@@ -77,9 +78,10 @@ def _is_user_error(err: Exception) -> bool:
         return True
     from analog_bridge.errors import BridgeError
     from eventio import EventioError
+    from hw import HardwareError
     from neuro import NeuroError
 
-    return isinstance(err, (BridgeError, EventioError, NeuroError))
+    return isinstance(err, (BridgeError, EventioError, HardwareError, NeuroError))
 
 
 def _sentence(err: Exception) -> str:
@@ -121,7 +123,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, convert, train, evaluate, recognize, pareto):
+for _command in (demo, info, convert, train, evaluate, recognize, pareto, map_network):
     cli.add_command(_command)
 
 

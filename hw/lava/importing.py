@@ -1,7 +1,7 @@
 """Importing lava-nc 0.10.0 under Python 3.11 and later, without touching the package.
 
-Two things stand in the way: a module gives dataclass fields mutable defaults, which newer Pythons refuse, and an import sets
-multiprocessing's start method, which fails where it is set already.
+Two things stand in the way: a module gives dataclass fields mutable defaults, which newer Pythons refuse, and an
+import sets multiprocessing's start method, which fails where it is set already.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import inspect
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def _mutable_defaults() -> Iterator[None]:
     original: Callable[..., Any] = dataclasses.dataclass
 
     def prepared(owner: type) -> type:
-        for name in owner.__dict__.get("__annotations__", {}):
+        for name in inspect.get_annotations(owner):
             default = owner.__dict__.get(name)
             is_instance = dataclasses.is_dataclass(default) and not isinstance(default, type)
             if is_instance and type(default).__hash__ is None:
@@ -55,11 +56,11 @@ def _mutable_defaults() -> Iterator[None]:
             return lambda later: original(prepared(later), **settings)
         return original(prepared(owner), **settings)
 
-    dataclasses.dataclass = tolerant  # type: ignore[assignment]
+    dataclasses.dataclass = tolerant
     try:
         yield
     finally:
-        dataclasses.dataclass = original  # type: ignore[assignment]
+        dataclasses.dataclass = original
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def _start_method_once() -> Iterator[None]:
         if multiprocessing.get_start_method(allow_none=True) != method:
             original(method, force=force)
 
-    multiprocessing.set_start_method = tolerant  # type: ignore[assignment]
+    multiprocessing.set_start_method = tolerant
     try:
         yield
     finally:

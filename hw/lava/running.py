@@ -155,7 +155,8 @@ def _run_worker(folder: Path, timeout_s: float) -> None:
             code = worker.wait(timeout_s)
         except subprocess.TimeoutExpired as err:
             raise LavaTimeoutError(
-                f"Lava did not answer within {timeout_s:g} s; its worker was stopped. Give it more time or a smaller network"
+                f"Lava did not answer within {timeout_s:g} s; its worker was stopped. "
+                "Give it more time or a smaller network"
             ) from err
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -82,12 +82,12 @@ class Chain:
 
     def tape(self, path: Path | None) -> Tape:
         """Return the memory that runs of this thread use; it ends with the thread, or with the chain."""
-        tapes: dict[Path | None, Tape] | None = getattr(self._kept, "tapes", None)
-        if tapes is None:
-            tapes = self._kept.tapes = {}
-        if path not in tapes:
-            tapes[path] = Tape(self, path)
-        return tapes[path]
+        tape: Tape | None = getattr(self._kept, "tape", None)
+        if tape is None:
+            tape = self._kept.tape = Tape(self)
+        if tape.path != path:
+            tape.force(path)
+        return tape
 
 
 @lru_cache(maxsize=16)
@@ -114,10 +114,17 @@ def _fits(layer: Layer, *, is_last: bool) -> bool:
     return layer.wiring is not None and layer.neurons.n_held == 0 and (layer.neurons.is_firing or is_last)
 
 
+def _orders(layer: Layer, path: Path | None) -> NDArray[np.int64]:
+    assert layer.wiring is not None
+    rows = (0, int(layer.wiring.numbers[OUT_ROWS]))
+    return layer.orders(rows, path, is_traced=False, is_any_dropped=False)
+
+
 class Tape:
     """The table of a chain and its arrays: a thread keeps them, because new pages cost more than a small layer."""
 
-    def __init__(self, chain: Chain, path: Path | None) -> None:
+    def __init__(self, chain: Chain) -> None:
+        self.path: Path | None = None
         self._source_name, self._source = chain.source_name, chain.source
         self._operations, self._rows = chain.operations, chain.rows
         self._block_steps = chain.block_steps
@@ -129,13 +136,20 @@ class Tape:
         at = 0
         for k, row in enumerate(chain.rows, 1):
             if isinstance(row, Layer):
-                self._fill_layer(k, row, path, at)
+                self._fill_layer(k, row, at)
                 at += row.rest.size + (row.rest.size if row.has_synaptic_current else 0)
             else:
                 self._graded |= {k} if k - 1 in self._graded else set()
                 self._fill_flatten(k, row)
             self.table[k, places.IS_GRADED] = k - 1 in self._graded
         self.table[0, places.IS_GRADED] = 1
+
+    def force(self, path: Path | None) -> None:
+        """Force the path of all layers, or let density decide."""
+        self.path = path
+        for k, row in enumerate(self._rows, 1):
+            if isinstance(row, Layer):
+                self._arrays[k, places.ORDERS][:] = _orders(row, path)
 
     def reserve(self, n_steps: int) -> None:
         """Make room for a recording of some steps."""
@@ -235,7 +249,7 @@ class Tape:
         self._put(k, places.COUNT, np.empty(before.n_channels + 1, np.int32))
         self._start_list(k)
 
-    def _fill_layer(self, k: int, layer: Layer, path: Path | None, at: int) -> None:
+    def _fill_layer(self, k: int, layer: Layer, at: int) -> None:
         assert layer.wiring is not None
         row, neurons, n = self.table[k], layer.neurons, layer.rest.size
         row[places.KIND], row[places.STATE], row[places.HAS_BIAS] = places.LAYER, at, layer.has[2]
@@ -255,11 +269,8 @@ class Tape:
         for first, group in groups:
             for j, array in enumerate(group):
                 self._put(k, first + j, array)
-        orders = layer.orders(
-            (0, int(layer.wiring.numbers[OUT_ROWS])), path, is_traced=False, is_any_dropped=False
-        )
         self._put(k, places.TRACE, _NOTHING)
-        self._put(k, places.ORDERS, orders)
+        self._put(k, places.ORDERS, _orders(layer, self.path))
         self._put(k, places.TALLY, np.zeros(N_TALLIES, np.int64))
         self._put(k, places.REST, layer.rest)
         self._start_list(k)

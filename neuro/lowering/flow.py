@@ -21,6 +21,7 @@ from neuro.lowering.event_run import (
     EventRun,
     TooManySpikesError,
     gathered,
+    no_events,
     selected,
     transposed,
 )
@@ -271,18 +272,25 @@ class Merge(Flow):
 
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Sort the events in, and let go those that no later event can stand before."""
-        nothing = (gathered([]), np.zeros(0, np.int64))
-        held, source = run.held.get(self.name, nothing)
-        parts, sources, offset = [held], [source], 0
-        for k, (batch, layout) in enumerate(zip(inputs, self.layouts, strict=True)):
-            parts.append(self._renumbered(batch.events, layout, offset))
-            sources.append(np.full(batch.events.t.size, k, np.int64))
-            offset += layout.n_channels
-        events, source = gathered(parts), np.concatenate(sources)
-        order = np.lexsort((source, events.t))
-        events, source = selected(events, order), source[order]
         mark, first = min((batch.mark, k) for k, batch in enumerate(inputs))
+        parts, sources, offset = [], [], 0
+        if self.name in run.held:
+            held, source = run.held.pop(self.name)
+            parts, sources = [held], [source]
+        for k, (batch, layout) in enumerate(zip(inputs, self.layouts, strict=True)):
+            if batch.events.t.size:
+                parts.append(self._renumbered(batch.events, layout, offset))
+                sources.append(np.full(batch.events.t.size, k, np.int64))
+            offset += layout.n_channels
+        if not parts:
+            return Batch(no_events(), mark)
+        events, source = gathered(parts), np.concatenate(sources)
+        if len(parts) > 1:
+            order = np.lexsort((source, events.t))
+            events, source = selected(events, order), source[order]
         n = int(np.count_nonzero((events.t < mark) | ((events.t == mark) & (source <= first))))
+        if n == events.t.size:
+            return Batch(events, mark)
         run.held[self.name] = (selected(events, slice(n, None)), source[n:])
         return Batch(selected(events, slice(n)), mark)
 

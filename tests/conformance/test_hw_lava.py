@@ -94,7 +94,7 @@ def test_a_worker_that_takes_too_long_is_stopped_with_all_its_processes(
         return process
 
     monkeypatch.setattr(running.subprocess, "Popen", remembering)
-    with pytest.raises(hw.LavaTimeoutError, match="did not answer within 0.05 s; its worker was stopped"):
+    with pytest.raises(hw.LavaTimeoutError, match=r"did not answer within 0.05 s; its worker was stopped"):
         running.simulate(*network(0)[:2], timeout_s=0.05)
     (pid,) = started
     for path in Path("/proc").glob("[0-9]*/stat"):  # none is left in the worker's session

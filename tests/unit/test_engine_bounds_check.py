@@ -52,6 +52,21 @@ print(result.counters.total_synaptic_operations)
 
 import neuro
 
+scores = TemporalAttention(rng.normal(0, 1, (2, 9)), [0, 0.1], rng.normal(0, 2, (9, 2)), np.zeros(9), 0.5)
+moving = MovingAttention([0.5, 1], [0, 0], rng.normal(0, 2, (2, 2)), [0, 0], [1, -1], 0.1, 0.4)
+for attention in (scores, moving):  # layers one behind the other, in one call
+    nodes = {"in": Input((2, 7, 6), max_count=3), "attention": attention}
+    nodes |= {"conv": Conv2d(rng.normal(0.4, 1, (8, 2, 3, 3)), padding=1), "lif": LIF(0.003, 0.1)}
+    nodes |= {"depthwise": Conv2d(rng.normal(0.4, 1, (16, 1, 2, 2)), groups=8), "cuba": CubaLIF(0.004, 0.003, 0.2)}
+    nodes |= {"flat": Flatten(), "fc": Linear(rng.normal(0, 1, (3, 480))), "li": LI(0.01)}
+    chain = Graph(nodes, list(zip(nodes, list(nodes)[1:])), clocked(0.001))
+    for density in (0.0, 0.1, 1.0):
+        frames = np.where(rng.random((9, 2, 7, 6)) < density, rng.integers(1, 4, (9, 2, 7, 6)), 0)
+        for path in ("scatter", "gather", "dense", "integer"):
+            for rule in (None, neuro.ExitRule(0.9, first_step=2, check_every=3)):
+                dynamics = neuro.Dynamics(early_exit=rule)
+                run_recording(chain, frames, record={"lif": "spikes"}, path=path, dynamics=dynamics)
+
 nodes = {
     "in": Input((2, 7, 6)),
     "conv": Conv2d(rng.normal(0.3, 0.5, (8, 2, 3, 3)), stride=2, padding=1),

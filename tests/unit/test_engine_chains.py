@@ -35,7 +35,7 @@ from neuro.kernels.chains import run_chain
 from neuro.lowering.chains import chain_of
 from neuro.lowering.plan import lower
 from neuro.running import run_recording
-from tests.properties.test_chains import equal_results
+from tests.properties.test_chains import equal_results, equal_states
 
 RNG = np.random.default_rng(0)
 CONV = Conv2d(RNG.normal(0.2, 1, (4, 2, 3, 3)), padding=(1, 1))
@@ -166,3 +166,31 @@ def test_what_the_input_does_not_allow_is_named_and_nothing_is_left_of_it() -> N
         with pytest.raises(neuro.InputError, match=rf"whole numbers from 0 to max_count = 9, {text}"):
             neuro.simulate(graph, [good, wrong])
         equal_results(neuro.simulate(graph, good), expected)
+
+
+@pytest.mark.parametrize("first_step", [2, 3, 5, 7])
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_pixels_that_wait_are_made_up_for_when_a_run_ends_early(first_step: int, every: int) -> None:
+    rng = np.random.default_rng(first_step)
+    graph = line(
+        Input((2, 14, 14)),
+        Conv2d(rng.normal(0.4, 1, (4, 2, 3, 3)), rng.normal(0, 0.02, 4), padding=(1, 1)),
+        LIF(0.004, 0.5),
+        Conv2d(rng.normal(0.2, 1, (4, 4, 3, 3)), rng.normal(0, 0.02, 4)),
+        LIF(0.004, 0.6),
+        Flatten(),
+        Linear(rng.normal(0, 1, (3, 576))),
+        LI(0.005),
+    )
+    frames = (rng.random((9, 2, 14, 14)) < 0.01).astype(np.float32)
+    rule = ExitRule(0.6, first_step=first_step, check_every=every, temperature=0.05)
+    ended = neuro.simulate(graph, frames, dynamics=Dynamics(early_exit=rule))
+    n_steps = ended.counters.n_steps
+    first = run_recording(graph, frames[:n_steps], in_blocks=True)
+    assert sum(first.counters.pixels_skipped.values()) > 0
+    assert ended.counters == first.counters
+    assert ended.output.tobytes() == first.output.tobytes()
+    equal_states(ended.state, first.state)
+    in_blocks = run_recording(graph, frames, dynamics=Dynamics(early_exit=rule), in_blocks=True)
+    equal_states(ended.state, in_blocks.state)
+    assert n_steps == in_blocks.counters.n_steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ RNG = np.random.default_rng(7)
 
 def chain(*nodes: Node, execution: Any = None) -> Graph:
     names = [f"n{k}" for k in range(len(nodes))]
-    edges = list(zip(names, names[1:], strict=False))
+    edges = list(pairwise(names))
     return Graph(dict(zip(names, nodes, strict=True)), edges, execution or clocked(0.001))
 
 
@@ -84,7 +85,8 @@ def test_convolutions_pools_and_branches_are_exact() -> None:
     }
     edges = [
         ("in", "conv"), ("conv", "a"), ("a", "pool"), ("pool", "again"), ("again", "b"), ("b", "flat_b"),
-        ("flat_b", "line_b"), ("a", "flat_a"), ("flat_a", "line_a"), ("line_a", "sum"), ("line_b", "sum"), ("sum", "out"),
+        ("flat_b", "line_b"), ("a", "flat_a"), ("flat_a", "line_a"), ("line_a", "sum"), ("line_b", "sum"),
+        ("sum", "out"),
     ]  # fmt: skip
     graph = Graph(nodes, edges, clocked(0.001))
     fixed = hw.quantize(graph, "loihi2")
@@ -263,7 +265,7 @@ def test_different_time_constants_are_noted() -> None:
 def test_fractions_are_refused_when_they_arrive() -> None:
     fixed = hw.quantize(chain(Input(3), LINE, IF()), "loihi2")
     with pytest.raises(
-        neuro.InputError, match="takes whole numbers below 2\\^24, got 0.5 in step 0 at index 1"
+        neuro.InputError, match=r"takes whole numbers below 2\^24, got 0.5 in step 0 at index 1"
     ):
         hw.emulate(fixed, np.array([[0, 0.5, 1]]))
 

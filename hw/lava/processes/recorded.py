@@ -20,9 +20,17 @@ from lava.proc.lif.process import LIF, LIFReset
 class RecordedLif(LIF):
     """A LIF whose registers are recorded."""
 
+    def __init__(self, *, path: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.proc_params["path"] = path
+
 
 class RecordedLifReset(LIFReset):
     """A LIFReset whose registers are recorded."""
+
+    def __init__(self, *, path: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.proc_params["path"] = path
 
 
 class Recorder(AbstractProcess):

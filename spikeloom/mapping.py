@@ -1,0 +1,223 @@
+"""From a network's file to a chip: reading, mapping, proving, writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hw
+import neuro
+import neuro.graph
+from hw.reporting import rows
+from spikeloom.errors import UserError
+from spikeloom.recognizer import Recognizer
+from spikeloom.recordings import windows
+
+__all__ = ["MappedFile", "map_file", "read_network"]
+
+
+@dataclass(frozen=True, eq=False)
+class MappedFile:
+    """What `spikeloom map` did.
+
+    Attributes
+    ----------
+    mapping : hw.Mapping
+        The network on the chip.
+    certificate : hw.Certificate or None
+        The proof, if there was a recording.
+    written : tuple of Path
+        Files.
+    left_out : tuple of str
+        Files that were not written, with the reason.
+    """
+
+    mapping: hw.Mapping
+    certificate: hw.Certificate | None
+    written: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return names and values for a table."""
+        found = list(rows(self.mapping))
+        if self.certificate is None:
+            found.append(("certificate", "none: give a --recording"))
+        else:
+            found += _certificate_rows(self.certificate)
+        found.append(("written", ", ".join(path.name for path in self.written)))
+        return found + [("not written", text) for text in self.left_out]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain data."""
+        mapping, certificate = self.mapping, self.certificate
+        return {
+            "target": mapping.target.name,
+            "cores": mapping.n_cores,
+            "cores_needed_at_least": max(mapping.bound.values()),
+            "chips": mapping.placement.n_chips,
+            "sequential_cores": mapping.sequential_cores,
+            "messages_per_step": mapping.messages_per_step,
+            "sequential_messages_per_step": mapping.sequential_messages,
+            "messages_are_measured": mapping.is_measured,
+            "costs": [
+                {
+                    "table": cost.table.name,
+                    "step_time_s": cost.step_time_s,
+                    "step_energy_j": cost.step_energy_j,
+                    "inference_time_s": cost.inference_time_s,
+                    "inference_energy_j": cost.inference_energy_j,
+                    "unpriced": list(cost.unpriced),
+                }
+                for cost in mapping.costs
+            ],
+            "notes": list(mapping.fixed.notes),
+            "certificate": None if certificate is None else certificate.to_json(),
+            "written": [str(path) for path in self.written],
+            "not_written": list(self.left_out),
+        }
+
+
+def _certificate_rows(certificate: hw.Certificate) -> list[tuple[str, str]]:
+    found = []
+    for engine, version in certificate.engines.items():
+        if engine in certificate.n_values:
+            differs = certificate.difference is not None and certificate.difference.engine == engine
+            verdict = "DIFFERS" if differs else "equal"
+            found.append(
+                (
+                    f"certificate: {engine}",
+                    f"{verdict} in {certificate.n_values[engine]:,} values ({version})",
+                )
+            )
+    found += [
+        (f"certificate: {engine}", f"not run: {reason}") for engine, reason in certificate.skipped.items()
+    ]
+    if certificate.difference is not None:
+        found.append(("first difference", str(certificate.difference)))
+    return found
+
+
+def read_network(
+    path: Path, *, dt_s: float | None = None, time_unit_s: float | None = None
+) -> tuple[neuro.graph.Graph, Recognizer | None]:
+    """Read a network from a model file, a graph file, or a NIR file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that ends in ``.nir`` is read as NIR.
+    dt_s, time_unit_s : float, optional
+        Of a NIR file: length of a step and unit of time in seconds. A file without a unit is taken to be in seconds
+        only if that is said.
+
+    Returns
+    -------
+    Graph, Recognizer or None
+        The network, and the recogniser where the file holds one.
+
+    Raises
+    ------
+    UserError
+        If `dt_s` is given for a file that says its step itself.
+    """
+    if path.suffix == ".nir":
+        return neuro.graph.read_nir(path, dt_s=dt_s, time_unit_s=time_unit_s, fold=True), None
+    if dt_s is not None or time_unit_s is not None:
+        raise UserError(f"{path}: --dt and --time-unit are for NIR files; a model file says its step itself")
+    try:
+        recognizer = Recognizer.load(path)
+    except neuro.ModelFileError as err:
+        if "no /recognizer" not in str(err):
+            raise
+        return neuro.graph.Graph.load(path), None
+    return recognizer.graph, recognizer
+
+
+def map_file(
+    path: Path,
+    target: str,
+    out: Path,
+    *,
+    recordings: Sequence[Path] = (),
+    dt_s: float | None = None,
+    time_unit_s: float | None = None,
+    weight_bits: int | None = None,
+    with_lava: bool = True,
+) -> MappedFile:
+    """Map a network's file and write what belongs to it into a folder.
+
+    Parameters
+    ----------
+    path : Path
+        The network.
+    target : str
+        Name of a chip or a TOML file.
+    out : Path
+        The folder; it is made if it does not exist.
+    recordings : sequence of Path
+        Calibration recordings; the first one is what the proof runs on.
+    dt_s, time_unit_s : float, optional
+        Of a NIR file.
+    weight_bits : int, optional
+        1 to 8.
+    with_lava : bool
+        Whether the proof compares with Lava's simulator.
+
+    Returns
+    -------
+    MappedFile
+        The mapping, the certificate, and the files.
+
+    Raises
+    ------
+    UserError
+        If recordings are given for a network whose file does not say how they become frames.
+    """
+    chip = hw.find_target(target)
+    graph, recognizer = read_network(path, dt_s=dt_s, time_unit_s=time_unit_s)
+    trains = _frames(recognizer, recordings, path)
+    mapping = hw.map_graph(graph, chip, calibration=trains or None, weight_bits=weight_bits)
+    certificate = None
+    if trains:
+        engines = ("whole", "cores", "lava") if with_lava else ("whole", "cores")
+        certificate = hw.verify(mapping, trains[0], engines=engines)
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / "mapping.json", out / "report.html"]
+    mapping.save(written[0])
+    mapping.report(written[1])
+    if certificate is not None:
+        written.append(out / "certificate.json")
+        certificate.save(written[-1])
+    left_out = []
+    writers: dict[str, Callable[[Path], None]] = {
+        "network.net": lambda place: hw.write_net(mapping.fixed, place),
+        "network.nir": lambda place: neuro.graph.write_nir(graph, place),
+    }
+    for name, write in writers.items():
+        try:
+            write(out / name)
+            written.append(out / name)
+        except (hw.HardwareError, neuro.NeuroError) as err:
+            left_out.append(f"{name}: {err}")
+    if certificate is not None and not certificate:
+        raise UserError(f"the mapped network differs from the one in whole numbers: {certificate.difference}")
+    return MappedFile(mapping, certificate, tuple(written), tuple(left_out))
+
+
+def _frames(recognizer: Recognizer | None, recordings: Sequence[Path], path: Path) -> list[neuro.Spikes]:
+    if recordings and recognizer is None:
+        raise UserError(
+            f"{path}: holds a network only, and nothing says how events become its frames; leave --recording out, or "
+            "use hw.map_graph with frames of your own"
+        )
+    if recognizer is None:
+        return []
+    encoding = recognizer.encoding
+    found = []
+    for recording in recordings:
+        size = encoding.width, encoding.height, encoding.window_us
+        parts = windows(recording, width=size[0], height=size[1], window_us=size[2])
+        found.append(encoding.spikes(next(parts)))
+    return found
