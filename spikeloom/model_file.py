@@ -101,8 +101,8 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
         raise neuro.ModelFileError(f"{path}: an HDF5 file without /graph, so no model; see `spikeloom train`")
     if "recognizer" not in file and _is_converted(file):
         raise neuro.ModelFileError(
-            f"{path}: holds a converted network, which takes pictures and arrays but no recordings; give it to "
-            "`spikeloom recognize`"
+            f"{path}: holds a converted network and no /recognizer: it takes pictures and arrays, no recordings; give "
+            "them to `spikeloom recognize`"
         )
     if "recognizer" not in file:
         raise neuro.ModelFileError(

@@ -163,6 +163,6 @@ def test_recognize_takes_pictures_and_arrays(tmp_path: Path, model: Path) -> Non
         assert done.exit_code == 2
         assert sentence in done.stderr
     with pytest.raises(
-        neuro.ModelFileError, match="holds a converted network, which takes pictures and arrays"
+        neuro.ModelFileError, match="holds a converted network and no /recognizer"
     ):
         load_recognizer(out)
