@@ -56,7 +56,7 @@ def convert(
         ``.h5``).
     example : tensor or array, optional
         What the module is called with: one sample or a batch; needed for a torch module.
-    calibration : array, shape (n, *shape)
+    calibration : array, shape ``(n, *shape)``
         A sample of what the network will see, some hundred; never test data.
     method : {'signed', 'two_phase', 'radix', 'integer', 'first_spike', 'sigma_delta', 'rate'}
         How spikes carry counts, see `convert_layers`.
@@ -262,7 +262,7 @@ def quantise_input(layers: LayerGraph, samples: ArrayLike, *, n_counts: int = _I
     ----------
     layers : LayerGraph
         A network with one input.
-    samples : array, shape (n, *shape)
+    samples : array, shape ``(n, *shape)``
         Data that say how large values get.
     n_counts : int
         The largest value becomes at least so many counts, and less than twice as many.

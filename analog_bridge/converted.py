@@ -163,7 +163,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
 
         Returns
@@ -178,7 +178,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
 
         Returns
@@ -235,7 +235,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
         record : mapping, optional
             As for `neuro.simulate`.
@@ -258,14 +258,14 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
         n_threads : int
             Threads that share them.
 
         Returns
         -------
-        float32 array, shape (n, *shape of the output), with an axis of frames for 'sigma_delta'
+        float32 array, shape ``(n, *shape of the output)``, with an axis of frames for 'sigma_delta'
             What the quantised network gives. Signed spikes that are still under way after `n_steps` are waited for.
         """
         results = self.run(x, n_threads=n_threads)
@@ -277,7 +277,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
         n_threads : int
             Threads that share them.
@@ -301,7 +301,7 @@ class ConvertedNetwork:
 
         Returns
         -------
-        float32 array, shape (n_steps, *shape of the output)
+        float32 array, shape ``(n_steps, *shape of the output)``
             The last one is the result.
         """
         return np.cumsum(result.outputs[self.output], axis=0, dtype=np.float64).astype(np.float32)

@@ -54,7 +54,7 @@ def evaluate(
     ----------
     layers : LayerGraph
         The network.
-    x : array, shape ``(n, *shape)``, or dict of such arrays
+    x : array, shape ````(n, *shape)````, or dict of such arrays
         Real and finite; `shape` is that of the input, where one row may be left out: (C, L) for (C, 1, L). With
         several inputs a dict by their names.
     keep : collection of str

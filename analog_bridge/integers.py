@@ -113,7 +113,7 @@ def evaluate_integers(
     ----------
     layers : LayerGraph
         The network.
-    x : array, shape ``(n, *shape)``, or dict of arrays
+    x : array, shape ````(n, *shape)````, or dict of arrays
         Data on a grid; multiples of the input's `unit` where it has one.
     keep : collection of str
         Names of layers whose values are returned as well.

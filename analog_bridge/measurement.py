@@ -148,7 +148,7 @@ def measure_conversion(
     ----------
     conversion : Conversion
         Of single samples (not 'sigma_delta').
-    x : array, shape (n, *shape)
+    x : array, shape ``(n, *shape)``
         Samples.
     y : int array, shape (n,), optional
         Their classes.

@@ -70,12 +70,12 @@ class Conversion(ConvertedNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
 
         Returns
         -------
-        dict of str to array, shape (n, *shape of the layer), with an axis of frames for 'sigma_delta'
+        dict of str to array, shape ``(n, *shape of the layer)``, with an axis of frames for 'sigma_delta'
             Counts. For 'rate': spikes per step times the number of levels.
         """
         return self.trace(x).counts
@@ -85,7 +85,7 @@ class Conversion(ConvertedNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
 
         Returns
@@ -125,7 +125,7 @@ class Conversion(ConvertedNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *shape), or (n, n_frames, *shape) for 'sigma_delta'
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
             Samples.
         batch_size : int
             Samples held at once.
@@ -155,12 +155,12 @@ class Conversion(ConvertedNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *shape)
+        x : array, shape ``(n, *shape)``
             Samples.
 
         Returns
         -------
-        float64 array, shape (n, *shape of the output)
+        float64 array, shape ``(n, *shape of the output)``
             Its first output.
         """
         inputs = self.counts_of_input(x) if self.is_whole else x
@@ -180,7 +180,7 @@ class Conversion(ConvertedNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *shape)
+        x : array, shape ``(n, *shape)``
             Validation samples; never test data.
         y : int array, shape (n,), optional
             Their classes; without them the decisions after all steps, which are what an early end must not change.
