@@ -199,7 +199,7 @@ def cores(what: str, mapping: hw.Mapping) -> list[Row]:
 def gesture_topology(target: str) -> list[Row]:
     """Map TA-SNN's topology for gestures with random weights: cores and traffic only."""
     rng = np.random.default_rng(3)
-    lif = LIF(0.03, 0.5, update="decay")
+    lif = LIF(0.03, 0.2, update="decay")
     nodes: dict[str, object] = {"in": Input((2, 32, 32), max_count=1)}
     channels = 2
     for k, (out, pools) in enumerate(((64, True), (128, True), (128, True))):
@@ -222,15 +222,15 @@ def gesture_topology(target: str) -> list[Row]:
     return cores(f"gesture topology on {target}", mapping)
 
 
-def large_graph(side: int = 180) -> Graph:
-    """A million neurons and a hundred million synapses at the side 180: three convolutions of about 10 channels."""
+def large_graph(side: int = 145) -> Graph:
+    """A million neurons and a hundred million synapses at the side 145: three convolutions of 16 channels."""
     rng = np.random.default_rng(4)
     nodes: dict[str, object] = {"in": Input((2, side, side), max_count=1)}
     channels = 2
     for k in range(3):
-        nodes[f"conv{k}"] = Conv2d(rng.normal(0, 0.1, (11, channels, 3, 3)), padding=1)
+        nodes[f"conv{k}"] = Conv2d(rng.normal(0, 0.1, (16, channels, 3, 3)), padding=1)
         nodes[f"if{k}"] = IF()
-        channels = 11
+        channels = 16
     names = list(nodes)
     return Graph(nodes, list(pairwise(names)), clocked(0.001))  # type: ignore[arg-type]
 

@@ -176,11 +176,7 @@ def test_costs_are_the_counted_operations_times_their_prices(
     [
         (
             {"synaptic_words": 20},
-            "block of one pixel of 'a' .*synaptic_words.*: used 24, allowed 20 on small; use 5-bit weights",
-        ),
-        (
-            {"compartments": 3},
-            "block of one pixel of 'a' .*compartments.*: used 6, allowed 3 on small; split its 6 channels into 2",
+            "block of one pixel of 'b' .*synaptic_words.*: used 54, allowed 20 on small; split its inputs among 3 layers",
         ),
         ({"input_axons": 40}, "'c' .*input_axons.*: used 64, allowed 40.*prune 24 of them"),
         ({"chips": 1, "cores_per_chip": 2, "compartments": 100}, "needs 7 cores of small, 2 are allowed"),
@@ -191,6 +187,12 @@ def test_what_does_not_fit_is_named_with_the_smallest_change(
 ) -> None:
     with pytest.raises(hw.CapacityError, match=message):
         hw.map_graph(graph, small(**limits))
+
+
+def test_channels_that_do_not_fit_together_are_cut_apart(graph: Graph, recording: np.ndarray) -> None:
+    mapping = hw.map_graph(graph, small(compartments=100, synaptic_words=200), calibration=recording)
+    assert mapping.partition.layers["b"].n_groups > 1
+    assert hw.verify(mapping, recording, engines=["cores"])
 
 
 def test_fewer_bits_take_fewer_words(graph: Graph) -> None:
