@@ -56,12 +56,14 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/engine_density.py
 	$(BIN)/python benchmarks/engine_networks.py
 	$(BIN)/python benchmarks/hardware.py
+	$(BIN)/python benchmarks/conversion.py
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
 	$(BIN)/python benchmarks/train_models.py
 	$(BIN)/python benchmarks/train_attention.py frames build/attention-frames
 	$(BIN)/python benchmarks/train_attention.py train build/attention-frames
 	$(BIN)/python benchmarks/train_attention.py keep build/attention-frames
+	$(BIN)/python benchmarks/conversion_networks.py
 
 shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo again, from its seed
 	$(BIN)/spikeloom train digits --seed 0 --threads 1 --out spikeloom/models/digits.h5
@@ -70,6 +72,8 @@ peers: .venv-peers/stamp  ## other people's readers and simulators, for comparis
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt loguru SciencePlots matplotlib requests tqdm h5py scipy pillow pbr scikit-learn
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --no-deps nir nirtorch spikingjelly sinabs
 	touch $@
 
 nest: .venv-nest/stamp  ## NEST (GPL, for comparison only) in an environment of its own; it needs Python 3.11

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 __all__ = [
     "BridgeError",
+    "LayerError",
     "UnsupportedLayerError",
+    "ModelFileError",
+    "MediaError",
     "CalibrationError",
     "ConversionError",
     "MissingPackageError",
@@ -21,8 +24,20 @@ class BridgeError(Exception):
     """
 
 
+class LayerError(BridgeError, ValueError):
+    """A layer graph is wrong: a value, a name, a shape, or the data given to it."""
+
+
 class UnsupportedLayerError(BridgeError, ValueError):
     """A layer, an operator or the control flow of a network cannot be taken over."""
+
+
+class ModelFileError(BridgeError, ValueError):
+    """A file of a conventional network is foreign, damaged, incomplete, or may not be trusted."""
+
+
+class MediaError(BridgeError, ValueError):
+    """A picture, a video or a set of points is damaged, of a kind that is not read, or of another shape."""
 
 
 class CalibrationError(BridgeError, ValueError):

@@ -8,227 +8,42 @@ off the engine equals the plain engine, with hard masks and an early exit the de
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from recognition import console, inputs_of, paired, shorten
+from attention_choice import LADDER, choose_attention, choose_both, choose_on_ladder
+from attention_runs import (
+    Measured,
+    Sources,
+    Times,
+    collections_of,
+    count_differences,
+    load,
+    measure,
+    replace_inputs,
+    sign_data,
+    times_of,
+)
+from recognition import console, paired
 from rich.progress import track
 from rich.table import Table
 from rows import Row, against_goal, show
-from splits import MODELS, SEEDS, Parts, data_dir, digits_split, nmnist_split
+from splits import SEEDS, data_dir, digits_split, nmnist_split
+from timing import best_seconds
 
 import neuro
-from eventio.datasets import Collection
 from neuro.attention import report
 from neuro.costs import conventional_work, energy_table, spiking_work
-from neuro.dynamics import Dynamics, ExitRule, calibrate_exit
+from neuro.dynamics import Dynamics, ExitRule
 from neuro.reference import evaluate
 from spikeloom.recognizer import Recognizer
 
-#: On validation recordings: attention thresholds tried, events that attention must drop, operations that both leave.
-THRESHOLDS = tuple(np.round(np.arange(0.0, 0.925, 0.025), 3).tolist())
-DROPPED_ON_VALIDATION = 0.52
-LEFT_ON_VALIDATION = 1 / 4.5
 #: Sets with a saving as their goal.
 GOALS = ("digits", "nmnist")
-#: Where no saving is the goal (the signs): the boldest rung that loses at most a point on validation recordings.
-LADDER = ((0.52, 1 / 4.5), (0.4, 1 / 3), (0.3, 1 / 2), (0.2, 1 / 1.5), (0.1, 1 / 1.25))
-ALLOWED_ON_VALIDATION = 0.01
-FIRST_STEP, CHECK_EVERY = 3, 2
 #: Steps and density of the gesture topology on which the overhead of scoring is measured.
 GESTURE_STEPS, GESTURE_DENSITY = 60, 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """The frames of a part and their classes."""
-
-    inputs: list[neuro.Spikes]
-    labels: np.ndarray
-
-
-#: Reads (validation, test) for a model, a split and about how many recordings of each.
-Sources = Callable[[Recognizer, int, int | None], tuple[Data, Data]]
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A network under some dynamics on a part."""
-
-    correct: np.ndarray
-    events: float
-    frames: float
-    spike_driven: float
-    executed: float
-    milliseconds: float
-    results: list[neuro.Result]
-
-
-def load_data(model: Recognizer, part: Collection) -> Data:
-    """Read the first window of every recording."""
-    labels = [model.class_names.index(part.class_names[sample.label]) for sample in part.samples]
-    return Data(inputs_of(model, part), np.array(labels))
-
-
-def measure(model: Recognizer, data: Data, dynamics: Dynamics, *, repeats: int = 0) -> Measured:
-    """Run every recording; time is the best of some repeats over all recordings, in processor time (0: not timed)."""
-    graph = model.graph
-    neuro.simulate(graph, data.inputs[0], dynamics=dynamics)
-    results = [neuro.simulate(graph, spikes, dynamics=dynamics) for spikes in data.inputs]
-    seconds = best_seconds(
-        lambda: [neuro.simulate(graph, spikes, dynamics=dynamics) for spikes in data.inputs], repeats
-    )
-    reports = [result.dynamics for result in results if result.dynamics is not None]
-    n = len(results)
-    winners = [r.output.astype(np.float64).reshape(len(r.output), -1).sum(0).argmax() for r in results]
-    return Measured(
-        correct=(np.array(winners) == data.labels).astype(float),
-        events=sum(r.events_computed for r in reports) / sum(r.events_total for r in reports),
-        frames=sum(r.n_computed for r in reports) / sum(r.n_frames for r in reports),
-        spike_driven=sum(r.spike_driven_operations for r in reports) / n,
-        executed=sum(r.synaptic_operations for r in reports) / n,
-        milliseconds=1e3 * seconds / n,
-        results=results,
-    )
-
-
-def best_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Shortest processor time of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.thread_time()
-        run()
-        times.append(time.thread_time() - start)
-    return min(times, default=float("nan"))
-
-
-def choose_attention(model: Recognizer, data: Data, dropped: float = DROPPED_ON_VALIDATION) -> float:
-    """Take the mildest threshold that drops a fraction of the events; accuracy has no say."""
-    for threshold in THRESHOLDS:
-        if 1 - measure(model.with_threshold(threshold), data, Dynamics()).events >= dropped:
-            return threshold
-    return THRESHOLDS[-1]
-
-
-def choose_on_ladder(
-    model: Recognizer, data: Data, ladder: Sequence[tuple[float, float]]
-) -> tuple[float, float, ExitRule]:
-    """Take, for attention alone and for both, the boldest rung that loses at most a point."""
-    whole = measure(model, data, Dynamics.off()).correct
-    dropping, both = 0.0, None
-    for dropped, left in reversed(ladder):
-        threshold = choose_attention(model, data, dropped)
-        if (
-            whole - measure(model.with_threshold(threshold), data, Dynamics()).correct
-        ).mean() <= ALLOWED_ON_VALIDATION:
-            dropping = threshold
-        pair = choose_both(model, data, left)
-        ended = measure(model.with_threshold(pair[0]), data, Dynamics(early_exit=pair[1]))
-        if both is None or (whole - ended.correct).mean() <= ALLOWED_ON_VALIDATION:
-            both = pair
-    assert both is not None
-    return dropping, *both
-
-
-def choose_both(model: Recognizer, data: Data, left: float = LEFT_ON_VALIDATION) -> tuple[float, ExitRule]:
-    """Take the pair of thresholds that answers best at a set number of operations.
-
-    For each attention threshold the strictest exit that leaves a given fraction of the spike-driven operations; among
-    these pairs the one with the largest mean margin of the true class, which moves smoothly where a hundred
-    recordings move the accuracy in steps of a point.
-    """
-    most = left * measure(model, data, Dynamics.off()).spike_driven
-    found: list[tuple[float, float, ExitRule]] = []
-    for threshold in THRESHOLDS[::4]:
-        attended = model.with_threshold(threshold)
-        whole = measure(attended, data, Dynamics())
-        outputs = np.array([r.output.reshape(len(r.output), -1) for r in whole.results])
-        curve = calibrate_exit(
-            outputs, data.labels, allowed_loss=1.0, first_step=FIRST_STEP, check_every=CHECK_EVERY
-        )
-        rules = [replace(curve.rule, threshold=point.threshold) for point in curve.curve]
-        first, last = 0, len(rules) - 1  # operations fall along the curve
-        while first < last:
-            middle = (first + last) // 2
-            tried = measure(attended, data, Dynamics(early_exit=rules[middle]))
-            first, last = (first, middle) if tried.spike_driven <= most else (middle + 1, last)
-        ended = measure(attended, data, Dynamics(early_exit=rules[first]))
-        if ended.spike_driven <= most:
-            found.append((mean_margin(ended, data, rules[first]), threshold, rules[first]))
-    _, threshold, rule = max(found, key=lambda one: one[0])
-    return threshold, rule
-
-
-def mean_margin(measured: Measured, data: Data, rule: ExitRule) -> float:
-    """Mean of tanh((z_true - z_other) / (2 temperature)) over the recordings, z the mean readout at the end."""
-    margins = []
-    for result, label in zip(measured.results, data.labels, strict=True):
-        z = result.output.astype(np.float64).reshape(len(result.output), -1).mean(axis=0)
-        margins.append(np.tanh((z[label] - np.delete(z, label).max()) / (2 * rule.temperature)))
-    return float(np.mean(margins))
-
-
-def count_differences(model: Recognizer, data: Data, rule: ExitRule) -> tuple[int, int, int]:
-    """Compare with the plain engine (all off) and with the dense reference (masks and exit): differences, spikes."""
-    graph = model.graph
-    spiking = {name: "spikes" for name, node in graph.nodes.items() if isinstance(node, neuro.graph.LIF)}
-    n_plain = n_reference = n_spikes = 0
-    for spikes in data.inputs:
-        plain = neuro.simulate(graph, spikes, record=spiking, use_attention=False)
-        off = neuro.simulate(graph, spikes, record=spiking, dynamics=Dynamics.off())
-        n_plain += int((plain.output != off.output).sum()) + _different(plain, off, spiking)
-        ended = neuro.simulate(graph, spikes, record=spiking, dynamics=Dynamics(early_exit=rule))
-        assert ended.attention is not None
-        steps = ended.counters.n_steps
-        dense = evaluate(graph, spikes.to_dense()[:steps], kept=ended.attention.kept[:steps])
-        n_reference += int((dense.outputs[graph.output_names[0]] != ended.output).sum())
-        for name in spiking:
-            n_reference += int((dense.values[name] != ended.spikes[name].to_dense()).sum())
-            n_spikes += len(plain.spikes[name]) + len(ended.spikes[name])
-    return n_plain, n_reference, n_spikes
-
-
-def _different(a: neuro.Result, b: neuro.Result, names: Sequence[str]) -> int:
-    return sum(int((a.spikes[name].to_dense() != b.spikes[name].to_dense()).sum()) for name in names)
-
-
-def scoring_seconds(model: Recognizer, data: Data, repeats: int) -> float:
-    """Processor time of scoring one recording."""
-    node = model.attention
-    assert node is not None
-    return best_seconds(lambda: [report(node, s) for s in data.inputs], repeats) / len(data.inputs)
-
-
-def load(name: str) -> Recognizer | None:
-    """Read a benchmark model, or None where there is none."""
-    path = MODELS / f"{name}.h5"
-    return Recognizer.load(path) if path.is_file() else None
-
-
-def collections_of(split: Callable[[int], Parts]) -> Sources:
-    """Read validation and test part of a split of recordings, shortened to about n."""
-
-    def read(model: Recognizer, seed: int, n: int | None) -> tuple[Data, Data]:
-        parts = split(seed)
-        return tuple(load_data(model, shorten(part, n)) for part in (parts.validation, parts.test))
-
-    return read
-
-
-def sign_data(model: Recognizer, seed: int, n: int | None) -> tuple[Data, Data]:
-    """Read validation and test part of the sign-language set; its frames are stored as counts."""
-    from sign_language import sign_split
-
-    del model
-    parts, found = sign_split(seed), []
-    for frames, labels in (parts.validation, parts.test):
-        stride = 1 if n is None else max(1, len(labels) // n)
-        inputs = [neuro.Spikes.from_dense(one.astype(np.float32)) for one in frames[::stride]]
-        found.append(Data(inputs, labels[::stride]))
-    return found[0], found[1]
 
 
 def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list[Row]:
@@ -241,6 +56,7 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
         )
         return []
     outcomes: dict[str, list[Measured]] = {"whole": [], "attention": [], "exit": [], "both": []}
+    times: dict[str, list[Times]] = {name: [] for name in outcomes}
     differences = np.zeros(3, int)
     scoring: list[float] = []
     plain: list[np.ndarray] = []
@@ -254,20 +70,22 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
             dropping, threshold, rule = choose_on_ladder(model, validation, ladder)
         both = model.with_threshold(threshold)
         differences += count_differences(both, replace_inputs(test, 12 if n is None else 3), rule)
-        outcomes["whole"].append(measure(both, test, Dynamics.off(), repeats=repeats))
-        outcomes["attention"].append(
-            measure(model.with_threshold(dropping), test, Dynamics(), repeats=repeats)
-        )
-        outcomes["exit"].append(
-            measure(model, test, Dynamics(attention=False, early_exit=rule), repeats=repeats)
-        )
-        outcomes["both"].append(measure(both, test, Dynamics(early_exit=rule), repeats=repeats))
-        scoring.append(scoring_seconds(both, test, repeats))
+        runs = {
+            "whole": (both, Dynamics.off()),
+            "attention": (model.with_threshold(dropping), Dynamics()),
+            "exit": (model, Dynamics(attention=False, early_exit=rule)),
+            "both": (both, Dynamics(early_exit=rule)),
+        }
+        timed, milliseconds = times_of(runs, test, repeats)
+        for name, (found, dynamics) in runs.items():
+            outcomes[name].append(measure(found, test, dynamics))
+            times[name].append(timed[name])
+        scoring.append(milliseconds)
         separate = load(f"{prefix}-split{seed}-plain")
         if separate is not None:
             plain.append(measure(separate, test, Dynamics.off()).correct - outcomes["both"][-1].correct)
-        found = {name: measured[-1] for name, measured in outcomes.items()}
-        say_split(f"{prefix} split {seed}", (dropping, threshold), rule, found)
+        last = {name: measured[-1] for name, measured in outcomes.items()}
+        say_split(f"{prefix} split {seed}", (dropping, threshold), rule, last, timed)
         if seed == seeds[-1]:
             say_energy(prefix, both, outcomes)
     if plain:
@@ -276,20 +94,24 @@ def rows_of_set(prefix: str, read: Sources, n: int | None, repeats: int) -> list
             f"{prefix}: attention and early exit against a network trained for every frame alone: {loss:.2f} points, "
             f"95 % interval {low:.2f} to {high:.2f}"
         )
-    return claims(prefix, outcomes, differences, scoring)
+    return claims(prefix, outcomes, differences) + time_rows(
+        prefix, times, scoring, equal=not differences[:2].any()
+    )
 
 
-def replace_inputs(data: Data, n: int) -> Data:
-    """Take about n of the recordings."""
-    stride = max(1, len(data.inputs) // n)
-    return replace(data, inputs=data.inputs[::stride], labels=data.labels[::stride])
-
-
-def say_split(name: str, thresholds: tuple[float, float], rule: ExitRule, found: dict[str, Measured]) -> None:
+def say_split(
+    name: str,
+    thresholds: tuple[float, float],
+    rule: ExitRule,
+    found: Mapping[str, Measured],
+    times: Mapping[str, Times],
+) -> None:
     """Print one split in words."""
     parts = [
         f"{kind} {100 * m.correct.mean():.2f} %, {100 * m.frames:.1f} % of the frames, {100 * m.events:.1f} % of the "
-        f"events, {m.spike_driven:,.0f} spike-driven and {m.executed:,.0f} executed operations, {m.milliseconds:.3f} ms"
+        f"events, {m.spike_driven:,.0f} spike-driven and {m.executed:,.0f} executed operations, "
+        f"{times[kind].batch:.3f} ms ({times[kind].single:.3f} one by one, "
+        f"{times[kind].reported:.3f} with counters and report)"
         for kind, m in found.items()
     ]
     console.print(
@@ -299,9 +121,7 @@ def say_split(name: str, thresholds: tuple[float, float], rule: ExitRule, found:
     )
 
 
-def claims(
-    prefix: str, outcomes: dict[str, list[Measured]], differences: np.ndarray, scoring: Sequence[float]
-) -> list[Row]:
+def claims(prefix: str, outcomes: dict[str, list[Measured]], differences: np.ndarray) -> list[Row]:
     """Turn the outcomes of the splits into rows."""
     n_plain, n_reference, n_spikes = differences.tolist()
     equal = n_plain == 0 and n_reference == 0
@@ -312,7 +132,7 @@ def claims(
     mean = {
         name: {
             key: float(np.mean([getattr(m, key) for m in found]))
-            for key in ("events", "spike_driven", "executed", "milliseconds")
+            for key in ("events", "spike_driven", "executed")
         }
         for name, found in outcomes.items()
     }
@@ -346,22 +166,32 @@ def claims(
                 equal=equal,
             )
         )
-    saved = whole["milliseconds"] - both["milliseconds"]
-    overhead = 100 * 1e3 * float(np.mean(scoring)) / saved if saved > 0 else 100.0
     for label, key, unit, goal in (
         ("spike-driven operations", "spike_driven", "per recording", 4.0),
         ("executed operations", "executed", "per recording", 1.0),
-        ("time", "milliseconds", "ms/recording", 2.5),
     ):
         rows.append(Row(f"{prefix}: {label}, attention and early exit", both[key], "nothing left out", whole[key],
                         unit, whole[key] / both[key], goal, equal))  # fmt: skip
-    rows.append(
-        replace(
-            against_goal(f"{prefix}: scoring, of the time saved", overhead, 10.0, "%", less_is_better=True),
-            equal=equal,
-        )
-    )
     return rows
+
+
+def time_rows(
+    prefix: str, times: Mapping[str, Sequence[Times]], scoring: Sequence[float], *, equal: bool
+) -> list[Row]:
+    """Turn the times of the splits into rows."""
+    rows = []
+    for label, key, goal in (
+        ("time", "batch", 2.5),
+        ("time one by one", "single", 1.0),
+        ("time with counters and report", "reported", 1.0),
+    ):
+        whole, both = (float(np.mean([getattr(t, key) for t in times[kind]])) for kind in ("whole", "both"))
+        rows.append(Row(f"{prefix}: {label}, attention and early exit", both, "nothing left out", whole,
+                        "ms/recording", whole / both, goal, equal))  # fmt: skip
+    saved = float(np.mean([t.batch for t in times["whole"]]) - np.mean([t.batch for t in times["both"]]))
+    overhead = 100 * float(np.mean(scoring)) / saved if saved > 0 else 100.0
+    name = f"{prefix}: scoring, of the time saved"
+    return [*rows, replace(against_goal(name, overhead, 10.0, "%", less_is_better=True), equal=equal)]
 
 
 def say_energy(prefix: str, model: Recognizer, outcomes: dict[str, list[Measured]]) -> None:
@@ -439,9 +269,9 @@ def gesture_row(repeats: int) -> Row:
     attended = neuro.simulate(graph, spikes)
     dense = evaluate(graph, spikes, kept=attended.attention.kept if attended.attention else None)
     equal = all(np.array_equal(dense.outputs[name], output) for name, output in attended.outputs.items())
-    whole = best_seconds(lambda: neuro.simulate(graph, spikes, use_attention=False), repeats)
-    half = best_seconds(lambda: neuro.simulate(graph, spikes), repeats)
-    score = best_seconds(lambda: report(node, spikes), repeats)
+    whole = best_seconds(lambda: neuro.simulate(graph, spikes, use_attention=False), repeats=repeats)
+    half = best_seconds(lambda: neuro.simulate(graph, spikes), repeats=repeats)
+    score = best_seconds(lambda: report(node, spikes), repeats=repeats)
     console.print(
         f"gesture topology at {100 * GESTURE_DENSITY:g} %: {1e3 * whole:.2f} ms with every frame, {1e3 * half:.2f} ms "
         f"with half of them, scoring {1e3 * score:.3f} ms"

@@ -26,7 +26,7 @@ from neuro.lowering.execution import start_run
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
 from neuro.lowering.signals import frames_of_entries
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 
 __all__ = ["kernel_rows", "layer_rows"]
 

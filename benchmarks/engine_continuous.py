@@ -26,7 +26,7 @@ from unrolled import ask, unrolled
 
 import neuro
 from neuro.graph import LIF, Conv2d, CubaLIF, Graph, Input, continuous
-from tests.oracle.event_engine import simulate_events
+from neuro.reference_events import evaluate_events
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 5e6
@@ -58,8 +58,7 @@ def recording(side: int, n: int, duration_s: float, rng: np.random.Generator) ->
 def is_equal_to_oracle(rng: np.random.Generator) -> bool:
     """Compare every spike and count on a small map."""
     graph, events = layer(6, rng), recording(6, 150, 0.2, rng)
-    listed = list(zip(events.t_us.tolist(), events.index.tolist(), events.value.tolist(), strict=True))
-    oracle, result = simulate_events(graph, listed), neuro.simulate(graph, events)
+    oracle, result = evaluate_events(graph, events), neuro.simulate(graph, events)
     output = result.output
     found = list(zip(output.t_us.tolist(), output.index.tolist(), output.value.tolist(), strict=True))
     counts = result.counters.synaptic_operations["conv"] == oracle.synaptic_operations["conv"]

@@ -1,8 +1,9 @@
 """The engine against dense and sparse torch over the density of spikes, and what a run costs besides its kernels.
 
 Parts: `network` (the gesture topology against torch streaming, folded, bfloat16), `layers` (single layers from 0.1 % to
-100 %), `kernels` (operations per second of a layer's paths), `run` (first call, compilation, memory), `threads`. One
-thread on both sides, processor time, the best of several runs taken in turns; spikes are compared first.
+100 %), `kernels` (operations per second of a layer's paths), `run` (first call, compilation, memory), `threads`,
+`pools` (of spikes, folded). One thread on both sides, processor time, the best of several runs taken in turns; spikes
+are compared first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rows import Row, show
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from density_layers import kernel_rows, layer_rows
+from density_pools import pool_rows
 from density_recordings import network_rows
 from density_runs import run_rows, thread_rows
 
@@ -27,6 +29,7 @@ PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "kernels": kernel_rows,
     "run": run_rows,
     "threads": thread_rows,
+    "pools": pool_rows,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neuro import costs, graph
+from neuro.divergence import Divergence, Verification
 from neuro.dynamics import (
     BranchGate,
     Dynamics,
@@ -12,22 +13,15 @@ from neuro.dynamics import (
     calibrate_exit,
 )
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
+from neuro.event_results import EventCounters, EventResult
 from neuro.events import Events
 from neuro.graph import Graph
 from neuro.monitors import Monitor
-from neuro.results import (
-    AttentionReport,
-    Counters,
-    EventCounters,
-    EventResult,
-    Result,
-    SelectionReport,
-    State,
-)
+from neuro.results import AttentionReport, Counters, Result, SelectionReport, State
 from neuro.simulator import simulate
 from neuro.spikes import Spikes
 from neuro.streaming import Stream, stream
-from neuro.verification import Divergence, Verification, verify
+from neuro.verification import verify
 
 __all__ = [
     "simulate",

@@ -129,6 +129,10 @@ class Collected:
         step, index, value = (np.concatenate(part) if part else np.zeros(0, np.int32) for part in parts)
         return Spikes(step, index, value, self._n_steps, shape)
 
+    def all_spikes(self) -> dict[str, Spikes]:
+        """Return the recorded spikes of all nodes."""
+        return {name: self.spikes(name) for name in self._lists}
+
     def left_out(self) -> dict[str, dict[str, int]]:
         """Return what the monitors that count had no room for."""
         found: dict[str, dict[str, int]] = {}

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError, MissingPackageError
+from neuro.events import Events
 from neuro.spikes import Spikes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["Scores", "draw_run"]
+__all__ = ["Scores", "draw_events", "draw_run"]
 
 Floats = NDArray[np.float32]
 
@@ -46,6 +47,19 @@ class Scores:
     scores: Floats
     kept: NDArray[np.bool_]
     threshold: float
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Spikes to draw: where each stands on the axis, its neuron, the shape, and how many more there were."""
+
+    at: NDArray[Any]
+    index: NDArray[np.int32]
+    shape: tuple[int, ...]
+    n_more: int
+
+
+Panel = tuple[float, Callable[["Axes"], None]]  # height in inches, what draws it
 
 
 def draw_run(
@@ -80,33 +94,95 @@ def draw_run(
     Figure or SubFigure
         `figure`, or a new one.
     """
-    panels: list[tuple[float, Callable[[Axes], None]]] = []
+    panels: list[Panel] = []
     if scores is not None:
         panels.append((1.3, partial(_draw_scores, scores=scores)))
     for name, recorded in spikes.items():
-        n_more = left_out.get(name, {}).get("spikes", 0)
-        panels.append((1.9, partial(_draw_raster, name=name, spikes=recorded, n_more=n_more)))
+        raster = Raster(recorded.step, recorded.index, recorded.shape, _n_more(left_out, name))
+        panels.append((1.9, partial(_draw_raster, name=name, raster=raster)))
     for name, traces in membranes.items():
-        panels.append((1.7, partial(_draw_membranes, name=name, membranes=traces, n_neurons=n_neurons)))
+        draw = partial(_draw_membranes, name=name, at=np.arange(len(traces)), membranes=traces)
+        panels.append((1.7, partial(draw, n_neurons=n_neurons)))
     if not panels:
         raise InputError(
             "Result.plot: nothing was recorded; run simulate with record, "
             "for example record={'hidden': ('spikes', 'membrane')}"
         )
-    heights = [height for height, _ in panels]
-    if figure is None:
-        figure = _new_figure(sum(heights) + _MARGIN_IN)
-    column = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (_, draw) in zip(column, panels, strict=True):
-        _plain(axes)
-        if scores is not None:
-            _shade(axes, scores.kept)
-        draw(axes)
+    figure, column = _draw_panels(panels, figure, None if scores is None else scores.kept)
     column[-1].set_xlabel("step", color=_MUTED, fontsize=9)
     column[-1].set_xlim(-0.5, max(n_steps, 1) - 0.5)
     column[-1].locator_params(axis="x", integer=True)
-    figure.align_ylabels(list(column))
     return figure
+
+
+def draw_events(
+    spikes: Mapping[str, Events],
+    membranes: Mapping[str, NDArray[np.float64]],
+    times_us: Mapping[str, NDArray[np.int64]],
+    *,
+    left_out: Mapping[str, Mapping[str, int]],
+    n_neurons: int,
+    figure: Figure | SubFigure | None,
+) -> Figure | SubFigure:
+    """Draw a panel for each recording of a continuous run under one axis of time.
+
+    Parameters
+    ----------
+    spikes, membranes, times_us : mapping
+        Recordings by node, and the times of the membranes.
+    left_out : mapping
+        What was not recorded, as in `EventResult.left_out`.
+    n_neurons : int
+        Membranes drawn for each node: those that vary most.
+    figure : Figure, SubFigure or None
+        What to draw into.
+
+    Returns
+    -------
+    Figure or SubFigure
+        `figure`, or a new one.
+    """
+    panels: list[Panel] = []
+    ends = [0.0]
+    for name, recorded in spikes.items():
+        raster = Raster(recorded.t_us / 1000, recorded.index, recorded.shape, _n_more(left_out, name))
+        panels.append((1.9, partial(_draw_raster, name=name, raster=raster)))
+        ends += [(recorded.duration_us or 0) / 1000, *raster.at[-1:]]
+    for name, traces in membranes.items():
+        at = times_us[name] / 1000
+        draw = partial(_draw_membranes, name=name, at=at, membranes=traces, n_neurons=n_neurons)
+        panels.append((1.7, draw))
+        ends += [*at[-1:]]
+    if not panels:
+        raise InputError(
+            "EventResult.plot: nothing was recorded; run simulate with record, for example "
+            "record={'hidden': 'spikes'}"
+        )
+    figure, column = _draw_panels(panels, figure, None)
+    column[-1].set_xlabel("time (ms)", color=_MUTED, fontsize=9)
+    column[-1].set_xlim(-0.01 * max(ends) - 1e-3, 1.01 * max(ends) + 1e-3)
+    return figure
+
+
+def _n_more(left_out: Mapping[str, Mapping[str, int]], name: str) -> int:
+    return left_out.get(name, {}).get("spikes", 0)
+
+
+def _draw_panels(
+    panels: list[Panel], figure: Figure | SubFigure | None, kept: NDArray[np.bool_] | None
+) -> tuple[Figure | SubFigure, list[Axes]]:
+    """Draw panels one below the other; return the figure and their axes."""
+    heights = [height for height, _ in panels]
+    if figure is None:
+        figure = _new_figure(sum(heights) + _MARGIN_IN)
+    column = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
+    for axes, (_, draw) in zip(column, panels, strict=True):
+        _plain(axes)
+        if kept is not None:
+            _shade(axes, kept)
+        draw(axes)
+    figure.align_ylabels(column)
+    return figure, column
 
 
 def _new_figure(height_in: float) -> Figure:
@@ -161,23 +237,23 @@ def _draw_scores(axes: Axes, scores: Scores) -> None:
     )
 
 
-def _draw_raster(axes: Axes, name: str, spikes: Spikes, n_more: int) -> None:
-    size = math.prod(spikes.shape)
+def _draw_raster(axes: Axes, name: str, raster: Raster) -> None:
+    size, n_spikes = math.prod(raster.shape), raster.index.size
     is_small = size <= _N_MARKED
     words: dict[str, Any] = (
         {"marker": "|", "markersize": max(3.0, 90 / size)} if is_small else {"marker": "."}
     )
     if not is_small:
-        words |= {"markersize": 3.0 if len(spikes) < 5000 else 1.5, "markeredgewidth": 0}
-    axes.plot(spikes.step, spikes.index, linestyle="", color=_SPIKES, rasterized=True, zorder=2, **words)
+        words |= {"markersize": 3.0 if n_spikes < 5000 else 1.5, "markeredgewidth": 0}
+    axes.plot(raster.at, raster.index, linestyle="", color=_SPIKES, rasterized=True, zorder=2, **words)
     axes.set_ylim(-0.02 * size - 0.5, 1.02 * size - 0.5)
     axes.locator_params(axis="y", integer=True)
     _label(axes, "neuron")
-    more = f"; {n_more:,} later spikes not recorded" if n_more else ""
-    _title(axes, name, f"{len(spikes):,} spikes, {_shape(spikes.shape)} neurons{more}")
+    more = f"; {raster.n_more:,} later spikes not recorded" if raster.n_more else ""
+    _title(axes, name, f"{n_spikes:,} spikes, {_shape(raster.shape)} neurons{more}")
 
 
-def _draw_membranes(axes: Axes, name: str, membranes: Floats, n_neurons: int) -> None:
+def _draw_membranes(axes: Axes, name: str, at: NDArray[Any], membranes: NDArray[Any], n_neurons: int) -> None:
     shape = membranes.shape[1:]
     flat = membranes.reshape(len(membranes), math.prod(shape))
     spread = np.ptp(flat, axis=0) if len(flat) else np.zeros(flat.shape[1], np.float32)
@@ -186,6 +262,7 @@ def _draw_membranes(axes: Axes, name: str, membranes: Floats, n_neurons: int) ->
         where = ", ".join(str(int(i)) for i in np.unravel_index(neuron, shape))
         marker = "." if len(flat) <= _N_MARKED else ""
         axes.plot(
+            at,
             flat[:, neuron],
             color=_LINES[k % len(_LINES)],
             linewidth=1.2,

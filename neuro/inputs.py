@@ -12,11 +12,18 @@ from neuro.lowering.plan import Plan
 from neuro.results import State
 from neuro.spikes import Spikes
 
-__all__ = ["checked_input", "check_state"]
+__all__ = ["as_spikes", "check_state", "check_values", "checked_input"]
 
 
 def checked_input(graph: Graph, plan: Plan | None, inputs: Any) -> Spikes:
     """Return the frames of a recording as Spikes, or an InputError that names what does not fit."""
+    spikes = as_spikes(graph, inputs)
+    check_values(graph, plan, spikes)
+    return spikes
+
+
+def as_spikes(graph: Graph, inputs: Any) -> Spikes:
+    """Return the frames of a recording as Spikes, or an InputError where they are none of the Input's shape."""
     name = graph.input_name
     node = graph.nodes[name]
     assert isinstance(node, Input)
@@ -35,6 +42,14 @@ def checked_input(graph: Graph, plan: Plan | None, inputs: Any) -> Spikes:
         )
     if spikes.shape != node.shape:
         raise InputError(f"Input {name!r}: needs frames of shape {node.shape}, got {spikes.shape}")
+    return spikes
+
+
+def check_values(graph: Graph, plan: Plan | None, spikes: Spikes) -> None:
+    """Refuse a recording that holds what the Input, or a MaxPool2d behind it, does not allow."""
+    name = graph.input_name
+    node = graph.nodes[name]
+    assert isinstance(node, Input)
     if node.max_count is not None:
         _check_counts(name, node.max_count, spikes)
     elif plan is not None and plan.max_pool is not None and (spikes.value < 0).any():
@@ -43,7 +58,6 @@ def checked_input(graph: Graph, plan: Plan | None, inputs: Any) -> Spikes:
             f"Input {name!r}: MaxPool2d {plan.max_pool!r} needs entries >= 0, got {spikes.value[j]:g} in step "
             f"{spikes.step[j]} at index {spikes.index[j]}"
         )
-    return spikes
 
 
 def _text(shape: tuple[int, ...]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from neuro.errors import InputError
-from neuro.graph import NEURONS, POPULATIONS, SPIKING, Graph
+from neuro.events import as_time
+from neuro.graph import CODED, NEURONS, POPULATIONS, SPIKING, Clocked, Graph
 
 __all__ = ["Kind", "Monitor", "Record", "Wanted", "checked_record"]
 
@@ -34,11 +36,14 @@ class Monitor:
     overflow : {'error', 'count'}
         What happens to more: an InputError that names the node, or the first `limit` are kept and the others
         counted in ``Result.left_out``.
+    times_us : sequence of int, or None
+        The times at which membranes are kept in continuous execution, ascending whole microseconds, each behind all
+        that happens at it; clocked graphs keep every step and take None.
 
     Raises
     ------
     InputError
-        If `kind` or `overflow` is unknown, or `limit` is not a whole number >= 1.
+        If `kind` or `overflow` is unknown, `limit` is not a whole number >= 1, or `times_us` are not ascending times.
 
     Examples
     --------
@@ -50,12 +55,15 @@ class Monitor:
     _: KW_ONLY
     limit: int | None = None
     overflow: Overflow = "error"
+    times_us: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise InputError(f"Monitor: kind must be {_KINDS_TEXT}, got {self.kind!r}")
         if self.overflow not in {"error", "count"}:
             raise InputError(f"Monitor: overflow must be 'error' or 'count', got {self.overflow!r}")
+        if self.times_us is not None:
+            object.__setattr__(self, "times_us", self._checked_times())
         limit = self.limit
         if limit is None:
             return
@@ -63,6 +71,24 @@ class Monitor:
             raise InputError("Monitor: a 'rate' keeps one number for each neuron, it takes no limit")
         if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
             raise InputError(f"Monitor: limit must be a whole number >= 1 or None, got {limit!r}")
+
+    def _checked_times(self) -> tuple[int, ...]:
+        assert self.times_us is not None
+        if self.kind != "membrane":
+            raise InputError(
+                f"Monitor: times_us are those of membranes, a monitor of {self.kind!r} takes none"
+            )
+        if self.limit is not None:
+            raise InputError(
+                "Monitor: times_us bound what is kept by themselves, it takes no limit beside them"
+            )
+        times = tuple(
+            as_time("Monitor", "times_us", t) for t in np.asarray(self.times_us).reshape(-1).tolist()
+        )
+        for before, after in pairwise(times):
+            if after <= before:
+                raise InputError(f"Monitor: times_us must ascend, got {after} after {before}")
+        return times
 
 
 Record = Mapping[str, str | Monitor | Sequence[str | Monitor]]
@@ -111,11 +137,15 @@ def _as_monitor(owner: str, entry: Any) -> Monitor:
 
 def _check_node(graph: Graph, name: str, owner: str, monitor: Monitor, events: Collection[str]) -> None:
     node = graph.nodes[name]
-    if monitor.kind == "membrane" and not isinstance(node, (*NEURONS, *POPULATIONS)):
+    if monitor.kind == "membrane" and not isinstance(node, (*NEURONS, *POPULATIONS, *CODED)):
         raise InputError(f"record: {owner} has no membrane; only neurons have")
+    if monitor.times_us is not None and isinstance(graph.execution, Clocked):
+        raise InputError(
+            f"record: {owner} is in a clocked graph, whose membranes are kept in every step; leave times_us out"
+        )
     if monitor.kind == "spikes" and name not in events:
         raise InputError(f"record: {owner} hands on currents or membranes, not spikes")
-    if monitor.kind == "rate" and not isinstance(node, (*SPIKING, *POPULATIONS)):
+    if monitor.kind == "rate" and not isinstance(node, (*SPIKING, *POPULATIONS, *CODED)):
         raise InputError(f"record: {owner} has no firing rate; only spiking neurons have")
 
 

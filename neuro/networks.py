@@ -17,7 +17,7 @@ from neuro.monitors import Monitor, Record, Wanted, checked_record
 from neuro.results import Counters, NetworkState, Result, State
 from neuro.spikes import Spikes
 
-__all__ = ["NetworkSettings", "check_plain", "simulate_network"]
+__all__ = ["NetworkSettings", "check_plain", "checked_length", "checked_precision", "simulate_network"]
 
 _LENGTH_IS_GIVEN = "simulate: the Input's frames give the length of the run; leave n_steps and duration_s out"
 
@@ -44,11 +44,7 @@ def simulate_network(
             "simulate: dynamics leave out frames, which a network of populations has not; leave it out"
         )
     if not graph.input_name:
-        if inputs is not None:
-            raise InputError(
-                "simulate: the network has no Input, inputs must be None; give n_steps or duration_s"
-            )
-        return _run(graph, None, _checked_steps(graph, settings), settings)
+        return _run(graph, None, _length_without_input(graph, inputs, settings), settings)
     if settings.n_steps is not None or settings.duration_s is not None:
         raise InputError(_LENGTH_IS_GIVEN)
     if isinstance(inputs, list):
@@ -62,6 +58,25 @@ def simulate_network(
     return _run(graph, frames, frames.n_steps, settings)
 
 
+def checked_length(
+    graph: Graph, inputs: Any, settings: NetworkSettings, as_frames: Callable[[Any], Spikes]
+) -> int:
+    """Return the number of steps of a run on one recording, or without an Input."""
+    if not graph.input_name:
+        return _length_without_input(graph, inputs, settings)
+    if settings.n_steps is not None or settings.duration_s is not None:
+        raise InputError(_LENGTH_IS_GIVEN)
+    return as_frames(inputs).n_steps
+
+
+def _length_without_input(graph: Graph, inputs: object, settings: NetworkSettings) -> int:
+    if inputs is not None:
+        raise InputError(
+            "simulate: the network has no Input, inputs must be None; give n_steps or duration_s"
+        )
+    return _checked_steps(graph, settings)
+
+
 def check_plain(n_steps: object, duration_s: object, precision: object) -> None:
     """Refuse what only networks of populations take."""
     if n_steps is not None or duration_s is not None:
@@ -73,7 +88,7 @@ def check_plain(n_steps: object, duration_s: object, precision: object) -> None:
 
 
 def _run(graph: Graph, frames: Spikes | None, n_steps: int, settings: NetworkSettings) -> Result:
-    plan = lower_network(graph, _checked_precision(settings.precision), settings.n_threads)
+    plan = lower_network(graph, checked_precision(settings.precision), settings.n_threads)
     wanted = checked_record(graph, settings.record, frozenset(plan.nodes), n_steps)
     state = settings.state
     if state is not None and not isinstance(state, NetworkState):
@@ -96,6 +111,7 @@ def _run(graph: Graph, frames: Spikes | None, n_steps: int, settings: NetworkSet
         spike_counts={name: kept.counts[name] for name in wanted.rate},
         left_out=kept.left_out(),
         weights=run.weights(),
+        n_threads=plan.n_threads,
     )
 
 
@@ -120,7 +136,7 @@ def _checked_steps(graph: Graph, settings: NetworkSettings) -> int:
         raise InputError(f"simulate: duration_s {err}") from err
 
 
-def _checked_precision(precision: object) -> Precision:
+def checked_precision(precision: object) -> Precision:
     """Return a word for the arithmetic."""
     if precision == "float32":
         return "float32"

@@ -6,8 +6,8 @@ the engine but the graph. It computes everything that the engine avoids: silent 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -16,30 +16,27 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.graph import (
+    CODED,
+    CODING,
     IF,
     LI,
     NEURONS,
     SELECTIONS,
     SPIKING,
     TEMPORAL,
-    Add,
-    AvgPool2d,
     Clocked,
-    Concat,
-    Conv2d,
     CubaLIF,
     Delay,
-    Flatten,
     Graph,
     Input,
-    Linear,
-    MaxPool2d,
     Node,
-    SumPool2d,
+    SparseLinear,
     fold_pooling,
 )
 from neuro.graph.networks import refuse_populations
 from neuro.reference_attention import checked_gates, computed_nodes, selected
+from neuro.reference_coded import CodedNodes, CodedState
+from neuro.reference_nodes import added, evaluate_node, sparse_linear, synapse_steps
 from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
@@ -47,7 +44,6 @@ __all__ = ["DenseResult", "DenseState", "evaluate"]
 
 Floats = NDArray[np.float32]
 F = np.float32
-_TERM = (..., np.newaxis, np.newaxis)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,9 +57,11 @@ class DenseState:
     membranes, currents : mapping of str to float32 array
         Membrane of every neuron, synaptic current of every CubaLIF.
     lines : mapping of str to float32 array, shape (delay in steps, ...)
-        What is under way in every Delay, the oldest first.
+        What is under way in every Delay, and the inputs that still act over every SparseLinear, the oldest first.
     held : mapping of str to int64 array
         For how many more steps each neuron of a population with a refractory period is held.
+    coded : mapping of str to (steps so far, arrays by name)
+        What the nodes of section 16 remember.
     """
 
     graph_digest: str
@@ -71,6 +69,7 @@ class DenseState:
     currents: Mapping[str, Floats]
     lines: Mapping[str, Floats]
     held: Mapping[str, NDArray[np.int64]]
+    coded: CodedState = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,7 +172,7 @@ def evaluate(
                 values[name][step] = value
             for name, membrane in engine.membranes.items():
                 membranes[name][step] = membrane
-    spiking = (name for name in graph.order if isinstance(graph.nodes[name], SPIKING))
+    spiking = (name for name in graph.order if isinstance(graph.nodes[name], (*SPIKING, *CODED)))
     return DenseResult(
         outputs={name: values[name] for name in graph.output_names},
         spikes={name: Spikes.from_dense(values[name]) for name in spiking},
@@ -204,6 +203,10 @@ class _Evaluation:
                 for name, node in graph.nodes.items()
                 if isinstance(node, Delay)
             }
+            for name, node in graph.nodes.items():
+                if isinstance(node, SparseLinear):  # R155: the inputs of the last steps
+                    shape = graph.shapes[graph.predecessors(name)[0]]
+                    self.lines[name] = [np.zeros(shape, F)] * int(synapse_steps(graph, node).max(initial=0))
             self.held = {
                 name: np.zeros(graph.shapes[name], np.int64)
                 for name, node in graph.nodes.items()
@@ -213,6 +216,8 @@ class _Evaluation:
             self.membranes, self.currents = dict(state.membranes), dict(state.currents)
             self.lines = {name: list(line) for name, line in state.lines.items()}
             self.held = dict(state.held)
+        self.coded = CodedNodes(graph, state.coded if state is not None else {})
+        self.membranes |= self.coded.membranes()
 
     def step(self, frame: Floats, gates: Mapping[str, tuple[bool, np.float32]]) -> dict[str, Floats]:
         """Return the output of every node in one step; they run once, in topological order (R9, R11).
@@ -231,16 +236,21 @@ class _Evaluation:
             if isinstance(node, Delay) and self.lines[name]:
                 values[name] = self.lines[name][0] if is_kept else silent  # R13, R34: lost
             elif isinstance(node, NEURONS):
-                current = inputs[0] if is_kept else silent  # R34: the membrane decays
+                current = added(inputs) if is_kept else silent  # R34: the membrane decays
                 values[name] = self._run_neurons(name, node, current, is_kept)
+            elif isinstance(node, CODING):  # never beside attention
+                values[name] = self.coded.step(name, inputs[0])
             elif not is_kept:
                 values[name] = silent
+            elif isinstance(node, SparseLinear):
+                values[name] = sparse_linear(node, synapse_steps(graph, node), [*self.lines[name], inputs[0]])
             elif isinstance(node, TEMPORAL):
                 values[name] = inputs[0] * gates[name][1] if node.scaling else inputs[0]  # R33
             elif isinstance(node, SELECTIONS):
                 values[name] = selected(node, inputs[0], is_dropping=self.select)
             else:
-                values[name] = _evaluate_node(node, inputs, graph.shapes[name])
+                values[name] = evaluate_node(node, inputs, graph.shapes[name])
+        self.membranes |= self.coded.membranes()
         for name, line in self.lines.items():
             self.lines[name] = [*line, values[graph.predecessors(name)[0]]][1:] if line else line
         return values
@@ -289,101 +299,24 @@ class _Evaluation:
     def state(self) -> DenseState:
         """Return what the next chunk starts from."""
         graph, shapes = self.graph, self.graph.shapes
-        lines = {name: np.array(line, F).reshape(-1, *shapes[name]) for name, line in self.lines.items()}
+        handed = {
+            name: shapes[graph.predecessors(name)[0] if isinstance(graph.nodes[name], SparseLinear) else name]
+            for name in self.lines
+        }
+        lines = {name: np.array(line, F).reshape(-1, *handed[name]) for name, line in self.lines.items()}
         keep = MappingProxyType
         return DenseState(
-            graph.digest, keep(self.membranes), keep(self.currents), keep(lines), keep(self.held)
+            graph.digest,
+            keep(self.membranes),
+            keep(self.currents),
+            keep(lines),
+            keep(self.held),
+            self.coded.state(),
         )
 
 
 def _resting(node: Node) -> Any:
     return 0.0 if isinstance(node, IF) else node.v_leak  # type: ignore[attr-defined]
-
-
-def _evaluate_node(node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Floats:
-    """Return the output of a node without state."""
-    if isinstance(node, Linear):
-        return _linear(node, inputs[0])
-    if isinstance(node, Conv2d):
-        return _conv2d(node, inputs[0], shape)
-    if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
-        return _pool(node, inputs[0], shape)
-    if isinstance(node, Concat):  # R21
-        return np.concatenate(inputs)
-    total: Floats = inputs[0].reshape(shape)  # R21: Flatten
-    assert isinstance(node, (Add, Delay, Flatten))
-    for value in inputs[1:]:  # R21: only an Add has more than one
-        total = total + value
-    return total
-
-
-def _linear(node: Linear, x: Floats) -> Floats:
-    """R15 in the order of R17."""
-    total = np.zeros(node.weight.shape[0], F) if node.bias is None else node.bias.copy()
-    for i in np.flatnonzero(x):
-        total += node.weight[:, i] * x[i]
-    return total
-
-
-def _conv2d(node: Conv2d, x: Floats, shape: tuple[int, ...]) -> Floats:
-    """R16 in the order of R17; arrays are split into (group, channel of the group, row, column)."""
-    _, n_rows, n_columns = shape
-    group_in = node.weight.shape[1]
-    weight = node.weight.reshape(node.groups, -1, *node.weight.shape[1:])
-    total = np.zeros((node.groups, weight.shape[1], n_rows, n_columns), F)
-    if node.bias is not None:
-        total += node.bias.reshape(node.groups, -1)[_TERM]
-    x = x.reshape(node.groups, group_in, *x.shape[1:])
-    windows = _taps(
-        x,
-        kernel=node.kernel_size,
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        size=(n_rows, n_columns),
-    )
-    for i, j, seen in windows:
-        for k in range(group_in):
-            if seen[:, k].any():
-                total += weight[:, :, k, i, j][_TERM] * seen[:, k, np.newaxis]
-    return total.reshape(shape)
-
-
-def _pool(node: SumPool2d | AvgPool2d | MaxPool2d, x: Floats, shape: tuple[int, ...]) -> Floats:
-    """R19: sums start at 0, a maximum is that of the window and 0."""
-    total = np.zeros(shape, F)
-    windows = _taps(
-        x,
-        kernel=node.kernel_size,
-        stride=node.strides,
-        padding=node.padding,
-        dilation=(1, 1),
-        size=shape[1:],
-    )
-    for _, _, seen in windows:
-        total = np.maximum(total, seen) if isinstance(node, MaxPool2d) else total + seen
-    if isinstance(node, AvgPool2d):
-        total = total / F(node.kernel_size[0] * node.kernel_size[1])
-    return total
-
-
-def _taps(
-    x: Floats,
-    *,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-    size: tuple[int, ...],
-) -> Iterator[tuple[int, int, Floats]]:
-    """Yield each tap (row, column) with the entries that it sees, shape (..., output rows, output columns)."""
-    around = [(0, 0)] * (x.ndim - 2) + [(padding[0], padding[0]), (padding[1], padding[1])]
-    padded = np.pad(x, around)
-    for i in range(kernel[0]):
-        rows = slice(i * dilation[0], i * dilation[0] + (size[0] - 1) * stride[0] + 1, stride[0])
-        for j in range(kernel[1]):
-            columns = slice(j * dilation[1], j * dilation[1] + (size[1] - 1) * stride[1] + 1, stride[1])
-            yield i, j, padded[..., rows, columns]
 
 
 def _checked_frames(graph: Graph, inputs: Any) -> Floats:

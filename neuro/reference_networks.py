@@ -167,9 +167,9 @@ class _Synapses:
         self.delay = np.broadcast_to(delay, self.weight.shape)
         self.clips = 0
         if self.stdp is not None:
-            self.x = np.zeros(graph.shapes[self.source][0], real)
+            self.delays, self.rank = np.unique(self.delay, return_inverse=True)
+            self.x = np.zeros((self.delays.size, graph.shapes[self.source][0]), real)
             self.y = np.zeros(graph.shapes[target][0], real)
-            self.only_delay = int(delay[0])
 
     def of(self, index: int, delay: int) -> NDArray[np.intp]:
         """Which synapses of an input have a delay, in order."""
@@ -238,7 +238,7 @@ class _Network:
             for synapses in self.synapses:
                 if synapses.stdp is not None and synapses.target == name:  # R132
                     chosen = fires[synapses.out]
-                    synapses.change(chosen, synapses.x[synapses.into[chosen]])
+                    synapses.change(chosen, synapses.x[synapses.rank[chosen], synapses.into[chosen]])
                     synapses.y[fires] += self.real(synapses.stdp.a_minus)
 
     def _deliver(self, target: str, step: int, *, is_now: bool) -> None:
@@ -271,12 +271,13 @@ class _Network:
 
     def _arrive(self, synapses: _Synapses, step: int) -> None:
         """Spikes that arrive depress; traces jump, and decay (R132)."""
-        stdp, before = synapses.stdp, step - synapses.only_delay
-        if before >= 0 and synapses.only_delay > 0:
-            spikes = self.given[synapses.source][before] != 0
-            chosen = spikes[synapses.into]
-            synapses.change(chosen, -synapses.y[synapses.out[chosen]])
-            synapses.x[spikes] += self.real(stdp.a_plus)
+        stdp = synapses.stdp
+        for delay, x in zip(synapses.delays, synapses.x, strict=True):
+            if step >= delay:
+                spikes = self.given[synapses.source][step - delay] != 0
+                chosen = spikes[synapses.into] & (synapses.delay == delay)
+                synapses.change(chosen, -synapses.y[synapses.out[chosen]])
+                x[spikes] += self.real(stdp.a_plus)
         synapses.x *= self.real(np.exp(-self.graph.dt_s / stdp.tau_plus_s))
         synapses.y *= self.real(np.exp(-self.graph.dt_s / stdp.tau_minus_s))
 

@@ -1,8 +1,8 @@
-"""What a run returns: outputs, recordings, exact counts, the attention's report, and the state."""
+"""What a run returns: outputs, recordings, exact counts, reports, and the state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
-from neuro.events import Events
 from neuro.figures import Scores, draw_run
 from neuro.spikes import Spikes
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AttentionReport",
     "Counters",
-    "EventCounters",
-    "EventResult",
     "NetworkState",
     "Result",
     "SelectionReport",
@@ -211,7 +208,8 @@ class NetworkState(State):
     weights : mapping of str to array, shape (n_synapses,)
         The present weights of each SparseLinear with stdp.
     traces : mapping of str to tuple of two arrays
-        Their traces: of the inputs, and of the neurons.
+        Their traces: of the inputs (shape (n_delays, n) where synapses have several delays, ascending), and of the
+        neurons.
     precision : str
         'float32' or 'float64'.
     """
@@ -225,7 +223,7 @@ class NetworkState(State):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """The outcome of one run.
+    """The outcome of one run. Counters, reports and state may be put together only when they are first asked for.
 
     Attributes
     ----------
@@ -253,6 +251,8 @@ class Result:
         Of every channel and spatial attention, by its name.
     weights : mapping of str to array, shape (n_synapses,)
         The weights of each SparseLinear with stdp after the run, in its order; the graph keeps those before.
+    n_threads : int
+        Threads that shared the run: a network of populations takes no more than its size is worth.
     """
 
     outputs: Mapping[str, Floats]
@@ -265,8 +265,27 @@ class Result:
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     attentions: Mapping[str, AttentionReport] = field(default_factory=dict)
     selections: Mapping[str, SelectionReport] = field(default_factory=dict)
-    dynamics: DynamicsReport | None = None
+    dynamics: DynamicsReport | None = field(
+        default_factory=lambda: None
+    )  # a field without an attribute of the class
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    n_threads: int = 1
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, Floats], parts: Callable[[str], Any]) -> Result:
+        """Return a result whose other attributes `parts` gives by name when they are first asked for."""
+        result = object.__new__(cls)
+        result.__dict__["outputs"], result.__dict__["_parts"] = outputs, parts
+        return result
+
+    if not TYPE_CHECKING:  # mypy would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            parts = self.__dict__.get("_parts")
+            if parts is None or name not in self.__dataclass_fields__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            found = self.__dict__[name] = parts(name)
+            return found
 
     @property
     def output(self) -> Floats:
@@ -339,70 +358,3 @@ class Result:
             if n
         ]
         return f"; not recorded: {', '.join(parts)}" if parts else ""
-
-
-@dataclass(frozen=True)
-class EventCounters:
-    """What was really computed in continuous time: counted in the kernels, never estimated.
-
-    Attributes
-    ----------
-    events_in : int
-        Events that entered.
-    spikes : mapping of str to int
-        Spikes emitted by each IF and LIF.
-    synaptic_operations : mapping of str to int
-        Accumulations executed by each Linear and Conv2d: one per (event, tap inside the frame, output channel of
-        its group).
-    neuron_updates : mapping of str to int
-        Membranes brought to the time of an event, by neuron node.
-    lost_in_refractory : mapping of str to int
-        For each neuron node, the pairs (event, neuron) without effect on the membrane, which was held after a spike.
-    """
-
-    events_in: int
-    spikes: Mapping[str, int]
-    synaptic_operations: Mapping[str, int]
-    neuron_updates: Mapping[str, int]
-    lost_in_refractory: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def total_synaptic_operations(self) -> int:
-        """Synaptic operations of all nodes."""
-        return sum(self.synaptic_operations.values())
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class EventResult:
-    """The outcome of one run in continuous time.
-
-    Attributes
-    ----------
-    outputs : mapping of str to Events
-        What left each sink, with its times.
-    spikes : mapping of str to Events
-        Recorded events, by node.
-    counters : EventCounters
-        Exact counts.
-    """
-
-    outputs: Mapping[str, Events]
-    spikes: Mapping[str, Events]
-    counters: EventCounters
-
-    @property
-    def output(self) -> Events:
-        """The output of the only sink; an InputError where there are several."""
-        if len(self.outputs) != 1:
-            raise InputError(
-                f"EventResult: the graph has {len(self.outputs)} sinks ({', '.join(self.outputs)}); "
-                "take one of result.outputs"
-            )
-        return next(iter(self.outputs.values()))
-
-    def __repr__(self) -> str:
-        found = ", ".join(f"{name}: {len(events)}" for name, events in self.outputs.items())
-        return (
-            f"EventResult(events out: {found}; {self.counters.events_in} events in, "
-            f"{self.counters.total_synaptic_operations} synaptic operations)"
-        )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 from neuro.errors import InputError
+from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
+from neuro.event_results import EventCounters
 from neuro.events import Events, as_time
 from neuro.graph import Continuous, Graph
-from neuro.kernels.events import Deltas
 from neuro.lowering.continuous import lower_events
-from neuro.lowering.event_running import (
-    as_events,
-    check_events,
-    check_silent_spikes,
-    count_events,
-    run_events,
-)
-from neuro.lowering.flow import FOREVER, EventRun, gathered
-from neuro.results import EventCounters
+from neuro.lowering.event_run import FOREVER, EventRun
+from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
+from neuro.monitors import Record
 
 __all__ = ["Stream", "stream"]
 
@@ -33,7 +33,14 @@ class Stream:
         Nothing at this time or later is computed; None where the end is not known.
     """
 
-    def __init__(self, graph: Graph, *, duration_us: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        duration_us: int | None = None,
+        record: Record | None = None,
+        max_spikes: int = MOST_SPIKES,
+    ) -> None:
         if not isinstance(graph.execution, Continuous):
             raise InputError(
                 "stream: the graph's execution is clocked, not continuous; pass chunks of frames and the state to "
@@ -42,12 +49,16 @@ class Stream:
         if len(graph.output_names) != 1:
             raise InputError(
                 f"stream: needs a graph with one sink, it has {len(graph.output_names)} "
-                f"({', '.join(graph.output_names)}); use neuro.simulate, or join them with Concat"
+                f"({', '.join(graph.output_names)}); use neuro.simulate, join them with Concat, or put a Delay(0) "
+                "behind the node whose spikes are wanted"
             )
         self.graph = graph
         self.duration_us = None if duration_us is None else as_time("stream", "duration_us", duration_us)
         self._plan = lower_events(graph)
-        self._run = EventRun(end=FOREVER if duration_us is None else int(duration_us))
+        self._run = EventRun(end=as_end(self.duration_us), limit=as_most("stream", max_spikes))
+        wanted = checked_event_record(graph, self._plan, record, as_end(self.duration_us))
+        self._collected = EventsCollected(graph, self._plan, wanted)
+        self._collected.ask(self._run)
         self._is_finished = False
 
     def feed(self, events: Events) -> Events:
@@ -137,6 +148,26 @@ class Stream:
         """Exact counts so far."""
         return count_events(self._plan, self._run)
 
+    @property
+    def membranes(self) -> Mapping[str, NDArray[np.float64]]:
+        """Recorded membranes at the times that are certain so far, shape (n_times, ...), by node."""
+        return self._collected.membranes(self._run)
+
+    @property
+    def spikes(self) -> Mapping[str, Events]:
+        """Recorded events so far, by node."""
+        return self._collected.spikes(None)
+
+    @property
+    def spike_counts(self) -> Mapping[str, NDArray[np.int64]]:
+        """Number of spikes of each neuron so far, where 'rate' was recorded."""
+        return self._collected.spike_counts()
+
+    @property
+    def left_out(self) -> Mapping[str, Mapping[str, int]]:
+        """What the monitors with ``overflow='count'`` had no room for."""
+        return self._collected.left_out()
+
     def _check_open(self, what: str) -> None:
         if self._is_finished:
             raise InputError(
@@ -148,16 +179,25 @@ class Stream:
 
     def _advance(self, events: Events, mark: int) -> Events:
         check_silent_spikes(self._plan, self._run.mark, min(mark, self._run.end))
-        sink = self.graph.output_names[0]
-        found: dict[str, list[Deltas]] = {sink: []}
-        run_events(self._plan, self._run, events, mark, found)
-        return as_events(gathered(found[sink]), self._plan.layouts[sink])
+        try:
+            run_events(self._plan, self._run, events, mark, self._collected.takers)
+        except InputError:
+            self._is_finished = True
+            raise
+        (output,) = self._collected.outputs(None).values()
+        return output
 
     def __repr__(self) -> str:
         return f"Stream(after {self._run.n_events} events of graph {self.graph.digest[:12]})"
 
 
-def stream(graph: Graph, *, duration_us: int | None = None) -> Stream:
+def stream(
+    graph: Graph,
+    *,
+    duration_us: int | None = None,
+    record: Record | None = None,
+    max_spikes: int = MOST_SPIKES,
+) -> Stream:
     """Start a continuous graph at rest, to be fed with events in pieces of any size.
 
     All that comes out together equals ``neuro.simulate(graph, events).output`` on all events with the same
@@ -170,6 +210,11 @@ def stream(graph: Graph, *, duration_us: int | None = None) -> Stream:
     duration_us : int, optional
         Nothing at this time or later is computed. A graph that may fire for ever (neurons driven above their
         threshold, cycles) needs it only to be finished.
+    record : mapping of str to 'spikes', 'rate', a Monitor, or several of these, optional
+        What to keep beside the output, by node, as for `simulate`; see the attributes of the stream.
+    max_spikes : int
+        Most spikes of one population in one call of the stream, and most events that a node may hold back: more is an
+        error that names it, and ends the stream.
 
     Returns
     -------
@@ -180,7 +225,8 @@ def stream(graph: Graph, *, duration_us: int | None = None) -> Stream:
     Raises
     ------
     InputError
-        If the graph is clocked or has several sinks, or the duration is not a time.
+        If the graph is clocked or has several sinks, the duration is not a time, or `record` asks for what is
+        not there.
     GraphError
         If a node has no meaning in continuous time or is not supported there.
 
@@ -201,4 +247,4 @@ def stream(graph: Graph, *, duration_us: int | None = None) -> Stream:
     >>> network.counters.spikes
     {'lif': 1}
     """
-    return Stream(graph, duration_us=duration_us)
+    return Stream(graph, duration_us=duration_us, record=record, max_spikes=max_spikes)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro.divergence import Divergence, Verification
 from neuro.errors import InputError
-from neuro.graph import NEURONS, TEMPORAL, Graph
+from neuro.events import Events
+from neuro.graph import CODED, NEURONS, TEMPORAL, Continuous, Graph
+from neuro.graph.networks import needs_populations
 from neuro.inputs import checked_input
+from neuro.lowering.networks import Precision
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
 from neuro.lowering.wiring import dense_size, has_bytes
+from neuro.networks import NetworkSettings, check_plain
 from neuro.reference import DenseResult, DenseState, evaluate
 from neuro.results import AttentionReport, Result, State
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 from neuro.spikes import Spikes
+from neuro.verification_events import verify_events
+from neuro.verification_networks import verify_network
 
 __all__ = ["Divergence", "Verification", "verify"]
 
@@ -30,111 +36,44 @@ _QUANTITIES = ("spikes", "membrane", "output")
 _CHUNK_ENTRIES = 2**23  # values of all nodes held at once: 32 MB on each side
 
 
-@dataclass(frozen=True)
-class Divergence:
-    """The first value in which the engine and the reference differ.
+def verify(
+    graph: Graph,
+    inputs: Spikes | NDArray[Any] | Events | None = None,
+    *,
+    n_steps: int | None = None,
+    duration_s: float | None = None,
+    use_attention: bool = True,
+    precision: Precision = "float32",
+) -> Verification:
+    """Run the engine and a plain reference on any graph that `simulate` runs, and compare every value.
 
-    Attributes
-    ----------
-    step : int
-        Step of the recording.
-    node : str
-        The node, the first in topological order that differs in this step.
-    quantity : {'spikes', 'membrane', 'output'}
-        What differs: the spikes (or counts) it hands on, its membranes, or the output of a sink.
-    index : tuple of int
-        The first neuron that differs: (channel, row, column) or (n,).
-    engine, reference : float
-        The float32 values on both sides.
-    path : {'automatic', 'scatter', 'gather', 'dense', 'integer', 'traced'}
-        The engine's path.
-    """
+    A layered clocked graph runs on each of the engine's paths: 'automatic' (chosen by density), all layers by
+    'scatter', by 'gather', by the 'dense' path and in whole numbers ('integer'), the last two where a layer has them,
+    and 'traced', with every membrane recorded. The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in
+    plain NumPy and shares no code with the engine. Compared are the spikes (or counts) of every node that hands on
+    spikes, the outputs, and the membranes of every neuron: in every step of the traced run, and at the end of each
+    chunk of the others, which leave silent pixels alone until then. Long recordings are cut into chunks, so memory
+    stays bounded, and the comparison ends with the first chunk that differs.
 
-    step: int
-    node: str
-    quantity: str
-    index: tuple[int, ...]
-    engine: float
-    reference: float
-    path: str
+    A network of populations runs whole ('one run'), cut in two, and on two threads, beside `neuro.reference_networks`:
+    spikes of sources and populations, membranes in every step, all variables and plastic weights at the end.
 
-    def __str__(self) -> str:
-        where = ", ".join(map(str, self.index))
-        return (
-            f"step {self.step}, node {self.node!r}, neuron ({where}): {self.quantity} {_text(self.engine)} in the "
-            f"engine (path {self.path}), {_text(self.reference)} in the reference"
-        )
-
-
-@dataclass(frozen=True, repr=False)
-class Verification:
-    """Whether the engine and the reference agree; true in a condition if they do.
-
-    Attributes
-    ----------
-    divergence : Divergence or None
-        The first difference in (step, topological order), over all paths; None if all values are equal.
-    paths : tuple of str
-        The engine's paths that were run.
-    n_steps : int
-        Steps of the recording.
-    n_steps_compared : int
-        Steps compared: all of them, or up to the end of the chunk that differs.
-    n_steps_dropped : int
-        Most steps that a temporal attention dropped (their membranes are compared, too).
-    n_spikes : int
-        Spikes of all spiking nodes in the reference, in the steps compared.
-    n_values : int
-        Values compared for each path: spikes, membranes and outputs.
-    """
-
-    divergence: Divergence | None
-    paths: tuple[str, ...]
-    n_steps: int
-    n_steps_compared: int
-    n_steps_dropped: int
-    n_spikes: int
-    n_values: int
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether all values were equal."""
-        return self.divergence is None
-
-    def __bool__(self) -> bool:
-        return self.is_equal
-
-    def __repr__(self) -> str:
-        compared = f"{len(self.paths)} engine paths ({', '.join(self.paths)}) x reference"
-        dropped = f" ({self.n_steps_dropped} dropped)" if self.n_steps_dropped else ""
-        if self.divergence is None:
-            return (
-                f"Verification(equal: {compared}, {self.n_steps} steps{dropped}, {self.n_spikes} spikes, "
-                f"{self.n_values} values)"
-            )
-        return f"Verification(NOT equal: {compared}; first divergence: {self.divergence})"
-
-
-def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool = True) -> Verification:
-    """Run the engine and the dense reference, and compare every value.
-
-    The engine runs on each of its paths: 'automatic' (chosen by density), all layers by 'scatter', by 'gather', by
-    the 'dense' path and in whole numbers ('integer'), the last two where a layer has them, and 'traced', with
-    every membrane recorded. The reference (`neuro.reference`) evaluates ``docs/graph-spec.md`` in plain NumPy and
-    shares no code with the engine. Compared are the spikes (or counts) of every node that hands on spikes, the
-    outputs, and the membranes of every neuron: in every step of the traced run, and at the end of each chunk of the
-    others, which leave silent pixels alone until then. Long recordings are cut into chunks, so memory stays bounded,
-    and the comparison ends with the first chunk that differs.
+    A continuous graph runs in 'one call' and in 'pieces' as a stream, beside `neuro.reference_events`: every event that
+    leaves every node, with its time and place in the order, membranes at some times, and the counters.
 
     Parameters
     ----------
     graph : Graph
-        A graph with ``execution=clocked(dt_s)``.
-    inputs : Spikes or array of shape ``(n_steps, *shape)``
-        One recording, as for `simulate`.
+        Any graph.
+    inputs : Spikes, array of shape ``(n_steps, *shape)``, or Events
+        One recording, as for `simulate`; None for a network of populations without an Input.
+    n_steps, duration_s : int, float, optional
+        Length of the run of a network without an Input.
     use_attention : bool
         Whether attention drops frames, channels and pixels. Both sides drop the same frames: temporal scores are
         not computed twice, their last bits are no part of the specification.
+    precision : {'float32', 'float64'}
+        The arithmetic of a network of populations.
 
     Returns
     -------
@@ -149,7 +88,8 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     Notes
     -----
     Error: none, values are compared exactly; NaN equals NaN, and -0 equals 0. The reference computes what is
-    silent, too: 20 steps of 2x32x32 - 64C3 - 128C3 - AP2 - 128C3 - 11 took 1.9 s on one core, the engine 8 ms.
+    silent, too: 20 steps of 2x32x32 - 64C3 - 128C3 - AP2 - 128C3 - 11 took 1.9 s on one core, the engine 8 ms. Those of
+    networks and of continuous graphs take neurons and events one by one: give them small pieces of a recording.
 
     Examples
     --------
@@ -160,8 +100,15 @@ def verify(graph: Graph, inputs: Spikes | NDArray[Any], *, use_attention: bool =
     >>> verify(graph, np.ones((4, 2)))
     Verification(equal: 4 engine paths (automatic, scatter, gather, traced) x reference, 4 steps, 2 spikes, 20 values)
     """
+    inputs = _one_recording(inputs)
+    if isinstance(graph.execution, Continuous):
+        check_plain(n_steps, duration_s, precision)
+        return verify_events(graph, inputs)
+    if needs_populations(graph.nodes):
+        return verify_network(graph, inputs, NetworkSettings(n_steps, duration_s, precision=precision))
+    check_plain(n_steps, duration_s, precision)
     plan = lower(graph)
-    spikes = checked_input(graph, plan, _one_recording(inputs))
+    spikes = checked_input(graph, plan, inputs)
     reports: Mapping[str, AttentionReport] = {}
     if any(isinstance(node, TEMPORAL) for node in graph.nodes.values()):
         reports = run_recording(graph, spikes, use_attention=use_attention).attentions
@@ -195,7 +142,7 @@ class _Comparison:
         self._spikes = {name: ["spikes"] for name in graph.order if name in lower(graph).events}
         self._all = {name: list(self._spikes.get(name, [])) for name in graph.order}
         for name, node in graph.nodes.items():
-            self._all[name] += ["membrane"] * isinstance(node, NEURONS)
+            self._all[name] += ["membrane"] * isinstance(node, (*NEURONS, *CODED))
         self._states: dict[str, State | None] = dict.fromkeys(self.paths)
         self._reference_state: DenseState | None = None
 
@@ -280,6 +227,10 @@ def last_membranes(graph: Graph, state: State) -> dict[str, Floats]:
         str(layer.neuron_name): layer.layout.outside(state.membranes[layer.name][0])[0]
         for layer in layers
         if layer.name in state.membranes
+    } | {
+        one.name: one.layout.outside(state.membranes[one.name][0])[0]
+        for one in lower(graph).coded
+        if one.name in state.membranes
     }
 
 
@@ -300,8 +251,3 @@ def _steps(spikes: Spikes, start: int, stop: int) -> Spikes:
     return Spikes(
         spikes.step[part] - start, spikes.index[part], spikes.value[part], stop - start, spikes.shape
     )
-
-
-def _text(value: float) -> str:
-    """The shortest decimal number that is this float32."""
-    return str(np.float32(value))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuro.attention import report_after
 from neuro.costs import spike_driven_operations
 from neuro.costs.geometry import sizes
-from neuro.dynamics import Dynamics, DynamicsReport, open_steps
+from neuro.dynamics import Dynamics, DynamicsReport, ExitRule, open_steps
 from neuro.errors import InputError
 from neuro.graph import ChannelAttention, Graph, TemporalAttention
 from neuro.lowering.branches import Branch, Stage, check_gate, stages
@@ -19,18 +21,18 @@ from neuro.lowering.deciding import Decisions
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Run
 from neuro.lowering.scoring import start_history
-from neuro.lowering.stopping import Watch
-from neuro.results import Counters, Result, State
+from neuro.lowering.stopping import Verdict
+from neuro.results import Counters, Result, SelectionReport, State
 from neuro.spikes import Spikes
 
 __all__ = [
     "check_heads",
     "close_branches",
     "compared",
+    "exit_rule",
     "forget_later_frames",
     "report_run",
     "turn_on",
-    "watch_readout",
 ]
 
 
@@ -41,10 +43,8 @@ def turn_on(decisions: Decisions, use_attention: bool, dynamics: Dynamics | None
     decisions.selects_pixels = use_attention and (dynamics is None or dynamics.pixels)
 
 
-def watch_readout(
-    graph: Graph, spikes: Spikes, state: State | None, dynamics: Dynamics | None
-) -> Watch | None:
-    """Return what watches the readout, or None without a rule; an InputError where the rule does not fit."""
+def exit_rule(graph: Graph, state: State | None, dynamics: Dynamics | None) -> ExitRule | None:
+    """Return the rule that may end a run in time, or None; an InputError where it does not fit."""
     if dynamics is None:
         return None
     if not isinstance(dynamics, Dynamics):
@@ -74,7 +74,7 @@ def watch_readout(
             f"simulate: early_exit runs a window in blocks, but TemporalAttention {at!r} among the layers scores "
             "whole windows; use a causal one, a MovingAttention, or early_exit=None"
         )
-    return Watch(dynamics.early_exit, n_outputs, spikes.n_steps)
+    return dynamics.early_exit
 
 
 @lru_cache(maxsize=16)
@@ -126,31 +126,31 @@ def forget_later_frames(plan: Plan, run: Run, spikes: Spikes, stop: int) -> None
 
 def report_run(
     graph: Graph,
-    spikes: Spikes,
+    sums: NDArray[np.float64],
     counters: Counters,
-    run: Run,
+    selections: Mapping[str, SelectionReport],
     *,
-    watch: Watch | None,
+    verdict: Verdict,
     exit_head: str | None = None,
 ) -> DynamicsReport:
-    """Say which part of a run was computed, from its exact counts."""
+    """Say which part of a run was computed, from its exact counts; `sums` are those of all frames offered."""
     pixels, dense_operations = _everything(graph)
     layer_steps = {name: sum(steps.values()) for name, steps in counters.path_steps.items()}
     n_computed = counters.n_steps - counters.frames_skipped
     seen = {True: [0, 0], False: [0, 0]}  # by whether it looks at channels
-    for name, selection in run.decisions.selections.items():
+    for name, selection in selections.items():
         counts = seen[isinstance(graph.nodes[name], ChannelAttention)]
         counts[0] += selection.n_considered
         counts[1] += selection.n_kept
     return DynamicsReport(
-        n_frames=spikes.n_steps,
+        n_frames=sums.size,
         n_steps=counters.n_steps,
         n_computed=n_computed,
-        exit_step=None if watch is None else watch.exit_step,
+        exit_step=verdict.exit_step,
         exit_head=exit_head,
-        certainty=math.nan if watch is None else watch.certainty,
-        n_near_threshold=0 if watch is None else watch.n_near_threshold,
-        events_total=float(spikes.value.sum(dtype=np.float64)),
+        certainty=verdict.certainty,
+        n_near_threshold=verdict.n_near_threshold,
+        events_total=float(sums.sum()),
         events_computed=counters.counts_in,
         layer_steps=layer_steps,
         active_pixels={
@@ -164,7 +164,7 @@ def report_run(
         pixels_kept=seen[False][1],
         synaptic_operations=counters.total_synaptic_operations,
         spike_driven_operations=sum(spike_driven_operations(graph, counters).values()),
-        dense_operations=spikes.n_steps * dense_operations,
+        dense_operations=sums.size * dense_operations,
     )
 
 

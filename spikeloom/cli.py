@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from spikeloom.commands.convert import convert
 from spikeloom.commands.demo import demo
 from spikeloom.commands.evaluate import evaluate
 from spikeloom.commands.info import info
@@ -75,11 +76,12 @@ def _usage(err: click.UsageError) -> str:
 def _is_user_error(err: Exception) -> bool:
     if isinstance(err, (UserError, OSError, MemoryError)):
         return True
+    from analog_bridge.errors import BridgeError
     from eventio import EventioError
     from hw import HardwareError
     from neuro import NeuroError
 
-    return isinstance(err, (EventioError, HardwareError, NeuroError))
+    return isinstance(err, (BridgeError, EventioError, HardwareError, NeuroError))
 
 
 def _sentence(err: Exception) -> str:
@@ -121,7 +123,7 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, train, evaluate, recognize, pareto, map_network):
+for _command in (demo, info, convert, train, evaluate, recognize, pareto, map_network):
     cli.add_command(_command)
 
 

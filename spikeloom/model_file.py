@@ -99,6 +99,11 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
 
     if "graph" not in file:
         raise neuro.ModelFileError(f"{path}: an HDF5 file without /graph, so no model; see `spikeloom train`")
+    if "recognizer" not in file and _is_converted(file):
+        raise neuro.ModelFileError(
+            f"{path}: holds a converted network, which takes pictures and arrays but no recordings; give it to "
+            "`spikeloom recognize`"
+        )
     if "recognizer" not in file:
         raise neuro.ModelFileError(
             f"{path}: holds a network but no /recognizer (sensor size, frames, class names); "
@@ -133,6 +138,30 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
     except (neuro.NeuroError, UserError, ValueError, TypeError, OSError, RuntimeError) as err:
         raise neuro.ModelFileError(f"{path}: {err}") from err
     return recognizer
+
+
+def is_converted(path: str | Path) -> bool:
+    """Say whether a file holds a network that `spikeloom convert` made; what is no model file is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The HDF5 file.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    try:
+        with neuro.graph.opened_file(path) as file:
+            return "recognizer" not in file and "graph" in file and _is_converted(file)
+    except neuro.NeuroError:
+        return False
+
+
+def _is_converted(file: h5py.File) -> bool:
+    return "conversion.method" in neuro.graph.read_graph(file["graph"]).metadata
 
 
 def _require_same_threshold(recognizer: Recognizer, attributes: dict[str, Any]) -> None:

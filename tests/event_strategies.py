@@ -8,11 +8,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from neuro import Events
+from neuro.errors import GraphError
 from neuro.graph import (
     IF,
     LI,
     LIF,
+    NEURONS,
     Add,
+    AvgPool2d,
     Concat,
     Conv2d,
     CubaLIF,
@@ -21,7 +24,9 @@ from neuro.graph import (
     Graph,
     Input,
     Linear,
+    MaxPool2d,
     Node,
+    SparseLinear,
     continuous,
 )
 from tests.strategies import COMPARISONS, RESETS, SEEDS, _parameter, _Stream, _weights, convolutions, pools
@@ -125,30 +130,117 @@ def _grow_loop(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> Non
     build.streams.append((out, shape))
 
 
+def _is_non_negative(build: _Build, source: str) -> bool:
+    nodes = build.nodes | {"largest": MaxPool2d(1)}
+    try:
+        Graph(nodes, [*build.edges, (source, "largest")], continuous())
+    except GraphError:
+        return False
+    return True
+
+
+def _sparse(
+    draw: st.DrawFn, n_in: int, n_out: int, *, least_us: int = 0, most: float = 1.5, is_one: bool = False
+) -> SparseLinear:
+    """Synapses between random pairs, some pairs several times, with one delay or one each."""
+    rng = np.random.default_rng(draw(SEEDS))
+    n = draw(st.integers(least_us, 3 * n_out + least_us))
+    delays_us = least_us + rng.choice([0, 1, 2, 8, 60, 300], n)
+    delay_s = float(least_us) * 1e-6 if is_one or draw(st.integers(0, 2)) == 0 else delays_us * 1e-6
+    weight = rng.choice([-0.4, 0.0, 0.3, 0.7, 1.0], n) * most
+    rows, columns = rng.integers(0, n_out, n), rng.integers(0, n_in, n)
+    return SparseLinear.from_coo(rows, columns, weight, n_out=n_out, n_in=n_in, delay_s=delay_s)
+
+
+def _synapse(draw: st.DrawFn, shape: Shape, n_out: int) -> Node:
+    """Something between an input and a current of (n_out,) or (n_out, rows, columns)."""
+    bias = np.random.default_rng(draw(SEEDS)).uniform(-0.1, 0.05, n_out) if draw(st.booleans()) else None
+    if len(shape) == 3:
+        weight = _weights(draw, (n_out, shape[0], 3, 3), on_grid=False) + 0.2
+        return Conv2d(weight, bias, padding=1)
+    if draw(st.booleans()):
+        return _sparse(draw, shape[0], n_out)
+    return Linear(_weights(draw, (n_out, shape[0]), on_grid=False) + 0.2, bias)
+
+
+def _grow_currents(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> None:
+    """Two synapses whose currents are joined, and perhaps delayed, pooled or flattened, before the neurons."""
+    n_out = draw(st.integers(1, 4))
+    names = [build.add(_synapse(draw, shape, n_out), source, is_stream=False)[0] for _ in range(2)]
+    if draw(st.integers(0, 3)) == 0:
+        names[0], _ = build.add(Delay(draw(st.sampled_from([0, 3, 50])) * 1e-6), names[0], is_stream=False)
+    join = draw(st.sampled_from([Add, Concat]))
+    name, shape = build.add(join(), *draw(st.permutations(names)), is_stream=False)
+    if len(shape) == 3 and draw(st.booleans()):
+        pool = AvgPool2d(min(2, *shape[1:]), 1, draw(st.integers(0, min(shape[1:]) > 1)))
+        name, shape = build.add(draw(st.sampled_from([pool, Flatten()])), name, is_stream=False)
+    build.add(_neurons(draw, build, shape, is_silent=False), name)
+
+
+def _grow_network(draw: st.DrawFn, build: _Build, source: str, shape: Shape) -> None:
+    """A population that several synapses end in, perhaps one of its own: too weak to multiply spikes."""
+    n = len(build.nodes)
+    n_out = draw(st.integers(1, 6))
+    neurons = _neurons(draw, build, (n_out,))
+    if neurons.reset == "clamp":  # type: ignore[attr-defined]
+        neurons = replace(neurons, refractory_s=2e-6)
+    fire, first, second, out = (f"n{n}_{word}" for word in ("fire", "first", "second", "out"))
+    build.nodes |= {fire: neurons, first: _sparse(draw, shape[0], n_out), out: Delay(0)}
+    is_recurrent = build.is_timed and draw(st.booleans())
+    if is_recurrent:
+        build.nodes[second] = _sparse(draw, n_out, n_out, least_us=draw(st.integers(1, 9)), most=0.1)
+    else:
+        build.nodes[second] = Linear(_weights(draw, (n_out, shape[0]), on_grid=False))
+    build.edges += [(source, first), (fire if is_recurrent else source, second)]
+    build.edges += [*draw(st.permutations([(first, fire), (second, fire)])), (fire, out)]
+    build.streams.append((out, (n_out,)))
+
+
 def _grow(draw: st.DrawFn, build: _Build) -> None:
     source, shape = build.streams[-1] if draw(st.integers(0, 3)) else draw(st.sampled_from(build.streams))
     partners = [s for s in build.streams if s[0] != source and s[1][1:] == shape[1:]]
     same = [s for s in partners if s[1] == shape]
     kinds = ["population"] * 5 + ["delay", "residual"] + ["pool", "pool", "flatten"] * (len(shape) == 3)
-    kinds += ["loop"] * 2 * build.is_timed
+    kinds += ["loop"] * 2 * build.is_timed + ["currents"] * 3 + ["network"] * 3 * (len(shape) == 1)
     kinds += ["concat", "concat"] * bool(partners) + ["add"] * bool(same)
     kind = draw(st.sampled_from(kinds))
     if kind == "population":
         _grow_population(draw, build, source, shape)
-    elif kind == "loop":
-        _grow_loop(draw, build, source, shape)
+    elif kind in _GROWERS:
+        _GROWERS[kind](draw, build, source, shape)
     elif kind == "delay":
         build.add(Delay(draw(st.sampled_from([0, 1, 2, 7, 40, 5000])) * 1e-6), source)
     elif kind == "residual":
         side, _ = build.add(Delay(draw(st.integers(0, 3)) * 1e-6), source)
         build.add(Add(), *draw(st.permutations([source, side])))
     elif kind == "pool":
-        build.add(draw(pools(_Stream(source, shape, False))), source)
+        build.add(draw(pools(_Stream(source, shape, _is_non_negative(build, source)))), source)
     elif kind == "flatten":
         build.add(Flatten(), source)
     else:
         partner = draw(st.sampled_from(partners if kind == "concat" else same))
         build.add(Concat() if kind == "concat" else Add(), *draw(st.permutations([source, partner[0]])))
+
+
+_GROWERS = {"loop": _grow_loop, "currents": _grow_currents, "network": _grow_network}
+
+
+def fitting(graph: Graph, events: Events) -> Events:
+    """The events, without signs if a MaxPool2d may see them."""
+    if not any(isinstance(node, MaxPool2d) for node in graph.nodes.values()):
+        return events
+    value = np.abs(events.value)
+    return Events(events.t_us, events.index, value, events.shape, duration_us=events.duration_us)
+
+
+@st.composite
+def membrane_times(draw: st.DrawFn, graph: Graph, end_us: int) -> dict[str, tuple[int, ...]]:
+    """Times for some nodes with membranes, before an end; some coincide with what happens."""
+    rng = np.random.default_rng(draw(SEEDS))
+    names = [name for name, node in graph.nodes.items() if isinstance(node, NEURONS) and draw(st.booleans())]
+    return {
+        name: tuple(np.unique(rng.integers(0, end_us, draw(st.integers(1, 6)))).tolist()) for name in names
+    }
 
 
 @st.composite

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import strategies as st
@@ -24,6 +27,7 @@ from neuro.graph import (
     Stdp,
     clocked,
 )
+from neuro.lowering import networks as lowering
 from neuro.spikes import Spikes
 
 DT_S = 0.001
@@ -88,7 +92,7 @@ def synapses(
     out, into = rng.integers(0, n_out, n), rng.integers(0, n_in, n)
     weight = rng.uniform(0.0 if plastic else -0.3, 0.6, n)
     delay: Any = int(rng.integers(least, 5)) * DT_S
-    if not plastic and n and rng.random() < 0.5:
+    if n and rng.random() < 0.5:
         delay = rng.integers(least, 6, n) * DT_S
     stdp = Stdp(0.01, 0.02, float(rng.uniform(0, 0.3)), float(rng.uniform(0, 0.3)), 0.6) if plastic else None
     if rng.random() < 0.2:
@@ -169,3 +173,10 @@ def _give_size(
         name = f"direct {target}"
         nodes[name] = PoissonSource(100.0, sizes[target], len(nodes), weight=0.3)
         edges.append((name, target))
+
+
+@contextmanager
+def enough_for_threads() -> Iterator[None]:
+    """Let any network take as many threads as are asked for."""
+    with mock.patch.multiple(lowering, LEAST_NS=1e-9, most_threads=lambda: 64):
+        yield

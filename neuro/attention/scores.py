@@ -7,9 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.graph import TemporalAttention
-from neuro.lowering.deciding import temporal_report
-from neuro.lowering.scoring import Temporal, excite, next_scores, start_history
+from neuro.graph import MovingAttention, TemporalAttention
+from neuro.kernels.windows import weigh
+from neuro.lowering.deciding import as_report, temporal_report
+from neuro.lowering.execution import frame_sums
+from neuro.lowering.scoring import Temporal, excite, flat_weights, next_scores, start_history
 from neuro.results import AttentionReport
 from neuro.spikes import Spikes
 
@@ -34,7 +36,7 @@ def frame_means(spikes: Spikes) -> NDArray[np.float32]:
     >>> frame_means(Spikes([0, 0], [1, 2], [1.0, 2.0], n_steps=2, shape=(6,))).tolist()
     [0.5, 0.0]
     """
-    return _means(_sums(spikes), spikes.shape)
+    return _means(frame_sums(spikes), spikes.shape)
 
 
 def frame_scores(node: TemporalAttention, means: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -110,13 +112,27 @@ def report_after(
     float32 array
         For the frames that follow: the means so far, or the moving averages.
     """
-    sums = _sums(spikes)
-    scores, history = next_scores(node, _means(sums, spikes.shape), history)
-    return temporal_report(node, scores, sums, is_dropping=is_dropping), history
-
-
-def _sums(spikes: Spikes) -> NDArray[np.float64]:
-    return np.asarray(np.bincount(spikes.step, spikes.value, spikes.n_steps), np.float64)
+    if isinstance(node, MovingAttention):
+        sums = frame_sums(spikes)
+        scores, history = next_scores(node, _means(sums, spikes.shape), history)
+        return temporal_report(node, scores, sums, is_dropping=is_dropping), history
+    n_before, n_steps = history.size, spikes.n_steps
+    means = np.empty(n_before + n_steps, np.float32)
+    means[:n_before] = history
+    scores = np.empty(node.n_frames + node.bias_1.size, np.float32)
+    sums, kept = np.empty(n_steps), np.empty(n_steps, np.uint8)
+    decided = weigh(
+        spikes.step,
+        spikes.value,
+        math.prod(spikes.shape),
+        flat_weights(node),
+        means,
+        scores,
+        sums,
+        (node.threshold, is_dropping),
+        kept,
+    )
+    return as_report(node, scores[n_before : means.size], kept, decided), means
 
 
 def _means(sums: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,8 @@ __all__ = ["attend", "check_frames", "scaled"]
 def check_frames(graph: Graph, n_steps: int, state: State | None, *, is_dropping: bool) -> None:
     """Refuse a run that a TemporalAttention cannot score: it needs its whole window, or (causal) a part of one."""
     n_before = 0 if state is None else state.n_steps
-    for name, node in graph.nodes.items():
-        if not isinstance(node, TemporalAttention) or not (is_dropping or node.scaling):
+    for name, node in _windows(graph):
+        if not (is_dropping or node.scaling):
             continue
         owner, remedy = f"TemporalAttention {name!r}", "" if node.scaling else " or use_attention=False"
         if node.is_causal:
@@ -36,6 +38,11 @@ def check_frames(graph: Graph, n_steps: int, state: State | None, *, is_dropping
             )
         elif state is not None:
             raise InputError(f"{owner}: scores whole windows from rest, state must be None;{remedy}")
+
+
+@lru_cache(maxsize=16)
+def _windows(graph: Graph) -> tuple[tuple[str, TemporalAttention], ...]:
+    return tuple((name, node) for name, node in graph.nodes.items() if isinstance(node, TemporalAttention))
 
 
 def attend(plan: Plan, run: Run, spikes: Spikes) -> AttentionReport | None:

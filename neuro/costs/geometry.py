@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from neuro.graph import NEURONS, SYNAPSES, Conv2d, CubaLIF, Graph, Linear
+from neuro.errors import GraphError
+from neuro.graph import CODED, NEURONS, SYNAPSES, Conv2d, CubaLIF, FirstSpikeIF, Graph, Linear, SparseLinear
 
 __all__ = ["NeuronSize", "SynapseSize", "sizes"]
 
@@ -47,7 +48,7 @@ class NeuronSize:
     n_neurons : int
         Neurons.
     n_states : int
-        Values kept for each: the membrane, and the synaptic current of a CubaLIF.
+        Values kept for each: the membrane, and the current of a CubaLIF or FirstSpikeIF.
     """
 
     n_neurons: int
@@ -68,6 +69,11 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
     tuple of dict
         Kept for equal graphs; not to be changed.
 
+    Raises
+    ------
+    GraphError
+        If it has a SparseLinear.
+
     Examples
     --------
     >>> import numpy as np
@@ -77,6 +83,12 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
     >>> synapses["conv"].fan_out, synapses["conv"].dense_operations  # 9 * 9 * 2 less what lies in the padding
     (18, 98)
     """
+    for name, node in graph.nodes.items():
+        if isinstance(node, SparseLinear):
+            raise GraphError(
+                f"SparseLinear {name!r}: costs are counted for Linear and Conv2d only; replace it by a Linear of its "
+                "to_dense() weights, or leave costs out"
+            )
     synapses: dict[str, SynapseSize] = {}
     neurons: dict[str, NeuronSize] = {}
     for name in graph.order:
@@ -84,8 +96,8 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
         if isinstance(node, SYNAPSES):
             assert isinstance(node, (Linear, Conv2d))
             synapses[name] = _synapse(node, graph.shapes[graph.predecessors(name)[0]], graph.shapes[name])
-        elif isinstance(node, NEURONS):
-            n_states = 2 if isinstance(node, CubaLIF) else 1
+        elif isinstance(node, (*NEURONS, *CODED)):
+            n_states = 2 if isinstance(node, (CubaLIF, FirstSpikeIF)) else 1
             neurons[name] = NeuronSize(math.prod(graph.shapes[name]), n_states)
     return synapses, neurons
 

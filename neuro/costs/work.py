@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from neuro.costs.geometry import NeuronSize, SynapseSize, sizes
 from neuro.errors import InputError
 from neuro.graph import (
+    CODED,
     IF,
     NEURONS,
     SPIKING,
@@ -15,16 +16,23 @@ from neuro.graph import (
     Add,
     AvgPool2d,
     CubaLIF,
+    Difference,
+    FirstSpikeIF,
     Graph,
     Input,
     Linear,
+    RadixIF,
+    Readout,
+    SignedIF,
     SumPool2d,
+    TwoPhaseIF,
 )
 from neuro.results import Counters
 
 __all__ = ["LayerWork", "Work", "conventional_work", "spiking_work"]
 
 _FLOAT32_BITS = 32
+_ONES = (TwoPhaseIF, SignedIF, RadixIF, FirstSpikeIF)  # a SigmaDelta hands on any change of its count
 
 
 @dataclass(frozen=True)
@@ -299,18 +307,20 @@ def conventional_work(graph: Graph, *, n_steps: int, weight_bits: int = 32, name
 
 def _leaks(graph: Graph, population: str) -> int:
     node = graph.nodes[population]
-    if isinstance(node, IF):
+    if isinstance(node, (IF, *CODED)):
         return 0
     return 2 if isinstance(node, CubaLIF) else 1
 
 
 def _is_binary(graph: Graph, name: str) -> bool:
-    """Whether a node hands on nothing but zeros and ones."""
+    """Whether a node hands on nothing but zeros, ones and minus ones: no product is needed."""
     node = graph.nodes[name]
     if isinstance(node, Input):
         return node.max_count == 1
-    if isinstance(node, NEURONS):
-        return isinstance(node, SPIKING)
+    if isinstance(node, (*NEURONS, *CODED)):
+        return isinstance(node, (*SPIKING, *_ONES))
+    if isinstance(node, (Difference, Readout)):
+        return False
     if isinstance(node, (*SYNAPSES, Add, SumPool2d, AvgPool2d)) or getattr(node, "scaling", False):
         return False
     return all(_is_binary(graph, source) for source in graph.predecessors(name))

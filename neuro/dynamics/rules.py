@@ -48,7 +48,8 @@ class ExitRule:
     first_step : int
         Steps before the first check, at least 1.
     check_every : int
-        Steps between checks, at least 1. Each check ends a block of steps, which costs some calls.
+        Steps between checks, at least 1. Each check ends a block of steps, which costs some calls where layers do not
+        stand one behind the other.
 
     Raises
     ------

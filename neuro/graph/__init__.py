@@ -5,11 +5,13 @@ from __future__ import annotations
 from neuro.graph.attention_placement import chain_before
 from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
 from neuro.graph.files import read_graph, write_graph
-from neuro.graph.folding import fold_pooling
+from neuro.graph.folding import fold_pooling, fold_spike_pooling
 from neuro.graph.graph import Graph
 from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
 from neuro.graph.nodes import (
     ATTENTIONS,
+    CODED,
+    CODING,
     IF,
     LI,
     LIF,
@@ -28,8 +30,11 @@ from neuro.graph.nodes import (
     CobaLIF,
     Concat,
     Conv2d,
+    CountMaxPool2d,
     CubaLIF,
     Delay,
+    Difference,
+    FirstSpikeIF,
     Flatten,
     Input,
     Izhikevich,
@@ -38,10 +43,16 @@ from neuro.graph.nodes import (
     MovingAttention,
     Node,
     PoissonSource,
+    RadixIF,
+    RadixMaxPool2d,
+    Readout,
+    SigmaDelta,
+    SignedIF,
     SparseLinear,
     SpatialAttention,
     SumPool2d,
     TemporalAttention,
+    TwoPhaseIF,
 )
 from neuro.graph.plasticity import Stdp
 from neuro.graph.storage import check_format, opened_file, replaced_file
@@ -50,6 +61,7 @@ from neuro.graph.wiring import connect_in_degree, connect_one_to_one, connect_pa
 __all__ = [
     "Graph",
     "fold_pooling",
+    "fold_spike_pooling",
     "write_graph",
     "read_graph",
     "replaced_file",
@@ -91,6 +103,15 @@ __all__ = [
     "MovingAttention",
     "ChannelAttention",
     "SpatialAttention",
+    "TwoPhaseIF",
+    "SignedIF",
+    "RadixIF",
+    "FirstSpikeIF",
+    "SigmaDelta",
+    "CountMaxPool2d",
+    "RadixMaxPool2d",
+    "Difference",
+    "Readout",
     "chain_before",
     "NODE_TYPES",
     "SYNAPSES",
@@ -101,4 +122,6 @@ __all__ = [
     "SELECTIONS",
     "ATTENTIONS",
     "POPULATIONS",
+    "CODED",
+    "CODING",
 ]

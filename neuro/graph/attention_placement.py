@@ -15,6 +15,7 @@ from neuro.graph.nodes import (
     Flatten,
     Input,
     Node,
+    SparseLinear,
     SumPool2d,
     TemporalAttention,
 )
@@ -102,7 +103,7 @@ def _current(sources: Sequence[str], nodes: Mapping[str, Node], before: Neighbou
         if at in seen or isinstance(nodes[at], SPIKING):
             continue
         seen.add(at)
-        if isinstance(nodes[at], (*SYNAPSES, LI)):
+        if isinstance(nodes[at], (*SYNAPSES, SparseLinear, LI)):
             return at
         frontier.extend(before[at])
     return None

@@ -12,6 +12,7 @@ from neuro.errors import GraphError
 from neuro.graph.fields import FloatArray, as_float, first_position, position_text
 from neuro.graph.nodes import (
     ATTENTIONS,
+    CODED,
     LI,
     SPIKING,
     SYNAPSES,
@@ -19,17 +20,29 @@ from neuro.graph.nodes import (
     AvgPool2d,
     Concat,
     Conv2d,
+    CountMaxPool2d,
+    Difference,
+    FirstSpikeIF,
     Input,
     Linear,
     MaxPool2d,
     Node,
+    RadixIF,
+    RadixMaxPool2d,
+    Readout,
+    SigmaDelta,
+    SignedIF,
+    SparseLinear,
     SumPool2d,
+    TwoPhaseIF,
 )
 from neuro.graph.shapes import label
 
 __all__ = ["check_grid", "check_non_negative"]
 
 _EXACT = 2.0**24
+_UNSIGNED = (*SPIKING, TwoPhaseIF, RadixIF, FirstSpikeIF, RadixMaxPool2d)  # they hand on 0 and 1
+_SIGNED = (SignedIF, SigmaDelta, CountMaxPool2d, Difference, Readout)
 
 
 def check_non_negative(
@@ -54,9 +67,9 @@ def _negative_source(name: str, nodes: Mapping[str, Node], before: Mapping[str, 
         if source in seen:
             continue
         seen.add(source)
-        if isinstance(nodes[source], (*SYNAPSES, LI)):
+        if isinstance(nodes[source], (*SYNAPSES, SparseLinear, *_SIGNED, LI)):
             return source
-        if not isinstance(nodes[source], SPIKING):
+        if not isinstance(nodes[source], _UNSIGNED):
             frontier.extend(before[source])
     return None
 
@@ -100,6 +113,12 @@ def _spikes_or_none(
     return _Values(1.0, 1.0) if isinstance(nodes[name], SPIKING) else None
 
 
+def _coded(node: Node) -> _Values:
+    """What a coded neuron hands on in a step: whole numbers, 0 and 1 (or -1), or the change of a count."""
+    most = node.max_count - node.min_count if isinstance(node, SigmaDelta) else 1
+    return _Values(float(most), 1.0)
+
+
 def _values(
     owner: str, node: Node, inputs: Sequence[_Values | None], sources: Sequence[str], grid: float
 ) -> _Values | None:
@@ -111,7 +130,9 @@ def _values(
         return _Values(float(node.max_count), 1.0)
     if isinstance(node, SPIKING):
         return _Values(1.0, 1.0)
-    if isinstance(node, LI) or (isinstance(node, ATTENTIONS) and node.scaling):
+    if isinstance(node, (*CODED, RadixMaxPool2d)):
+        return _coded(node)
+    if isinstance(node, (LI, Readout)) or (isinstance(node, ATTENTIONS) and node.scaling):
         return None
     known = [item for item in inputs if item is not None]
     if isinstance(node, (Linear, Conv2d)):
@@ -125,6 +146,8 @@ def _values(
         return None
     if isinstance(node, (Add, SumPool2d, AvgPool2d)):
         return _sum(owner, node, known)
+    if isinstance(node, Difference):
+        return _Values(2 * known[0].bound, known[0].grid)
     if isinstance(node, Concat):
         return _Values(max(item.bound for item in known), min(item.grid for item in known))
     return known[0]

@@ -10,9 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from neuro.errors import GraphError, ModelFileError
@@ -29,6 +28,9 @@ from neuro.graph.storage import (
     place_of,
     replaced_file,
 )
+
+if TYPE_CHECKING:
+    import h5py  # imported where a file is read: most runs of a network read none
 
 __all__ = ["write_graph", "read_graph", "save_graph", "load_graph"]
 
@@ -120,6 +122,8 @@ def read_graph(group: h5py.Group) -> Graph:
     ModelFileError
         If the group holds no graph, is damaged, breaks a rule of a node or of Graph, or has a newer version.
     """
+    import h5py
+
     place = place_of(group)
     with naming(place):
         check_format(group, place, FORMAT, VERSION)
@@ -146,6 +150,8 @@ def read_graph(group: h5py.Group) -> Graph:
 
 
 def _read_bytes(group: h5py.Group, name: str, place: str) -> bytes:
+    import h5py
+
     data = member(group, name, place)
     if not isinstance(data, h5py.Dataset) or data.dtype != np.uint8 or data.ndim != 1:
         raise ModelFileError(
@@ -184,6 +190,8 @@ def _execution(place: str, header: Mapping[str, Any]) -> Execution:
 
 
 def _read_node(place: str, name: str, nodes: h5py.Group) -> Node:
+    import h5py
+
     where = f"{place}: node {name!r}"
     group = member(nodes, name, where)
     if not isinstance(group, h5py.Group):
@@ -209,6 +217,8 @@ def _read_node(place: str, name: str, nodes: h5py.Group) -> Node:
 
 
 def _read_array(what: str, item: object, dtype: str) -> np.ndarray[Any, Any]:
+    import h5py
+
     if not isinstance(item, h5py.Dataset) or item.dtype != dtype:
         raise ModelFileError(f"{what} must be a {dtype} array, the file is damaged; save the model again")
     check_size(item, what)
@@ -224,6 +234,8 @@ def save_graph(path: Path, graph: Graph) -> None:
 
 def load_graph(path: Path) -> Graph:
     """Read the graph under ``/graph`` of a file."""
+    import h5py
+
     with opened_file(path) as file:
         group = member(file, "graph", str(path)) if "graph" in file else None
         if not isinstance(group, h5py.Group):

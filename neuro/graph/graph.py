@@ -15,6 +15,7 @@ from typing import Any
 from neuro.errors import GraphError
 from neuro.graph.attention_placement import check_attention
 from neuro.graph.bounds import check_grid, check_non_negative
+from neuro.graph.coded_placement import check_coding
 from neuro.graph.execution import Clocked, Continuous, Execution
 from neuro.graph.networks import check_receptors, has_populations
 from neuro.graph.nodes import Delay, Input, Node
@@ -106,6 +107,7 @@ class Graph:
             after[source] += (target,)
         check_reach(nodes, edges)
         check_timing(nodes, execution)
+        check_coding(nodes, execution)
         order = topological_order(nodes, edges, execution)
         check_attention(nodes, before, after)
         check_receptors(nodes, after)

@@ -6,10 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from neuro.errors import GraphError
 from neuro.graph.nodes import (
+    ATTENTIONS,
+    LI,
     NEURONS,
+    POOLS,
     POPULATIONS,
+    Add,
     CobaLIF,
+    Concat,
+    Conv2d,
     CubaLIF,
+    Flatten,
     Input,
     Linear,
     Node,
@@ -18,9 +25,25 @@ from neuro.graph.nodes import (
 )
 from neuro.graph.shapes import label
 
-__all__ = ["check_receptors", "has_populations", "needs_populations", "receptors", "refuse_populations"]
+__all__ = [
+    "check_receptors",
+    "has_populations",
+    "is_mixed",
+    "needs_populations",
+    "receptors",
+    "refuse_populations",
+]
 
 _PARTS = (SparseLinear, PoissonSource, *POPULATIONS)
+_LAYERED = (
+    Conv2d,
+    *POOLS,
+    Flatten,
+    Add,
+    Concat,
+    LI,
+    *ATTENTIONS,
+)  # networks of populations have none of these
 
 
 def has_populations(nodes: Mapping[str, Node]) -> bool:
@@ -28,12 +51,24 @@ def has_populations(nodes: Mapping[str, Node]) -> bool:
     return any(isinstance(node, _PARTS) for node in nodes.values())
 
 
+def is_mixed(nodes: Mapping[str, Node]) -> bool:
+    """Whether sparse synapses stand among nodes of layered graphs, and nothing that only populations have."""
+    return (
+        any(isinstance(node, SparseLinear) for node in nodes.values())
+        and any(
+            isinstance(node, _LAYERED) or (isinstance(node, Linear) and node.bias is not None)
+            for node in nodes.values()
+        )
+        and not any(isinstance(node, (PoissonSource, *POPULATIONS)) for node in nodes.values())
+    )
+
+
 def needs_populations(nodes: Mapping[str, Node]) -> bool:
     """Whether a graph runs as a network of populations: it has such a node, or a neuron with such a value.
 
-    A refractory period alone does not: layered graphs hold membranes too.
+    A refractory period alone does not: layered graphs hold membranes too. Nor do sparse synapses among layers.
     """
-    return has_populations(nodes) or any(
+    return (has_populations(nodes) and not is_mixed(nodes)) or any(
         getattr(node, "v_start", None) is not None
         or getattr(node, "tau_inh_s", None) is not None
         or getattr(node, "update", None) == "exact"
@@ -44,8 +79,10 @@ def needs_populations(nodes: Mapping[str, Node]) -> bool:
 
 def refuse_populations(nodes: Mapping[str, Node], where: str) -> None:
     """Refuse a graph that needs populations where something else runs, naming the first reason."""
+    allowed = (SparseLinear,) if is_mixed(nodes) else ()
     for name, node in nodes.items():
-        reason = "is a part of networks of populations" if isinstance(node, _PARTS) else ""
+        is_part = isinstance(node, _PARTS) and not isinstance(node, allowed)
+        reason = "is a part of networks of populations" if is_part else ""
         for field in ("v_start", "tau_inh_s"):
             if isinstance(node, NEURONS) and getattr(node, field, None) is not None:
                 reason = f"{field} is computed in clocked networks of populations only"

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from neuro.graph.attention import MovingAttention, TemporalAttention
 from neuro.graph.attention_selection import ChannelAttention, SpatialAttention
+from neuro.graph.coded import (
+    CountMaxPool2d,
+    Difference,
+    FirstSpikeIF,
+    RadixIF,
+    RadixMaxPool2d,
+    Readout,
+    SigmaDelta,
+    SignedIF,
+    TwoPhaseIF,
+)
 from neuro.graph.neurons import IF, LI, LIF, CubaLIF
 from neuro.graph.node import Node
 from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
@@ -38,6 +49,15 @@ __all__ = [
     "MovingAttention",
     "ChannelAttention",
     "SpatialAttention",
+    "TwoPhaseIF",
+    "SignedIF",
+    "RadixIF",
+    "FirstSpikeIF",
+    "SigmaDelta",
+    "CountMaxPool2d",
+    "RadixMaxPool2d",
+    "Difference",
+    "Readout",
     "NODE_TYPES",
     "SPIKING",
     "NEURONS",
@@ -47,10 +67,14 @@ __all__ = [
     "SELECTIONS",
     "ATTENTIONS",
     "POPULATIONS",
+    "CODED",
+    "CODING",
 ]
 
 SYNAPSES = (Linear, Conv2d)
 POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
+CODED = (TwoPhaseIF, SignedIF, RadixIF, FirstSpikeIF, SigmaDelta)  # neurons that send whole counts
+CODING = (*CODED, CountMaxPool2d, RadixMaxPool2d, Difference, Readout)  # all nodes of section 16
 POPULATIONS = (CobaLIF, AdaptiveLIF, Izhikevich)  # they run in networks of populations only
 SPIKING = (IF, LIF, CubaLIF)
 NEURONS = (IF, LIF, CubaLIF, LI)
@@ -73,5 +97,6 @@ NODE_TYPES: dict[str, type[Node]] = {
         *POPULATIONS,
         SparseLinear,
         PoissonSource,
+        *CODING,
     )
 }

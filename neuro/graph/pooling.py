@@ -8,11 +8,13 @@ from neuro.errors import GraphError
 from neuro.graph.fields import Pair, as_pair
 from neuro.graph.node import Node
 
-__all__ = ["SumPool2d", "AvgPool2d", "MaxPool2d"]
+__all__ = ["Pool2d", "SumPool2d", "AvgPool2d", "MaxPool2d"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Pool2d(Node):
+class Pool2d(Node):
+    """Base of all pools: a window, its stride and padding."""
+
     kernel_size: Pair
     stride: Pair | None = None
     padding: Pair = (0, 0)
@@ -38,7 +40,7 @@ class _Pool2d(Node):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SumPool2d(_Pool2d):
+class SumPool2d(Pool2d):
     """Sum over each window of each channel; entries outside the frame are silent.
 
     Attributes
@@ -59,7 +61,7 @@ class SumPool2d(_Pool2d):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AvgPool2d(_Pool2d):
+class AvgPool2d(Pool2d):
     """Sum over each window divided by the kernel's area, padding included (torch's default).
 
     Attributes
@@ -80,8 +82,10 @@ class AvgPool2d(_Pool2d):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MaxPool2d(_Pool2d):
+class MaxPool2d(Pool2d):
     """Maximum over each window of non-negative inputs (spikes, counts); outside the frame is silence.
+
+    In a continuous graph the maximum is that of simultaneous events: of spikes at one microsecond one passes.
 
     Attributes
     ----------

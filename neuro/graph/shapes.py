@@ -9,6 +9,7 @@ import numpy as np
 
 from neuro.errors import GraphError
 from neuro.graph.nodes import (
+    CODING,
     NEURONS,
     POOLS,
     POPULATIONS,
@@ -16,11 +17,13 @@ from neuro.graph.nodes import (
     Add,
     Concat,
     Conv2d,
+    CountMaxPool2d,
     Flatten,
     Input,
     Linear,
     Node,
     PoissonSource,
+    RadixMaxPool2d,
     SparseLinear,
 )
 
@@ -79,7 +82,7 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
         return _linear(owner, node, first)
     if isinstance(node, Conv2d):
         return _conv2d(owner, node, first)
-    if isinstance(node, POOLS):
+    if isinstance(node, (*POOLS, CountMaxPool2d, RadixMaxPool2d)):
         channels, rows, columns = _image(owner, first)
         size = _windows(
             owner,
@@ -96,7 +99,7 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
         return _add(owner, inputs)
     if isinstance(node, Concat):
         return _concat(owner, inputs)
-    if isinstance(node, (*NEURONS, *POPULATIONS)):
+    if isinstance(node, (*NEURONS, *POPULATIONS, *CODING)):
         if any(shape != first for shape in inputs):
             raise GraphError(
                 f"{owner}: all that ends in it must have one shape, got {', '.join(map(str, inputs))}"

@@ -34,7 +34,8 @@ class SparseLinear(Node):
     """Sparse synapses, each with its weight and delay: ``y[o] = sum_j weight[j] * x[indices[j]](t - delay_s[j])``.
 
     The sum of output `o` runs over its row ``indptr[o] .. indptr[o + 1]``. A pair may be connected several times;
-    each synapse counts. It stands between a source or population and a population; several may end in one.
+    each synapse counts. It stands between a source or population and a population (several may end in one), or, as a
+    Linear does, among the nodes of a layered or continuous graph.
 
     Attributes
     ----------
@@ -48,11 +49,11 @@ class SparseLinear(Node):
         Number of inputs.
     delay_s : float, or float32 array of shape (n_synapses,)
         Delay in seconds, >= 0, in a clocked graph a multiple of ``dt_s``: what is fired in step ``k`` enters the
-        sums of step ``k + delay_s / dt_s``.
+        sums of step ``k + delay_s / dt_s``; in a continuous one of 1 microsecond.
     receptor : {'excitatory', 'inhibitory'}
         Which current or conductance of a population it adds to; populations with one take 'excitatory'.
     stdp : Stdp or None
-        How the weights change while the network runs (one delay for all synapses); the graph keeps the first.
+        How the weights change while the network runs (with delays of at least one step); the graph keeps the first.
 
     Raises
     ------
@@ -97,11 +98,6 @@ class SparseLinear(Node):
     def _check_stdp(self, stdp: object) -> None:
         if not isinstance(stdp, Stdp):
             raise GraphError(f"{_OWNER}: stdp must be an Stdp or None, got {stdp!r}")
-        if isinstance(self.delay_s, np.ndarray):
-            raise GraphError(
-                f"{_OWNER}: with stdp all synapses have one delay, got an array; use one number, or a "
-                "SparseLinear for each delay"
-            )
         wrong = (self.weight < 0) | (self.weight > np.float32(stdp.w_max))
         if wrong.any():
             j = int(np.argmax(wrong))
@@ -226,7 +222,7 @@ class SparseLinear(Node):
         n_out = as_whole(_OWNER, "n_out", n_out, least=1)
         rows = np.asarray(out)
         _check_range("out", rows, n_out, "n_out")
-        order = np.argsort(rows, kind="stable")
+        order = _by_row(rows, n_out)
         sources, weights, delays = np.asarray(into), np.asarray(weight), np.asarray(delay_s)
         for name, array in (("into", sources), ("weight", weights), ("delay_s", delays)):
             if array.shape != rows.shape and (array.ndim or name == "into"):
@@ -234,7 +230,7 @@ class SparseLinear(Node):
         return cls(
             np.broadcast_to(weights, rows.shape)[order],
             sources[order],
-            row_starts(np.bincount(rows, minlength=n_out)),
+            row_starts(np.bincount(rows.astype(np.intp, copy=False), minlength=n_out)),
             n_in,
             delay_s=delays[order] if delays.ndim else float(delays),
             receptor=receptor,
@@ -285,6 +281,15 @@ def row_starts(counts: NDArray[Any]) -> Int32s:
     if total >= 2**31:
         raise GraphError(f"{_OWNER}: has {total} synapses, the limit is 2**31 - 1; split it")
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+
+
+def _by_row(rows: NDArray[Any], n_rows: int) -> NDArray[np.intp]:
+    """Return the order that sorts rows below `n_rows`, equal ones as they come: numbers of 16 bits sort fastest."""
+    keys = rows.astype(np.uint32)
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
+    if n_rows <= 2**16:
+        return order
+    return order[np.argsort((keys[order] >> 16).astype(np.uint16), kind="stable")]
 
 
 def _as_starts(value: object) -> Int32s:

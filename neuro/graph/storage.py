@@ -15,11 +15,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from neuro.errors import GraphError, ModelFileError
+
+if TYPE_CHECKING:
+    import h5py  # imported where a file is opened: most runs of a network read none
 
 __all__ = ["opened_file", "replaced_file", "check_format"]
 
@@ -52,6 +55,8 @@ def as_text(value: object) -> str | None:
 
 def member(group: h5py.Group, name: str, place: str) -> object:
     """Return a member that lies in the file itself: no link, and no data in other files."""
+    import h5py
+
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ModelFileError(
             f"{place}: {name!r} is missing or a link; the file is damaged or of another kind"
@@ -157,6 +162,8 @@ def opened_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         If the file is missing, is no HDF5 file, differs from its checksum, or turns out to be damaged while
         it is read.
     """
+    import h5py
+
     path = Path(path)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
@@ -196,6 +203,8 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     ModelFileError
         If the folder is missing or not writable, or the disk is full.
     """
+    import h5py
+
     path = Path(path)
     with h5py.File(path, "w", driver="core", backing_store=False, userblock_size=_BLOCK_BYTES) as file:
         yield file

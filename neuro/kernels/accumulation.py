@@ -7,7 +7,6 @@ time, because branches that cannot be predicted cost more than the copies.
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import (
     ACTIVE,
@@ -37,7 +36,7 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.sums import (
     scale_words,
     sum_dense,

@@ -1,11 +1,10 @@
 """Sums that scores are computed from; each runs over the entries of a step in the order in which they are listed."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Frames
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 
@@ -38,18 +37,6 @@ def sum_channels(frames: Frames, n_pixels: int, n_channels: int, sums: Doubles) 
             slot, base = step * n_pixels + pixel, pixel * n_channels
             for k in range(start[slot], start[slot + 1]):
                 sums[step, index[k] - base] += np.float64(value[k]) if value.size > 0 else 1.0
-
-
-@njit(cache=True, **UNCOUNTED)
-def move_averages(means: Floats, rates: Floats, average: Floats, into: Floats) -> None:
-    """Step moving averages over frames: m = m + rate * (s - m), each rounded; ``average`` is left at the last.
-
-    ``into``: float32, shape (n_steps, n_averages).
-    """
-    for step in range(means.size):
-        for k in range(rates.size):
-            average[k] = average[k] + rates[k] * (means[step] - average[k])
-            into[step, k] = average[k]
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -3,13 +3,13 @@
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 CONFIDENCE, ENTROPY, GAP = 0, 1, 2
+NEAR = 1e-9  # a certainty closer to the threshold may be decided otherwise by another implementation
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -1,11 +1,10 @@
 """Delivery of spikes: each thread adds to its own neurons, the oldest spikes first, in order of the numbers."""
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Frames, Live, Network
-from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.poisson import count_tile, draw
 
 U = np.uint64
@@ -50,7 +49,7 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
                 deliver_constant(weight, net.target[first:stop], live.state)
             else:
                 deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
-    live.operations[thread] += n
+    live.operations[thread, 0] += n
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -64,7 +63,7 @@ def deliver_now(net: Network, live: Live, thread: int, start: int, stop: int) ->
         first, stop = ptr[row], ptr[row + U(1)]
         value = live.log_value[q : q + U(is_graded)]
         deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
-    live.operations[thread] += n
+    live.operations[thread, 0] += n
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -8,11 +8,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Int32s, Int64s, Synapses
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.prefetch import prefetch
 
 Doubles = NDArray[np.float64]

@@ -9,13 +9,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Int64s, Synapses
 from neuro.kernels.crossings import FAR, Timing, crossing_bound, gain_after, membrane_after, next_crossing
 from neuro.kernels.events import Deltas
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 

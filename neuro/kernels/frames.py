@@ -4,10 +4,42 @@
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
+
+
+@njit(cache=True, **UNCOUNTED)
+def sort_step(
+    index: Int32s, value: Floats, entries: tuple[int, int], layout: tuple[int, int], slot: int, into: Frames
+) -> None:
+    """Bring the entries of a step, in (channel, pixel) order, into lists for its pixels, the first at `slot`.
+
+    ``entries``: where they stand. ``layout``: pixels and channels. ``into.start[slot]`` is set. Without ``into.value``
+    the values are not read.
+    """
+    (lo, hi), (n_pixels, n_channels) = entries, layout
+    start, total = into.start[slot : slot + n_pixels + 1], into.start[slot]
+    start[1:] = 0
+    first, last = 0, n_pixels
+    for j in range(lo, hi):  # start[pixel + 1] counts the entries of a pixel,
+        while index[j] >= last:
+            first, last = last, last + n_pixels
+        start[index[j] - first + 1] += 1
+    for pixel in range(1, n_pixels + 1):  # then it is the place of its next entry, and its end at last
+        n_entries = start[pixel]
+        start[pixel] = total
+        total += n_entries
+    first, last, channel = 0, n_pixels, 0
+    for j in range(lo, hi):
+        while index[j] >= last:
+            first, last, channel = last, last + n_pixels, channel + 1
+        pixel = index[j] - first
+        at = start[pixel + 1]
+        into.index[at] = pixel * n_channels + channel
+        if into.value.size > 0:
+            into.value[at] = value[j]
+        start[pixel + 1] = at + 1
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -15,49 +47,30 @@ def sort_by_pixel(
     step: Int32s, index: Int32s, value: Floats, kept: Bytes, n_pixels: int, n_channels: int, into: Frames
 ) -> None:
     """Bring entries listed in (step, channel, pixel) order into per-pixel lists, leaving out dropped steps."""
-    start = into.start
-    n_slots = start.size - 1
-    start[:] = 0
-    previous, channel = -1, 0
-    for j in range(step.size):  # count the entries of slot s in start[s + 2]
-        if step[j] != previous:
-            previous, channel = step[j], 0
-        while index[j] >= (channel + 1) * n_pixels:
-            channel += 1
-        slot = previous * n_pixels + index[j] - channel * n_pixels + 2
-        if kept[previous] != 0 and slot <= n_slots:
-            start[slot] += 1
-    total = 0
-    for slot in range(start.size):
-        total += start[slot]
-        start[slot] = total
-    previous, channel = -1, 0
-    for j in range(step.size):  # start[s + 1] is the place of the next entry of slot s, and its end at last
-        if step[j] != previous:
-            previous, channel = step[j], 0
-        while index[j] >= (channel + 1) * n_pixels:
-            channel += 1
-        if kept[previous] != 0:
-            pixel = index[j] - channel * n_pixels
-            slot = previous * n_pixels + pixel + 1
-            at = start[slot]
-            into.index[at] = pixel * n_channels + channel
-            if value.size > 0:
-                into.value[at] = value[j]
-            start[slot] = at + 1
+    into.start[0] = 0
+    stop = 0
+    for k in range(kept.size):
+        begin, slot = stop, k * n_pixels
+        while stop < step.size and step[stop] == k:
+            stop += 1
+        if kept[k] != 0:
+            sort_step(index, value, (begin, stop), (n_pixels, n_channels), slot, into)
+        else:
+            into.start[slot + 1 : slot + n_pixels + 1] = into.start[slot]
 
 
 @njit(cache=True, **UNCOUNTED)
 def sort_by_channel(
-    frames: Frames, n_steps: int, n_pixels: int, n_channels: int, count: Int32s, into: Frames
+    frames: Frames, steps: tuple[int, int], n_pixels: int, n_channels: int, count: Int32s, into: Frames
 ) -> None:
     """Bring per-pixel lists into (channel, pixel) order: one list of ``channel * n_pixels + pixel`` per step.
 
-    ``count``: int32, shape (n_channels + 1,), scratch. ``into.start``: shape (n_steps + 1,).
+    ``steps``: the first and the end. ``count``: int32, shape (n_channels + 1,), scratch. ``into.start``: shape
+    (n_steps + 1,).
     """
     start, index, value = frames.start, frames.index, frames.value
-    into.start[0] = 0
-    for step in range(n_steps):
+    into.start[steps[0]] = start[steps[0] * n_pixels]
+    for step in range(steps[0], steps[1]):
         first, last = start[step * n_pixels], start[(step + 1) * n_pixels]
         into.start[step + 1] = last
         count[:] = 0

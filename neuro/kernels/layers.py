@@ -6,7 +6,6 @@ touched when it has input, and what it missed is made up for then; a step withou
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.accumulation import (
     count_operations,
@@ -51,7 +50,7 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.pixels import is_above, is_reset_silent, rest_pixel, step_pixel
 from neuro.kernels.populations import PASS, emit, step_neurons
 
@@ -237,6 +236,52 @@ def run_step(
 
 
 @njit(cache=True, **UNCOUNTED)
+def run_steps(
+    frames: Frames,
+    wiring: Wiring,
+    neurons: Neurons,
+    membranes: Membranes,
+    work: Work,
+    block: Block,
+    orders: Int64s,
+    steps: tuple[int, int],
+) -> int:
+    """Run the steps ``steps[0]`` to ``steps[1]`` of a block; return the step reached: the end, or one without room.
+
+    Lazy pixels are left behind: `settle` brings them up to date.
+
+    ``orders``: int64, shape (N_ORDERS,): output rows ``ROW_START`` to ``ROW_STOP``; a step with at least ``DENSE_FROM``
+    active inputs is multiplied, one with fewer than ``SCATTER_UNDER`` scattered, others gathered (``USES_BYTES``: int8
+    weights); from ``ALL_FROM`` on no pixel is left alone; ``MODE``; ``IS_STEADY``: all silent steps of the block are
+    alike.
+    """
+    first_step, stop = steps
+    most = block.n_pixels * block.n_channels
+    if first_step == 0:
+        block.tally[N_HOT] = start_block(neurons, membranes.voltage, wiring, work, block, orders)
+    for step in range(first_step, stop):
+        if neurons.is_firing and block.tally[SPIKES] + most + SPARE > block.index.size:
+            return step
+        if orders[MODE] == EAGER and block.kept[step] == 0:
+            work.done[block.first_pixel : block.first_pixel + block.n_pixels] = step
+            rest_pixels(neurons, membranes.voltage, wiring, work, block, orders, step + 1)
+            pass_over(block, step * block.n_pixels, block.n_pixels)
+        else:
+            place = (step, block.tally[N_HOT])
+            block.tally[N_HOT] = run_step(frames, wiring, neurons, membranes, work, block, orders, place)
+    return stop
+
+
+@njit(cache=True, **UNCOUNTED)
+def settle(
+    neurons: Neurons, voltage: Floats, wiring: Wiring, work: Work, block: Block, orders: Int64s, stop: int
+) -> None:
+    """Bring the membranes of a layer up to the step `stop` of a block."""
+    if orders[MODE] == LAZY:
+        rest_pixels(neurons, voltage, wiring, work, block, orders, stop)
+
+
+@njit(cache=True, **UNCOUNTED)
 def run_layer(
     frames: Frames,
     wiring: Wiring,
@@ -247,29 +292,12 @@ def run_layer(
     orders: Int64s,
     first_step: int,
 ) -> int:
-    """Run a layer from a step of a block on; return the step reached: the end, or one whose spikes may find no room.
-
-    ``orders``: int64, shape (N_ORDERS,): output rows ``ROW_START`` to ``ROW_STOP``; a step with at least ``DENSE_FROM``
-    active inputs is multiplied, one with fewer than ``SCATTER_UNDER`` scattered, others gathered (``USES_BYTES``: int8
-    weights); from ``ALL_FROM`` on no pixel is left alone; ``MODE``; ``IS_STEADY``: all silent steps of the block are
-    alike.
-    """
-    n_steps, most = block.kept.size, block.n_pixels * block.n_channels
-    if first_step == 0:
-        block.tally[N_HOT] = start_block(neurons, membranes.voltage, wiring, work, block, orders)
-    for step in range(first_step, n_steps):
-        if neurons.is_firing and block.tally[SPIKES] + most + SPARE > block.index.size:
-            return step
-        if orders[MODE] == EAGER and block.kept[step] == 0:
-            work.done[block.first_pixel : block.first_pixel + block.n_pixels] = step
-            rest_pixels(neurons, membranes.voltage, wiring, work, block, orders, step + 1)
-            pass_over(block, step * block.n_pixels, block.n_pixels)
-        else:
-            place = (step, block.tally[N_HOT])
-            block.tally[N_HOT] = run_step(frames, wiring, neurons, membranes, work, block, orders, place)
-    if orders[MODE] == LAZY:
-        rest_pixels(neurons, membranes.voltage, wiring, work, block, orders, n_steps)
-    return n_steps
+    """Run a layer from a step of a block on; return the step reached: the end, or one whose spikes may find no room."""
+    n_steps = block.kept.size
+    done = run_steps(frames, wiring, neurons, membranes, work, block, orders, (first_step, n_steps))
+    if done == n_steps:
+        settle(neurons, membranes.voltage, wiring, work, block, orders, n_steps)
+    return int(done)
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -6,11 +6,10 @@ product is rounded before it is added, in the order of the stated equations; no 
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Bytes, Reals, UInt64s
-from neuro.kernels.options import DIVIDING, UNCOUNTED
+from neuro.kernels.options import DIVIDING, UNCOUNTED, njit
 from neuro.kernels.vectors import LANES, above, add, load, multiply, select, splat, store, subtract
 
 A, B, C, D, E, F = (slot * TILE for slot in range(nw.OWN, nw.OWN + 6))  # a model's own parameters

@@ -5,12 +5,10 @@ spikes first) and depress plastic synapses; traces move; then, stage by stage, t
 fired and potentiate; the lists are joined in ascending order, and spikes over synapses without delay are delivered.
 """
 
-from numba import njit, prange
-
 from neuro.kernels import networks as nw
 from neuro.kernels.delivery import deliver, deliver_now, drive, list_sources
 from neuro.kernels.networks import Frames, Live, Network
-from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.plasticity import depress, move_traces, potentiate
 from neuro.kernels.spiking import hold_all, step_population, trace_population
 
@@ -86,53 +84,3 @@ def run_alone(net: Network, live: Live, frames: Frames, n_stages: int, n_history
         live.log_start[slot + 1, 0] = n
     hold_all(net, live, n_history + n_steps)
     return n_steps
-
-
-@njit(cache=True, **UNCOUNTED)
-def run_part(
-    net: Network, live: Live, frames: Frames, thread: int, k: int, slot: int, n: int, part: int
-) -> None:
-    """One thread's part of a step: -1: take in, 0 ..: a stage, -2: both for the only stage."""
-    if part < 0:
-        take_in(net, live, frames, thread, k, slot, n)
-    if part != -1:
-        run_stage(net, live, frames, thread, k, slot, max(part, 0))
-
-
-@njit(cache=True, parallel=True)
-def run_together(net: Network, live: Live, frames: Frames, n_stages: int, n_history: int, n: int) -> int:
-    """As `run_alone`, with the threads of ``net.bounds``, each on its own neurons."""
-    n_steps, n_threads = frames.start.size - 1, net.bounds.size - 1
-    n_nodes = live.log_start.shape[1] - 1
-    room = live.log_index.size - live.found.shape[1]
-    is_split = net.plastic.shape[0] > 0 or n_stages > 1 or net.zero_ptr.shape[1] > 1
-    for k in range(n_steps):
-        slot = n_history + k
-        if n + frames.start[k + 1] - frames.start[k] > room:
-            hold_all(net, live, slot)
-            return k
-        n = list_sources(net, live, frames, k, slot, n)
-        for thread in prange(n_threads):
-            run_part(net, live, frames, thread, k, slot, n, -1 if is_split else -2)
-        if is_split:
-            move_traces(net, live, slot)
-            for stage in range(n_stages):
-                n_before = n
-                for thread in prange(n_threads):
-                    run_part(net, live, frames, thread, k, slot, n, stage)
-                n = join_lists(net, live, slot, stage, n)
-                if net.zero_ptr.shape[1] > 1:
-                    for thread in prange(n_threads):
-                        deliver_now(net, live, thread, n_before, n)
-        else:
-            n = join_lists(net, live, slot, 0, n)
-        live.log_start[slot, n_nodes] = n
-        live.log_start[slot + 1, 0] = n
-    hold_all(net, live, n_history + n_steps)
-    return n_steps
-
-
-@njit(cache=True, **UNCOUNTED)
-def join_lists(net: Network, live: Live, slot: int, stage: int, n: int) -> int:
-    """`join` as a function of its own: what is inlined beside a parallel loop would be shared by it."""
-    return int(join(net, live, slot, stage, n))

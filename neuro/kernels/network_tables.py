@@ -1,10 +1,9 @@
 """Tables of synapses: from rows of outputs to runs of targets for each (input, delay) and thread."""
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.networks import Int32s, Int64s, Reals, UInt32s
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 
 @njit(cache=True, **UNCOUNTED)

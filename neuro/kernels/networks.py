@@ -78,7 +78,7 @@ class Live(NamedTuple):
     what every node handed on: row ``s`` of ``log_start`` says where in ``log_index`` (and ``log_value``, empty where
     all are 1) each node's entries of slot `s` begin; the first slots are the steps before the block. ``found``: what
     each thread fired in this step, ``n_found`` its number by population. ``clips``: by (thread, plastic synapses);
-    ``operations``: by thread.
+    ``operations``: by thread, each in a cache line of its own.
     """
 
     state: Reals

@@ -1,6 +1,15 @@
 """How all kernels are compiled, besides ``cache=True``."""
 
+from collections.abc import Callable
+from functools import cache as once
 from typing import Any
+
+import numba
+import numba.core.runtime as untyped_runtime
+from llvmlite import binding
+from numba.core.caching import FunctionCache as UntypedCache
+
+__all__ = ["DIVIDING", "INLINED", "UNCOUNTED", "njit"]
 
 # No reference counts: kernels allocate nothing, and counting the arrays of a tuple (atomically, at every call)
 # took half the time of a small layer. No interpreter lock: kernels touch no Python object.
@@ -11,3 +20,40 @@ INLINED: dict[str, Any] = {"inline": "always", **UNCOUNTED}
 
 # For loops with a division: 1 / 0 is infinite as in NumPy. Python's check for zero keeps them from being vectorised.
 DIVIDING: dict[str, Any] = {"error_model": "numpy", **UNCOUNTED}
+
+FunctionCache: Any = UntypedCache
+runtime: Any = untyped_runtime
+_QUICK_VERSIONS = ((0, 68),)  # of numba, that reading kernels without its compiler was tried with
+
+
+class _QuickCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function, read without loading the compiler.
+
+    Before it reads a compiled function numba imports everything that compiling may need, which takes ten times longer
+    than the reading. Machine code needs the symbols of numba's runtime alone; what is compiled later loads the rest.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        _name_runtime()
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
+@once
+def _name_runtime() -> None:
+    """Tell LLVM where the functions of numba's runtime are, under the names that numba gives them."""
+    for name, address in runtime._nrt_python.c_helpers.items():
+        binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+def njit(*, cache: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As ``numba.njit``, with a cache that is read quickly (see `docs/decisions/0005-quick-start.md`)."""
+    is_quick = cache and numba.version_info.short in _QUICK_VERSIONS
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.jit(nopython=True, cache=cache and not is_quick, **options)(function)
+        if is_quick:
+            dispatcher._cache = _QuickCache(function)  # as cache=True does, with numba's own
+        return dispatcher
+
+    return decorate

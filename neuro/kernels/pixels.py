@@ -7,10 +7,9 @@ and written once however long it was. All equations are those of `neuro.kernels.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Bytes, Floats, Int32s, Neurons
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.populations import DECAY
 from neuro.kernels.vectors import (
     PLACES,

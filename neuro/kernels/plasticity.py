@@ -1,11 +1,10 @@
 """Pair-based STDP: what arriving spikes and the neurons' own spikes do to weights and traces."""
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import Live, Network
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 U = np.uint64
 DECAY_X, DECAY_Y, A_PLUS, A_MINUS, W_MAX = range(5)

@@ -6,10 +6,9 @@ count is the number of thresholds ``T_0 <= T_1 <= ..`` with ``r >= T``, where ``
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.networks import TILE, UInt32s, UInt64s
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 U = np.uint64
 GOLDEN, FIRST, SECOND = U(0x9E3779B97F4A7C15), U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)

@@ -1,10 +1,9 @@
 """Pooling of listed entries; sums run in ascending (row, column) order of the window."""
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Floats, Frames, Synapses
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 MAXIMUM, SUM = 0, 1
 

@@ -4,10 +4,9 @@ Every product is rounded before it is added (no contraction), in the order of th
 """
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels.arrays import Block, Bytes, Floats, Membranes, Neurons, Work
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 
 U = np.uint64
 BOX, DECAY, CUBA, INTEGRATOR, PASS = 0, 1, 2, 3, 4

@@ -1,12 +1,11 @@
 """What follows the update of a tile: refractory neurons are put back, the others fire, are reset and listed."""
 
 import numpy as np
-from numba import njit
 
 from neuro.kernels import networks as nw
 from neuro.kernels.models import update_tile
 from neuro.kernels.networks import TILE, Live, Network, Reals
-from neuro.kernels.options import INLINED, UNCOUNTED
+from neuro.kernels.options import INLINED, UNCOUNTED, njit
 
 U = np.uint64
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 
 from neuro.kernels.arrays import Floats, Int32s, Int64s
-from neuro.kernels.options import UNCOUNTED
+from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.vectors import (
     FLOATS,
     LANES,

@@ -139,7 +139,7 @@ def _run(layer: Layer, frames: Frames, path: Path, clock: Callable[[], float]) -
         start = clock()
         layer.run([frames], run)
         best = min(best, clock() - start)
-    return float(best), run.tally(layer.name)[arrays.VISITS] // (_N_RUNS + 1)
+    return float(best), int(run.tallies[layer.name][arrays.VISITS]) // (_N_RUNS + 1)
 
 
 def _key() -> str:

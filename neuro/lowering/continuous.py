@@ -12,14 +12,11 @@ import numpy as np
 from neuro.errors import GraphError
 from neuro.events import LATEST_US
 from neuro.graph import (
-    ATTENTIONS,
     IF,
     LI,
     LIF,
-    SYNAPSES,
     Add,
     AvgPool2d,
-    Clocked,
     Concat,
     Continuous,
     Conv2d,
@@ -30,24 +27,33 @@ from neuro.graph import (
     Input,
     Linear,
     MaxPool2d,
-    Node,
+    SparseLinear,
     SumPool2d,
 )
-from neuro.graph.networks import refuse_populations
 from neuro.kernels.arrays import Floats, Synapses
 from neuro.kernels.events import Dynamics
+from neuro.lowering.drive import arriving_drive
 from neuro.lowering.flow import Flow, JumpPopulation, Merge, Population, Router, Shift
 from neuro.lowering.layout import Layout
+from neuro.lowering.permitted import (
+    LONGEST,
+    check_drive,
+    check_supported,
+    fire_above,
+    is_direct,
+    labelled,
+    synapse_ticks,
+    whole_ticks,
+)
+from neuro.lowering.spreading import Largest, SparseSpread, Spread, TapSpread, fan_of
 from neuro.lowering.tables import synapse_tables, window_tables
 from neuro.lowering.timed import Neuron, TimedPopulation, first_voltage, silent_rate, timing_of
 
 __all__ = ["EventPlan", "lower_events"]
 
-_TICK = Clocked(1e-6)
 _NEURONS = (IF, LIF, CubaLIF, LI)
 Place = tuple[str, tuple[str, ...], tuple[Layout, ...], Layout, str | None, Synapses, int]
 _WINDOW_SPIKES = 2**17  # about as many spikes as a window in time may bring by itself
-_LONGEST = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,18 +69,26 @@ class EventPlan:
     source : str
         The Input.
     cuts : tuple of str
-        The Delays that close cycles: they stand before the node whose output they take.
+        The Delays and SparseLinears that close cycles: they stand before the node whose output they take.
+    max_pool : str or None
+        A MaxPool2d that the Input reaches without neurons or synapses between them.
     """
 
     flows: tuple[Flow, ...]
     layouts: dict[str, Layout]
     source: str
     cuts: tuple[str, ...] = ()
+    max_pool: str | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The nodes that events leave."""
-        return (self.source, *(flow.name for flow in self.flows))
+        return (self.source, *(flow.name for flow in self.flows if flow.name in self.layouts))
+
+    @property
+    def growth(self) -> int:
+        """Most events that one becomes at a node that hands on events."""
+        return max([1, *(flow.most for flow in self.flows if isinstance(flow, (Spread, Router, Largest)))])
 
     @property
     def endless(self) -> str | None:
@@ -105,52 +119,60 @@ def lower_events(graph: Graph) -> EventPlan:
         If a node has no meaning in continuous time, or none that this engine computes.
     """
     assert isinstance(graph.execution, Continuous)
-    refuse_populations(graph.nodes, "continuous execution; build the graph with clocked(dt_s)")
+    check_supported(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     flows: list[Flow] = []
     cuts: list[str] = []
     for place, name in enumerate(graph.order):
-        node = graph.nodes[name]
-        _check_supported(graph, name)
-        if not set(graph.predecessors(name)) <= set(graph.order[:place]):
+        node, sources = graph.nodes[name], graph.predecessors(name)
+        if not set(sources) <= set(graph.order[:place]):
             cuts.append(name)
-            if _ticks(graph, name) < 1:
+            if _least_ticks(graph, name) < 1:
                 raise GraphError(
-                    f"{_label(graph, name)}: closes a cycle, so it must delay by 1 microsecond or more"
+                    f"{labelled(graph, name)}: closes a cycle, so it must delay by 1 microsecond or more"
                 )
-        if not isinstance(node, (Input, *SYNAPSES)):
+        if isinstance(node, _NEURONS) and len(sources) > 1:
+            ins = tuple(layouts[source] for source in sources)
+            flows.append(Merge(_joined(name), sources, ins, layouts[name], is_concat=False))
+        if not isinstance(node, Input) and not is_direct(graph, name):
             flows.append(_flow(graph, name, layouts))
-    total = sum(flow.ticks for flow in flows if isinstance(flow, Shift))
+    total = sum(_most_delay(flow) for flow in flows)
     if total >= LATEST_US:
         raise GraphError(f"Graph: its delays add up to {total} us, they must stay below 2**62 us")
-    return EventPlan(tuple(flows), layouts, graph.input_name, tuple(cuts))
+    return EventPlan(tuple(flows), layouts, graph.input_name, tuple(cuts), _max_pool_of_input(graph))
 
 
-def _label(graph: Graph, name: str) -> str:
-    return f"{type(graph.nodes[name]).__name__} {name!r}"
+def _joined(name: str) -> str:
+    """What is called what several inputs of a node hand to it together: no name of a node."""
+    return f"{name}/inputs"
 
 
-_UNSUPPORTED: dict[type[Node], str] = {
-    MaxPool2d: "has no meaning for single events; use SumPool2d or AvgPool2d",
-    **dict.fromkeys(ATTENTIONS, "scores frames, and continuous execution has none; use clocked(dt_s)"),
-}
+def _most_delay(flow: Flow) -> int:
+    if isinstance(flow, Shift):
+        return flow.ticks
+    return flow.most_ticks if isinstance(flow, Spread) else 0
 
 
-def _check_supported(graph: Graph, name: str) -> None:
+def _least_ticks(graph: Graph, name: str) -> int:
     node = graph.nodes[name]
-    if type(node) in _UNSUPPORTED:
-        raise GraphError(f"{_label(graph, name)}: {_UNSUPPORTED[type(node)]}")
-    after = graph.successors(name)
-    if isinstance(node, LI) and after:
-        raise GraphError(
-            f"{_label(graph, name)}: is a readout, with continuous execution nothing may stand behind it, its "
-            f"output goes to {', '.join(map(repr, after))}"
-        )
-    if isinstance(node, SYNAPSES) and (len(after) != 1 or not isinstance(graph.nodes[after[0]], _NEURONS)):
-        raise GraphError(
-            f"{_label(graph, name)}: with continuous execution its output must go to the neurons of one node "
-            f"(IF, LIF, CubaLIF or LI) and nowhere else, it goes to {', '.join(map(repr, after)) or 'nothing'}"
-        )
+    if isinstance(node, SparseLinear):
+        return int(synapse_ticks(graph, name).min(initial=LONGEST))
+    assert isinstance(node, Delay)
+    return whole_ticks(graph, name, "delay_s", node.delay_s)
+
+
+def _max_pool_of_input(graph: Graph) -> str | None:
+    seen, frontier = set(), [graph.input_name]
+    while frontier:
+        name = frontier.pop()
+        if isinstance(graph.nodes[name], MaxPool2d):
+            return name
+        if name not in seen and isinstance(
+            graph.nodes[name], (Input, SumPool2d, AvgPool2d, Flatten, Add, Concat, Delay)
+        ):
+            frontier += graph.successors(name)
+        seen.add(name)
+    return None
 
 
 def _flow(graph: Graph, name: str, layouts: dict[str, Layout]) -> Flow:
@@ -158,30 +180,26 @@ def _flow(graph: Graph, name: str, layouts: dict[str, Layout]) -> Flow:
     if isinstance(node, _NEURONS):
         return _population(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
+    if isinstance(node, MaxPool2d):
+        windows = window_tables(node, ins[0], layout)
+        return Largest(name, sources, ins, layout, windows, _most_targets(windows))
     if isinstance(node, (SumPool2d, AvgPool2d)):
         windows = window_tables(node, ins[0], layout)
         area = node.kernel_size[0] * node.kernel_size[1] if isinstance(node, AvgPool2d) else 1
         return Router(name, sources, ins, layout, windows, np.float32(area), _most_targets(windows))
     if isinstance(node, (Add, Concat)):
         return Merge(name, sources, ins, layout, isinstance(node, Concat))
+    if isinstance(node, SparseLinear):
+        ticks = synapse_ticks(graph, name)
+        fan = fan_of(node, ticks)
+        least, most = int(ticks.min(initial=LONGEST)), int(ticks.max(initial=0))
+        least = most if not ticks.size else least
+        return SparseSpread(name, sources, ins, layout, least, most, int(np.diff(fan.start).max()), fan)
+    if isinstance(node, (Linear, Conv2d)):
+        tables = synapse_tables(node, ins[0], layout)
+        return TapSpread(name, sources, ins, layout, 0, 0, _most_neurons(tables), tables)
     assert isinstance(node, (Flatten, Delay))
-    return Shift(name, sources, ins, layout, _ticks(graph, name) if isinstance(node, Delay) else 0)
-
-
-def _ticks(graph: Graph, name: str) -> int:
-    node = graph.nodes[name]
-    assert isinstance(node, Delay)
-    return _whole_ticks(graph, name, "delay_s", node.delay_s)
-
-
-def _whole_ticks(graph: Graph, name: str, field: str, time_s: float) -> int:
-    try:
-        return _TICK.steps(time_s)
-    except GraphError as err:
-        raise GraphError(
-            f"{_label(graph, name)}: {field} must be a multiple of 1 microsecond with continuous execution, "
-            f"got {time_s} s"
-        ) from err
+    return Shift(name, sources, ins, layout, _least_ticks(graph, name) if isinstance(node, Delay) else 0)
 
 
 def _most_targets(tables: Synapses) -> int:
@@ -189,83 +207,64 @@ def _most_targets(tables: Synapses) -> int:
     return int(np.diff(tables.scatter_row).max() * np.diff(tables.scatter_column).max())
 
 
+def _most_neurons(tables: Synapses) -> int:
+    """Most neurons that an input entry reaches."""
+    return _most_targets(tables) * (tables.out_channels // tables.n_groups)
+
+
 def _population(graph: Graph, name: str, layouts: dict[str, Layout]) -> Population:
     node, layout = graph.nodes[name], layouts[name]
     assert isinstance(node, _NEURONS)
-    source = graph.predecessors(name)[0]
-    synapse, synapse_name = graph.nodes[source], None
-    if isinstance(synapse, (Linear, Conv2d)):
+    sources = graph.predecessors(name)
+    source, synapse_name = sources[0], None
+    if is_direct(graph, source):
+        synapse = graph.nodes[source]
+        assert isinstance(synapse, (Linear, Conv2d))
         source, synapse_name = graph.predecessors(source)[0], source
-        tables = synapse_tables(synapse, layouts[source], layout)
-        bias = synapse.bias
-    else:  # every entry feeds its own neuron: a depthwise convolution by 1
-        plain = layout if len(layout.shape) == 3 else Layout.of((layout.n_channels, 1, 1))
-        ones = np.ones((plain.n_channels, 1, 1, 1), np.float32)
-        tables = synapse_tables(Conv2d(ones, groups=plain.n_channels), plain, plain)
-        bias = None
-    most = _most_targets(tables) * (tables.out_channels // tables.n_groups)
-    place: Place = (name, (source,), (layouts[source],), layout, synapse_name, tables, most)
-    if bias is not None and not bias.any():
-        bias = None
-    _check_drive(graph, name, bias)
+        before = layouts[source]
+        tables = synapse_tables(synapse, before, layout)
+    else:  # every entry feeds its own neuron
+        source, before = (source if len(sources) == 1 else _joined(name)), layout
+        each = Layout.of((1, 1, layout.size))
+        tables = synapse_tables(Conv2d(np.ones((1, 1, 1, 1), np.float32)), each, each)
+    place: Place = (name, (source,), (before,), layout, synapse_name, tables, _most_neurons(tables))
+    drive = arriving_drive(graph, name)
+    check_drive(graph, name, drive)
     refractory = 0 if isinstance(node, LI) else _refractory(graph, name)
     leak = np.float32(0) if isinstance(node, IF) else np.float32(node.v_leak)
     if isinstance(node, (IF, LIF)) and refractory == 0:
-        rest = _with_bias(leak, bias, layout)
-        fire_above = _fire_above(node)
-        if not (rest > fire_above).any():
+        rest = leak if drive is None else _short(leak + drive)
+        above = fire_above(node)
+        if not (rest > above).any():
             whole = np.ascontiguousarray(np.broadcast_to(rest, layout.shape))
-            dynamics = _dynamics(node, rest, fire_above, layout)
+            dynamics = _dynamics(node, rest, above, layout)
             return JumpPopulation(*place, dynamics, _flat(whole, layout))
-    return _timed(node, place, _with_bias(np.float64(leak), bias, layout), refractory)
+    rest = np.float64(leak) if drive is None else np.float64(leak) + drive
+    return _timed(node, place, rest, refractory)
+
+
+def _short(rest: Floats) -> Any:
+    """One number where all are equal."""
+    return rest.flat[0] if (rest == rest.flat[0]).all() else rest
 
 
 def _timed(node: Neuron, place: Place, rest: Any, refractory: int) -> TimedPopulation:
     layout = place[3]
     timing = timing_of(node, rest, refractory, layout)
     rate = silent_rate(timing, layout.size)
-    window = min(_LONGEST, max(1, int(_WINDOW_SPIKES / rate))) if rate else _LONGEST
+    window = min(LONGEST, max(1, int(_WINDOW_SPIKES / rate))) if rate else LONGEST
     return TimedPopulation(*place, timing, first_voltage(node, timing, rest, layout), window, rate)
-
-
-def _with_bias(leak: Any, bias: Floats | None, layout: Layout) -> Any:
-    """Where the membrane goes in silence: a number, or an array that broadcasts to the shape."""
-    return leak if bias is None else leak + bias.reshape(-1, *(1,) * (len(layout.shape) - 1))
-
-
-def _check_drive(graph: Graph, name: str, bias: Floats | None) -> None:
-    """Refuse IF neurons that would fire in every microsecond, or grow without end."""
-    node = graph.nodes[name]
-    if not isinstance(node, IF):
-        return
-    if bias is not None:
-        raise GraphError(
-            f"{_label(graph, name)}: a bias drives it without end; use LIF, or leave the bias of "
-            f"{graph.predecessors(name)[0]!r} out"
-        )
-    wrong = _fire_above(node) < 0
-    if wrong.any():
-        raise GraphError(
-            f"{_label(graph, name)}: its resting value 0 must not fire, got threshold {np.min(node.threshold):g} "
-            f"with comparison {node.comparison!r}"
-        )
 
 
 def _refractory(graph: Graph, name: str) -> int:
     node = graph.nodes[name]
     assert isinstance(node, (IF, LIF, CubaLIF))
-    ticks = _whole_ticks(graph, name, "refractory_s", node.refractory_s)
-    if ticks > _LONGEST:
+    ticks = whole_ticks(graph, name, "refractory_s", node.refractory_s)
+    if ticks > LONGEST:
         raise GraphError(
-            f"{_label(graph, name)}: refractory_s must be below 2**40 us, got {node.refractory_s} s"
+            f"{labelled(graph, name)}: refractory_s must be below 2**40 us, got {node.refractory_s} s"
         )
     return ticks
-
-
-def _fire_above(node: IF | LIF) -> Any:
-    """The largest membrane that is silent, float32."""
-    threshold = np.asarray(node.threshold, np.float32)
-    return np.nextafter(threshold, np.float32(-np.inf)) if node.comparison == ">=" else threshold
 
 
 def _dynamics(node: IF | LIF, rest: Any, fire_above: Any, layout: Layout) -> Dynamics:

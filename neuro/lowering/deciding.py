@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from neuro.graph import TEMPORAL, Graph
 from neuro.kernels.arrays import Bytes, Floats
-from neuro.lowering.scoring import NEAR, Temporal, next_scores, start_history
+from neuro.kernels.windows import decide
+from neuro.lowering.scoring import Temporal, next_scores, start_history
 from neuro.results import AttentionReport, SelectionReport
 
-__all__ = ["Decisions", "Paths", "computed_steps", "temporal_report"]
+__all__ = ["Decisions", "Paths", "as_report", "computed_steps", "temporal_report"]
 
 Paths = tuple[tuple[str, ...], ...]  # by path from the Input: the temporal attentions on it
 
@@ -82,18 +83,19 @@ def temporal_report(
     node: Temporal, scores: Floats, totals: NDArray[np.float64], *, is_dropping: bool
 ) -> AttentionReport:
     """Return the report of frames with these scores; ``totals`` are the sums of their values."""
-    kept = scores >= np.float32(node.threshold) if is_dropping else np.ones(scores.size, bool)
-    distance = np.abs(scores.astype(np.float64) - node.threshold)
+    kept = np.empty(scores.size, np.uint8)
+    decided = decide(scores, totals, node.threshold, is_dropping, kept)
+    return as_report(node, scores, kept, decided)
+
+
+def as_report(
+    node: Temporal, scores: Floats, kept: Bytes, decided: tuple[int, float, float]
+) -> AttentionReport:
+    """Return what `neuro.kernels.windows.decide` found as a report."""
+    flags = kept.view(np.bool_)
     scores.setflags(write=False)
-    kept.setflags(write=False)
-    return AttentionReport(
-        scores=scores,
-        kept=kept,
-        threshold=node.threshold,
-        n_near_threshold=int((distance < NEAR).sum()),
-        events_total=float(totals.sum()),
-        events_kept=float(totals[kept].sum()),
-    )
+    flags.setflags(write=False)
+    return AttentionReport(scores, flags, node.threshold, *decided)
 
 
 def computed_steps(paths: Paths, decisions: Decisions, n_steps: int) -> Bytes:

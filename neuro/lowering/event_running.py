@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from neuro.errors import InputError
+from neuro.event_results import EventCounters
 from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
-from neuro.lowering.flow import Batch, EventRun, Flow, Population, no_events, selected, transposed
+from neuro.lowering.event_run import (
+    Batch,
+    EventRun,
+    TooManySpikesError,
+    gathered,
+    no_events,
+    selected,
+    transposed,
+)
+from neuro.lowering.flow import Flow, Population, Shift
 from neuro.lowering.layout import Layout
+from neuro.lowering.spreading import Spread
 from neuro.lowering.timed import TimedPopulation
-from neuro.results import EventCounters
 
 if TYPE_CHECKING:
     from neuro.lowering.continuous import EventPlan
 
-__all__ = ["run_events", "count_events", "as_events", "check_events", "check_silent_spikes"]
+__all__ = [
+    "run_events",
+    "count_events",
+    "as_events",
+    "check_events",
+    "check_signs",
+    "check_silent_spikes",
+    "Kept",
+]
 
 _BLOCK_EVENTS = 2**14  # events of a block stay in the second-level cache
+_BLOCK_GROWN = 2**20  # about as many events as a block may become at one node
 _MOST_SILENT = 2**31  # spikes without input that one call may bring
 
-Wanted = Mapping[str, list[Deltas]]
+
+class Kept(Protocol):
+    """Something that keeps the events of a node, part by part."""
+
+    def append(self, events: Deltas, /) -> None:
+        """Take the next events."""
+
+
+Wanted = Mapping[str, Kept]
 
 
 def check_events(graph: Graph, events: object) -> Events:
@@ -52,6 +79,16 @@ def check_events(graph: Graph, events: object) -> Events:
     return events
 
 
+def check_signs(plan: EventPlan, events: Events) -> None:
+    """Refuse negative events that reach a MaxPool2d."""
+    if plan.max_pool is not None and (events.value < 0).any():
+        j = int(np.argmax(events.value < 0))
+        raise InputError(
+            f"Input {plan.source!r}: MaxPool2d {plan.max_pool!r} needs values >= 0, got {events.value[j]:g} in event "
+            f"{j} at {events.t_us[j]} us"
+        )
+
+
 def check_silent_spikes(plan: EventPlan, start_us: int, stop_us: int) -> None:
     """Refuse a time in which neurons would fire more often without input than anyone wants to keep."""
     rate = sum(flow.silent_rate for flow in plan.flows if isinstance(flow, TimedPopulation))
@@ -68,11 +105,21 @@ def run_events(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted
 
     ``mark`` is FOREVER at the end of a recording.
     """
+    check_signs(plan, events)
+    run.counted.clear()
+    try:
+        _run_blocks(plan, run, events, mark, wanted)
+    except TooManySpikesError as found:
+        raise InputError(_explained(plan, run, found)) from None
+
+
+def _run_blocks(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted: Wanted) -> None:
     layout = plan.layouts[plan.source]
     run.n_events += len(events)
     step = _run_waves if plan.cuts else _run_block
-    for start in range(0, len(events), _BLOCK_EVENTS):
-        part = slice(start, start + _BLOCK_EVENTS)
+    n = max(1, min(_BLOCK_EVENTS, _BLOCK_GROWN // plan.growth))
+    for start in range(0, len(events), n):
+        part = slice(start, start + n)
         index = transposed(events.index[part], layout.n_pixels, layout.n_channels)
         block = Deltas(events.t_us[part].copy(), index, events.value[part].copy())
         run.mark = int(block.t[-1])
@@ -80,6 +127,20 @@ def run_events(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted
     if mark > run.mark:
         run.mark = mark
         step(plan, run, Batch(no_events(), mark), wanted)
+
+
+def _explained(plan: EventPlan, run: EventRun, found: TooManySpikesError) -> str:
+    cycle = (
+        f" {', '.join(map(repr, plan.cuts))} closes a cycle, in which spikes may multiply: weaken its weights, or give "
+        "the neurons in it a refractory period or inhibition."
+        if plan.cuts
+        else " Weaken the weights before it, raise the threshold, or give the neurons a refractory period."
+    )
+    return (
+        f"{found.name!r} {found.what}, more than max_spikes = {run.limit}, the first too many at {found.t} "
+        f"us.{cycle} End the recording before with duration_us, feed a stream in smaller parts, or pass a "
+        "larger max_spikes"
+    )
 
 
 def _run_block(plan: EventPlan, run: EventRun, batch: Batch, wanted: Wanted) -> None:
@@ -124,8 +185,11 @@ def _fill_outbox(
         first = min(first, int(one.events.t[0])) if one.events.t.size else first
     before, run.outbox = run.outbox, {}
     for name, flow in cuts.items():
-        ahead = flow.run([Batch(no_events(), first)], run).mark
-        run.outbox[name] = Batch(left[name].events, max(left[name].mark, ahead))
+        ahead = flow.run([Batch(no_events(), first)], run)  # nothing comes to it before
+        events = gathered([one.events for one in (left[name], ahead) if one.events.t.size])
+        run.outbox[name] = Batch(events, max(left[name].mark, ahead.mark))
+        if isinstance(flow, Shift):
+            flow.count("handed on too many spikes in one call", events.t.size, events.t, run)
     return any(one.events.t.size or one.mark != before[name].mark for name, one in run.outbox.items())
 
 
@@ -138,6 +202,7 @@ def as_events(events: Deltas, layout: Layout, duration_us: int | None = None) ->
 def count_events(plan: EventPlan, run: EventRun) -> EventCounters:
     """Return the counts so far."""
     populations = [flow for flow in plan.flows if isinstance(flow, Population)]
+    spreads = {flow.name: flow.operations(run) for flow in plan.flows if isinstance(flow, Spread)}
     return EventCounters(
         events_in=run.n_events,
         spikes={one.name: one.spikes(run) for one in populations},
@@ -145,7 +210,8 @@ def count_events(plan: EventPlan, run: EventRun) -> EventCounters:
             one.synapse_name: one.pixels_reached(run) * one.channels_reached
             for one in populations
             if one.synapse_name is not None
-        },
+        }
+        | spreads,
         neuron_updates={one.name: one.updates(run) for one in populations},
         lost_in_refractory={one.name: one.lost(run) for one in populations},
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuro.kernels import arrays
 from neuro.kernels.arrays import Bytes, Membranes
+from neuro.kernels.windows import sum_steps
 from neuro.lowering.branches import open_part
 from neuro.lowering.deciding import computed_steps
 from neuro.lowering.layer import Layer
@@ -16,11 +19,12 @@ from neuro.lowering.operations import Operation
 from neuro.lowering.plan import Plan
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, frames_of_entries, silenced
+from neuro.lowering.sparse import SparseSum
 from neuro.lowering.wiring import aligned
 from neuro.results import Counters, State
 from neuro.spikes import Spikes
 
-__all__ = ["start_run", "run_block", "end_run", "count"]
+__all__ = ["Counted", "count", "counted_of", "end_run", "frame_sums", "run_block", "start_run"]
 
 
 def start_run(state: State | None, traced: Collection[str], path: Path | None) -> Run:
@@ -102,41 +106,89 @@ def end_run(graph_digest: str, n_steps: int, run: Run) -> State:
     )
 
 
-def count(plan: Plan, run: Run, spikes: Spikes, kept: Bytes) -> Counters:
-    """Return the counts of a finished run of the first ``kept.size`` steps."""
-    n_kept = int(np.count_nonzero(kept))
-    value, step = spikes.value, spikes.step
-    if kept.size < spikes.n_steps:
-        n_entries = int(np.searchsorted(step, kept.size))
-        value, step = value[:n_entries], step[:n_entries]
-    if n_kept < kept.size:
-        value = value[kept[step] != 0]
-    layers = [(layer, run.tally(layer.name)) for layer in plan.layers]
-    synapses = [
-        (layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None
-    ]
-    neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
-    return Counters(
+def frame_sums(spikes: Spikes) -> NDArray[np.float64]:
+    """Return the sum of the values of every frame, added in the order of the entries."""
+    sums = np.empty(spikes.n_steps)
+    sum_steps(spikes.step, spikes.value, sums)
+    return sums
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What was counted in a run.
+
+    Attributes
+    ----------
+    n_steps, n_kept : int
+        Steps run, and those of them that attention kept.
+    n_events, counts : int and float
+        Input entries of the kept steps, and the sum of their values.
+    tallies : mapping of str to list of int
+        As in `Run`; nothing for a layer that was never run.
+    entries, lost : mapping of str to int
+        Likewise.
+    """
+
+    n_steps: int
+    n_kept: int
+    n_events: int
+    counts: float
+    tallies: Mapping[str, list[int]]
+    entries: Mapping[str, int]
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+    def tally(self, name: str) -> list[int]:
+        """Return the counts of a node, zeros where it was never run."""
+        return self.tallies.get(name, [0] * arrays.N_TALLIES)
+
+
+def counted_of(run: Run, spikes: Spikes, kept: Bytes) -> Counted:
+    """Return what was counted in a finished run of the first ``kept.size`` steps."""
+    n_entries = int(np.searchsorted(spikes.step, kept.size))
+    stays = kept[spikes.step[:n_entries]] != 0
+    return Counted(
         n_steps=kept.size,
-        frames_skipped=kept.size - n_kept,
-        events_in=value.size,
-        counts_in=float(value.sum(dtype=np.float64)),
-        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing},
+        n_kept=int(np.count_nonzero(kept)),
+        n_events=int(np.count_nonzero(stays)),
+        counts=float(frame_sums(spikes)[: kept.size][kept != 0].sum()),
+        tallies={name: tally.tolist() for name, tally in run.tallies.items()},
+        entries=run.entries,
+        lost=run.lost,
+    )
+
+
+def count(plan: Plan, counted: Counted) -> Counters:
+    """Return the counts of a run by the nodes they belong to."""
+    n_steps = counted.n_steps
+    layers = [(layer, counted.tally(layer.name)) for layer in plan.layers]
+    wired = [(layer, layer.synapse_name, tally) for layer, tally in layers if layer.synapse_name is not None]
+    sparse = [(one, one.name, counted.tally(one.name)) for one in plan.lines if isinstance(one, SparseSum)]
+    synapses: list[tuple[Operation, str, list[int]]] = [*wired, *sparse]
+    neurons = [(layer, layer.neuron_name, tally) for layer, tally in layers if layer.neuron_name is not None]
+    coded = {one.name: counted.tally(one.name)[arrays.SPIKES] for one in plan.coded}
+    return Counters(
+        n_steps=n_steps,
+        frames_skipped=n_steps - counted.n_kept,
+        events_in=counted.n_events,
+        counts_in=counted.counts,
+        spikes={name: tally[arrays.SPIKES] for layer, name, tally in neurons if layer.neurons.is_firing}
+        | coded,
         synaptic_operations={name: tally[arrays.OPERATIONS] for _, name, tally in synapses},
-        neuron_updates={name: kept.size * layer.layout.size for layer, name, _ in neurons},
+        neuron_updates={name: n_steps * layer.layout.size for layer, name, _ in neurons}
+        | {one.name: n_steps * one.layout.size for one in plan.coded},
         active_output_fraction={
             name: tally[arrays.ACTIVE]
             / max(1, sum(tally[k] for k in _PATHS.values()) * layer.layout.n_pixels)
             for layer, name, tally in synapses
         },
         path_steps={name: {path: tally[k] for path, k in _PATHS.items()} for _, name, tally in synapses},
-        delayed_entries_lost={line.name: run.lost.get(line.name, 0) for line in plan.lines},
-        input_entries={name: run.entries.get(layer.name, 0) for layer, name, _ in synapses},
+        delayed_entries_lost={line.name: counted.lost.get(line.name, 0) for line in plan.lines},
+        input_entries={name: counted.entries.get(layer.name, 0) for layer, name, _ in synapses},
         products={name: tally[arrays.PRODUCTS] for _, name, tally in synapses},
         weight_bytes={name: _weight_bytes(tally) for _, name, tally in synapses},
         state_bytes={name: _state_bytes(layer, tally) for layer, name, tally in neurons},
         pixels_skipped={
-            name: kept.size * layer.layout.n_pixels - tally[arrays.VISITS] for layer, name, tally in neurons
+            name: n_steps * layer.layout.n_pixels - tally[arrays.VISITS] for layer, name, tally in neurons
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,73 +12,24 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.events import LATEST_US
-from neuro.kernels.arrays import Floats, Int32s, Synapses
-from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, renumber, route
+from neuro.kernels.arrays import Floats, Synapses
+from neuro.kernels.events import Deltas, Dynamics, Pixels, integrate, route
+from neuro.kernels.events_sampled import sample_jumps
+from neuro.lowering.event_run import (
+    FOREVER,
+    Batch,
+    EventRun,
+    TooManySpikesError,
+    gathered,
+    no_events,
+    selected,
+    transposed,
+)
 from neuro.lowering.layout import Layout
 
-__all__ = [
-    "Batch",
-    "EventRun",
-    "Flow",
-    "Population",
-    "JumpPopulation",
-    "Router",
-    "Shift",
-    "Merge",
-    "FOREVER",
-    "gathered",
-    "selected",
-    "transposed",
-    "no_events",
-]
+__all__ = ["Flow", "JumpPopulation", "Merge", "Population", "Router", "Shift"]
 
-FOREVER = int(np.iinfo(np.int64).max)
 _ROOM = 2**15  # spikes listed by one call of the kernel, besides those of one event
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Events that are certain, channel-last, and the earliest time that a later one may have."""
-
-    events: Deltas
-    mark: int
-
-
-@dataclass
-class EventRun:
-    """What changes while events pass: membranes, events held back by joins, counts. Owned by one call or stream.
-
-    Attributes
-    ----------
-    pixels : dict
-        Membranes by the name of a population.
-    rooms : dict
-        Where a population lists its spikes during one call.
-    held : dict
-        For each join, its events that are not certain yet, and the number of the input of each.
-    tallies : dict
-        int64, shape (4,), by the name of a population: see `neuro.kernels.events.integrate`.
-    own : dict
-        What populations with times of their own keep, by name: see `neuro.lowering.timed`.
-    outbox : dict
-        For each Delay that closes a cycle, what leaves it next.
-    mark : int
-        The earliest time that an event fed later may have.
-    end : int
-        Nothing is computed at this time or later.
-    n_events : int
-        Events fed so far.
-    """
-
-    pixels: dict[str, Pixels] = field(default_factory=dict)
-    rooms: dict[str, Deltas] = field(default_factory=dict)
-    held: dict[str, tuple[Deltas, NDArray[np.int64]]] = field(default_factory=dict)
-    tallies: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    own: dict[str, Any] = field(default_factory=dict)
-    outbox: dict[str, Batch] = field(default_factory=dict)
-    mark: int = 0
-    end: int = FOREVER
-    n_events: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,35 +61,12 @@ class Flow(ABC):
         """Return the first time at which something happens here though nothing more comes; FOREVER for never."""
         return FOREVER
 
-
-def no_events() -> Deltas:
-    """Return an empty list of events."""
-    return Deltas(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-
-
-def gathered(parts: Sequence[Deltas]) -> Deltas:
-    """Return lists of events as one."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return no_events()
-    return Deltas(
-        np.concatenate([part.t for part in parts]),
-        np.concatenate([part.index for part in parts]),
-        np.concatenate([part.value for part in parts]),
-    )
-
-
-def transposed(index: Int32s, n_minor: int, n_major: int) -> Int32s:
-    """Return entries of a flat array of shape (n_major, n_minor) as those of its transpose."""
-    out = np.empty(index.size, np.int32)
-    renumber(index, n_minor, n_major, out)
-    return out
-
-
-def selected(events: Deltas, which: Any) -> Deltas:
-    """Return some of the events: a slice, a mask or positions."""
-    return Deltas(events.t[which], events.index[which], events.value[which])
+    def count(self, what: str, n: int, times: NDArray[np.int64], run: EventRun) -> None:
+        """Count n more events, at these times in any order, and refuse what is too many in a call."""
+        before = run.counted.get(self.name, 0)
+        run.counted[self.name] = before + n
+        if before + n > run.limit:
+            raise TooManySpikesError(self.name, what, int(np.sort(times)[max(0, run.limit - before)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +91,34 @@ class Population(Flow):
     def channels_reached(self) -> int:
         """Channels of an output pixel that an event reaches."""
         return self.synapses.out_channels // self.synapses.n_groups
+
+    @property
+    def n_pixels(self) -> int:
+        """Groups of neurons that events reach together: output pixels, or single neurons."""
+        return self.layout.size // self.synapses.out_channels
+
+    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+        """Take the events, and stop where membranes are asked for: at a time, behind all that happens then."""
+        events, mark = inputs[0].events, inputs[0].mark
+        samples = run.samples.get(self.name)
+        if samples is None:
+            return self.go_on(inputs[0], run)
+        parts: list[Deltas] = []
+        for t in samples.due(mark):
+            n = int(np.searchsorted(events.t, t, "right"))
+            parts.append(self.go_on(Batch(selected(events, slice(n)), t), run).events)
+            events = selected(events, slice(n, None))
+            samples.found.append(self.layout.outside(self.membranes(t, run)[np.newaxis])[0])
+        parts.append(self.go_on(Batch(events, mark), run).events)
+        return Batch(gathered(parts), mark)
+
+    @abstractmethod
+    def go_on(self, batch: Batch, run: EventRun) -> Batch:
+        """Take the new events of the input and return the spikes."""
+
+    @abstractmethod
+    def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
+        """Return the membranes at a time, channel-last, without changing them."""
 
     @abstractmethod
     def spikes(self, run: EventRun) -> int:
@@ -196,9 +152,9 @@ class JumpPopulation(Population):
     dynamics: Dynamics
     rest: Floats
 
-    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+    def go_on(self, batch: Batch, run: EventRun) -> Batch:
         """Take the events one by one; what fires is listed at the event's time."""
-        events = inputs[0].events
+        events = batch.events
         if self.name not in run.pixels:
             self._start(run)
         tally, room = run.tallies[self.name], run.rooms[self.name]
@@ -207,11 +163,20 @@ class JumpPopulation(Population):
         while done < events.t.size:
             done = integrate(events, done, self.synapses, self.dynamics, run.pixels[self.name], room, tally)
             n = int(tally[0])
+            self.count("fired too often in one call", n, room.t[:n], run)
             parts.append(Deltas(room.t[:n].copy(), room.index[:n].copy(), np.ones(n, np.float32)))
-        return Batch(gathered(parts), inputs[0].mark)
+        return Batch(gathered(parts), batch.mark)
+
+    def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
+        """Return the membranes at a time, channel-last, without changing them."""
+        if self.name not in run.pixels:
+            self._start(run)
+        out = np.empty(self.layout.size, np.float32)
+        sample_jumps(self.dynamics, run.pixels[self.name], self.synapses.out_channels, t, out)
+        return out
 
     def _start(self, run: EventRun) -> None:
-        last = np.zeros(self.layout.n_pixels, np.int64)  # at rest nothing changes, so any time will do
+        last = np.zeros(self.n_pixels, np.int64)  # at rest nothing changes, so any time will do
         run.pixels[self.name] = Pixels(self.rest.copy(), last)
         n = self.most + _ROOM
         run.rooms[self.name] = Deltas(np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(0, np.float32))
@@ -227,7 +192,7 @@ class JumpPopulation(Population):
 
     def updates(self, run: EventRun) -> int:
         """Return the number of membranes brought to the time of an event so far."""
-        return self.pixels_reached(run) * self.layout.n_channels
+        return self.pixels_reached(run) * self.synapses.out_channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,18 +272,25 @@ class Merge(Flow):
 
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Sort the events in, and let go those that no later event can stand before."""
-        nothing = (gathered([]), np.zeros(0, np.int64))
-        held, source = run.held.get(self.name, nothing)
-        parts, sources, offset = [held], [source], 0
-        for k, (batch, layout) in enumerate(zip(inputs, self.layouts, strict=True)):
-            parts.append(self._renumbered(batch.events, layout, offset))
-            sources.append(np.full(batch.events.t.size, k, np.int64))
-            offset += layout.n_channels
-        events, source = gathered(parts), np.concatenate(sources)
-        order = np.lexsort((source, events.t))
-        events, source = selected(events, order), source[order]
         mark, first = min((batch.mark, k) for k, batch in enumerate(inputs))
+        parts, sources, offset = [], [], 0
+        if self.name in run.held:
+            held, source = run.held.pop(self.name)
+            parts, sources = [held], [source]
+        for k, (batch, layout) in enumerate(zip(inputs, self.layouts, strict=True)):
+            if batch.events.t.size:
+                parts.append(self._renumbered(batch.events, layout, offset))
+                sources.append(np.full(batch.events.t.size, k, np.int64))
+            offset += layout.n_channels
+        if not parts:
+            return Batch(no_events(), mark)
+        events, source = gathered(parts), np.concatenate(sources)
+        if len(parts) > 1:
+            order = np.lexsort((source, events.t))
+            events, source = selected(events, order), source[order]
         n = int(np.count_nonzero((events.t < mark) | ((events.t == mark) & (source <= first))))
+        if n == events.t.size:
+            return Batch(events, mark)
         run.held[self.name] = (selected(events, slice(n, None)), source[n:])
         return Batch(selected(events, slice(n)), mark)
 

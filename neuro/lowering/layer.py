@@ -18,7 +18,7 @@ from neuro.kernels.frames import join_strips
 from neuro.kernels.layers import run_layer, run_neurons
 from neuro.lowering.costs import ALWAYS, Thresholds
 from neuro.lowering.operations import Operation
-from neuro.lowering.run import Run
+from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, n_entries
 from neuro.lowering.wiring import aligned, dense_size, has_bytes
 
@@ -68,7 +68,7 @@ class Layer(Operation):
         return [(0, int(self.wiring.numbers[arrays.OUT_ROWS]))]
 
     @cached_property
-    def _has(self) -> tuple[bool, bool, bool]:
+    def has(self) -> tuple[bool, bool, bool]:
         """Whether there is a dense path, weights that are whole numbers, a bias."""
         assert self.wiring is not None
         return dense_size(self.wiring) > 0, has_bytes(self.wiring), bool(self.wiring.bias.any())
@@ -111,7 +111,10 @@ class Layer(Operation):
         most = n_pixels * self.layout.n_channels
         n_room = most + n_steps * most // _NOT_SO_FEW if self.neurons.is_firing else 0
         block = self._block(run, trace, rows[0] * columns, n_pixels, n_room)
-        orders, scratch = self._orders(run, rows), self._scratch(rows[0] * columns)
+        orders = self.orders(
+            rows, run.path, is_traced=self.name in run.traced, is_any_dropped=run.is_any_dropped
+        )
+        scratch = self._scratch(rows[0] * columns)
         arguments = (frames, self.wiring, self.neurons, membranes, scratch.work)
         done = run_layer(*arguments, block, orders, 0)
         while done < n_steps:
@@ -137,11 +140,14 @@ class Layer(Operation):
             np.zeros(arrays.N_TALLIES, np.int64),
         )
 
-    def _orders(self, run: Run, rows: tuple[int, int]) -> NDArray[np.int64]:
-        limits = self.thresholds if run.path is None else self.thresholds.forced(run.path)
-        has_dense, is_whole, has_bias = self._has
+    def orders(
+        self, rows: tuple[int, int], path: Path | None, *, is_traced: bool, is_any_dropped: bool
+    ) -> NDArray[np.int64]:
+        """Return the orders of `neuro.kernels.layers.run_steps` for some output rows."""
+        limits = self.thresholds if path is None else self.thresholds.forced(path)
+        has_dense, is_whole, has_bias = self.has
         mode = arrays.EACH
-        if self.neurons.is_uniform and self.neurons.is_firing and self.name not in run.traced:
+        if self.neurons.is_uniform and self.neurons.is_firing and not is_traced:
             mode = arrays.LAZY if self.is_lazy else arrays.EAGER
         return np.array(
             [
@@ -150,7 +156,7 @@ class Layer(Operation):
                 limits.dense_from if has_dense else ALWAYS,
                 limits.all_from,
                 mode,
-                not has_bias or not run.is_any_dropped,
+                not has_bias or not is_any_dropped,
                 limits.uses_bytes and is_whole,
             ],
             np.int64,
@@ -172,10 +178,11 @@ class Layer(Operation):
             kept = _kept.scratch = WeakKeyDictionary()
         strips = kept.setdefault(self, {})
         if first_pixel not in strips:
-            strips[first_pixel] = _Scratch(self._new_work())
+            strips[first_pixel] = _Scratch(self.new_work())
         return strips[first_pixel]
 
-    def _new_work(self) -> Work:
+    def new_work(self) -> Work:
+        """Return scratch for a strip of the layer."""
         n_pixels, size = self.layout.n_pixels, self.layout.size
         n_list = n_dense = n_padded = n_words = 0
         n_current = n_fired = size

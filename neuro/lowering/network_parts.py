@@ -163,6 +163,11 @@ def _connection(graph: Graph, name: str, target: str) -> Connection:
         return Connection(name, source, target, node.weight.reshape(-1), indices, indptr, delay, 0, None)
     assert isinstance(node, SparseLinear)
     own: Any = np.rint(np.atleast_1d(np.asarray(node.delay_s, np.float64)) / graph.dt_s).astype(np.int32)
+    if node.stdp is not None and node.n_synapses and (delay + own).min() < 1:
+        raise GraphError(
+            f"{_label(graph, name)}: with stdp every delay must be at least one step, got {node.least_delay_s} s with "
+            f"dt_s = {graph.dt_s} s"
+        )
     receptor = int(node.receptor == "inhibitory")
     return Connection(
         name, source, target, node.weight, node.indices, node.indptr, delay + own, receptor, node.stdp

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.kernels import networks as nw
-from neuro.kernels.network_run import run_alone, run_together
+from neuro.kernels.network_run import run_alone
+from neuro.kernels.network_shared import ALONE, LONELY, run_shared, shared_size
 from neuro.kernels.network_tables import count_pending
 from neuro.kernels.networks import TILE, Frames, Live, Network
+from neuro.kernels.sharing import LINE
+from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState
 from neuro.spikes import Spikes
 
-__all__ = ["Block", "NetworkRun", "most_threads"]
+__all__ = ["Block", "NetworkRun"]
 
 _BLOCK_STEPS = 4096
 _TRACE_VALUES = 2**22
+_LINE_BYTES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +57,12 @@ class Block:
         return len(self.start)
 
 
-def most_threads() -> int:
-    """Return the number of threads that there are."""
-    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+def _aligned(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy that begins with a cache line: vectors that cross lines take a fifth longer."""
+    room = np.empty(values.size + _LINE_BYTES // values.itemsize, values.dtype)
+    first = -room.ctypes.data % _LINE_BYTES // values.itemsize
+    room[first : first + values.size] = values
+    return room[first : first + values.size]
 
 
 class NetworkRun:
@@ -74,9 +81,10 @@ class NetworkRun:
         self._block_steps = max(1, min(_BLOCK_STEPS, _TRACE_VALUES // max(1, self._trace_width)))
         self._live = self._start()
         self._n_log = 0
+        self._alone = ALONE
         if state is not None:
             self._continue(state)
-        self._begun = self._recent()
+        self._begun = self._ages()
 
     def _traced(self, traced: tuple[str, ...]) -> tuple[Network, dict[str, int], int]:
         populations = self.plan.network.populations.copy()
@@ -100,7 +108,7 @@ class NetworkRun:
         random = np.zeros((n_threads, TILE // 2), np.uint64)
         counts = np.zeros((n_threads, TILE), np.uint32)
         return Live(
-            state=plan.start.copy(),
+            state=_aligned(plan.start),
             weight=plan.weight.copy() if net.plastic.size else plan.weight,
             held=np.zeros(n_numbers, plan.real),
             last=np.full(n_numbers, -(2**60), np.int64),
@@ -108,7 +116,7 @@ class NetworkRun:
             log_index=np.empty(capacity, np.int32),
             log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
             found=np.empty((n_threads, n_numbers), np.int32),
-            n_found=np.zeros((n_threads, len(plan.parts.populations) + 1), np.int64),
+            n_found=np.zeros((n_threads, -(-len(plan.parts.populations) // LINE) * LINE + LINE), np.int64),
             fired=words.view(np.uint8),
             fired_words=words,
             counts=counts,
@@ -117,7 +125,7 @@ class NetworkRun:
             x=np.zeros(int(net.plastic[:, nw.N_PRE].sum()), plan.real),
             y=np.zeros(int(net.plastic[:, nw.N_POST].sum()), plan.real),
             clips=np.zeros((n_threads, len(net.plastic)), np.int64),
-            operations=np.zeros(n_threads, np.int64),
+            operations=np.zeros((n_threads, LINE), np.int64),
         )
 
     def run(self, frames: Spikes | None, n_steps: int) -> Block:
@@ -146,16 +154,24 @@ class NetworkRun:
         return result
 
     def _run_threads(self, block: Frames, n_before: int) -> int:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(len(self._network.bounds) - 1, most_threads()))
+        """Run a block with helpers, one for each part but the first; none of them is needed."""
+        plan, n_parts = self.plan, len(self._network.bounds) - 1
+        shared = self._shared()
+        common, rest = (self._network, self._live, block, shared), (plan.n_stages, plan.n_history, n_before)
+        helpers = [Thread(target=run_shared, args=(*common, me, *rest)) for me in range(1, n_parts)]
+        for helper in helpers:
+            helper.start()
         try:
-            return int(
-                run_together(
-                    self._network, self._live, block, self.plan.n_stages, self.plan.n_history, n_before
-                )
-            )
+            return int(run_shared(*common, 0, *rest))
         finally:
-            numba.set_num_threads(before)
+            for helper in helpers:
+                helper.join()
+            self._alone = int(shared[LONELY])
+
+    def _shared(self) -> NDArray[np.int64]:
+        shared = np.zeros(shared_size(len(self._network.bounds) - 1), np.int64)
+        shared[LONELY] = self._alone
+        return shared
 
     def _frames(
         self, frames: Spikes | None, n_steps: int
@@ -214,16 +230,16 @@ class NetworkRun:
 
     def end(self, graph_digest: str) -> NetworkState:
         """Return the state after the run."""
-        plan, live = self.plan, self._live
+        plan = self.plan
         variables = self.variables()
         for arrays in variables.values():
             for array in arrays.values():
                 array.setflags(write=False)
         traces = {}
-        for row, connection in enumerate(plan.plastic):
-            at_x, at_y = plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y]]
-            n_x, n_y = plan.network.plastic[row, [nw.N_PRE, nw.N_POST]]
-            traces[connection.name] = (live.x[at_x : at_x + n_x].copy(), live.y[at_y : at_y + n_y].copy())
+        for name, rows in plan.plastic_rows.items():
+            found = [self._traces(row) for row in rows]
+            x = np.array([x for x, _ in found])
+            traces[name] = (x if len(rows) > 1 else x[0], found[0][1].copy())
         return NetworkState(
             graph_digest=graph_digest,
             n_steps=self.n_before + self.n_done,
@@ -235,6 +251,11 @@ class NetworkRun:
             traces=MappingProxyType(traces),
             precision="float32" if plan.real is np.float32 else "float64",
         )
+
+    def _traces(self, row: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The traces of a row of plastic synapses, views: of the inputs, and of the neurons."""
+        at_x, at_y, n_x, n_y = self.plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y, nw.N_PRE, nw.N_POST]]
+        return self._live.x[at_x : at_x + n_x], self._live.y[at_y : at_y + n_y]
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return the present weights of the synapses with stdp, in the order of their node."""
@@ -260,9 +281,10 @@ class NetworkRun:
             self._hold(name, state)
         for row, connection in enumerate(plan.plastic):
             live.weight[plan.places[row]] = state.weights[connection.name]
-            x, y = state.traces[connection.name]
-            at_x, at_y = plan.network.plastic[row, [nw.TRACE_X, nw.TRACE_Y]]
-            live.x[at_x : at_x + x.size], live.y[at_y : at_y + y.size] = x, y
+            traces = state.traces[connection.name]
+            for rank, place in enumerate(plan.plastic_rows[connection.name]):
+                x, y = self._traces(place)
+                x[:], y[:] = np.atleast_2d(traces[0])[rank], traces[1]
         n = 0
         for step in range(history):
             for node, name in enumerate(plan.nodes):
@@ -288,32 +310,47 @@ class NetworkRun:
     def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:
         """Return the synaptic operations of each synapse node; ``spike_counts``: entries handed on, by node."""
         found: dict[str, int] = {}
-        ended = self._recent()
-        for c in self.plan.parts.connections:
-            fan_out = np.bincount(c.indices, minlength=self.plan.sizes[c.source])
+        ended = self._ages()
+        for c, fan_out in zip(self.plan.parts.connections, self.plan.fan_out, strict=True):
             n = int(fan_out @ spike_counts[c.source])
-            for recent, sign in ((self._begun, 1), (ended, -1)):
-                n += sign * self._pending(c.source, c.indptr, c.indices, c.delay, recent)
+            for ages, sign in ((self._begun, 1), (ended, -1)):
+                if c.source in ages:
+                    n += sign * self._pending(c, fan_out, *ages[c.source])
             found[c.name] = found.get(c.name, 0) + n
         return found
 
+    def _ages(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Entry and age in steps of what sources and populations handed on in the last steps, those of the log."""
+        live, plan, history = self._live, self.plan, self.plan.n_history
+        number = live.log_index[: self._n_log].astype(np.int64)
+        age = np.repeat(np.arange(history, 0, -1), np.diff(live.log_start[: history + 1, 0]))
+        if number.size == 0:
+            return {}
+        found = {}
+        for name, first in plan.first.items():
+            is_own = (number >= first) & (number < first + plan.sizes[name])
+            found[name] = number[is_own] - first, age[is_own]
+        return found
+
     def _pending(
-        self, source: str, indptr: Any, indices: Any, delay: Any, recent: Mapping[str, Spikes]
+        self, c: Connection, fan_out: NDArray[np.int64], entry: NDArray[np.int64], age: NDArray[np.int64]
     ) -> int:
-        spikes, depth = recent[source], int(delay.max(initial=0))
-        age = self.plan.n_history - spikes.step
+        """Count the synapses of a connection on which spikes are under way."""
+        depth = int(c.delay.max(initial=0))
         is_young = age <= depth  # what is older has arrived over every delay
         if not is_young.any():
             return 0
-        under_way = np.zeros((self.plan.sizes[source], depth + 1), np.int64)
-        np.add.at(under_way, (spikes.index[is_young], age[is_young]), 1)
-        return int(count_pending(indptr, indices, delay, under_way.cumsum(axis=1)))
+        if c.delay.size == 1:
+            return int(fan_out[entry[is_young]].sum())
+        under_way = np.zeros((self.plan.sizes[c.source], depth + 1), np.int64)
+        np.add.at(under_way, (entry[is_young], age[is_young]), 1)
+        return int(count_pending(c.indptr, c.indices, c.delay, under_way.cumsum(axis=1)))
 
     @property
     def clips(self) -> dict[str, int]:
         """How often a weight of each synapse node with stdp was clipped."""
         totals = self._live.clips.sum(axis=0)
-        return {c.name: int(n) for c, n in zip(self.plan.plastic, totals, strict=True)}
+        return {name: int(totals[rows].sum()) for name, rows in self.plan.plastic_rows.items()}
 
     @property
     def n_operations(self) -> int:

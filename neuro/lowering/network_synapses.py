@@ -15,7 +15,14 @@ from neuro.kernels.network_tables import common_weights, count_synapses, place_s
 from neuro.kernels.networks import TILE
 from neuro.lowering.network_parts import Connection, Parts
 
-__all__ = ["Numbering", "SynapseTables", "plastic_tables", "synapse_tables"]
+__all__ = [
+    "Numbering",
+    "SynapseTables",
+    "delays_of",
+    "plastic_connections",
+    "plastic_tables",
+    "synapse_tables",
+]
 
 _NOTHING = np.zeros(0, np.uint32)
 
@@ -65,11 +72,13 @@ def synapse_tables(parts: Parts, numbering: Numbering, real: type[np.floating[An
     n_synapses = sum(c.indices.size for c in parts.connections)
     if n_synapses >= 2**32:
         raise GraphError(f"Graph: has {n_synapses} synapses, the limit of a network is 2**32")
-    found = [np.unique(c.delay) for c in parts.connections if c.indices.size]
-    all_delays = np.unique(np.concatenate([np.zeros(0, np.int32), *found]))
-    delays = all_delays[all_delays > 0][::-1].astype(np.int64)
-    has_zero = bool((all_delays == 0).any())
-    rank = np.full(int(all_delays.max(initial=0)) + 1, -1, np.int32)
+    found = [c.delay for c in parts.connections if c.indices.size]
+    occurs = np.zeros(max([0, *(int(delay.max()) for delay in found)]) + 1, np.bool_)
+    for delay in found:
+        occurs[delay] = True
+    delays = np.flatnonzero(occurs[1:])[::-1].astype(np.int64) + 1
+    has_zero = bool(occurs[0])
+    rank = np.full(occurs.size, -1, np.int32)
     rank[delays] = np.arange(delays.size)
     target, weight = np.empty(n_synapses, np.uint32), np.empty(n_synapses, real)
     places = {id(c): np.zeros(c.indices.size, np.uint32) for c in parts.connections if c.stdp is not None}
@@ -141,7 +150,11 @@ def plastic_tables(
 ) -> tuple[NDArray[Any], ...]:
     """The tables of STDP: by input and thread, and by neuron, where the weights of the synapses stand."""
     first, sizes = numbering.first, numbering.sizes
-    chosen = [c for c in parts.connections if c.stdp is not None]
+    chosen = [
+        part
+        for c, place in zip(plastic_connections(parts), synapses.places, strict=True)
+        for part in _by_delay(c, place)
+    ]
     table, rule = np.zeros((len(chosen), 10), np.int64), np.zeros((len(chosen), 5), synapses.weight.dtype)
     n_threads = synapses.ptr.shape[0]
     by_pre: list[list[NDArray[Any]]] = [[] for _ in range(n_threads)]
@@ -150,25 +163,26 @@ def plastic_tables(
     counts_post: list[NDArray[Any]] = []
     n_x = n_y = 0
     nodes = (*parts.sources, *parts.populations)
-    for row, (c, place) in enumerate(zip(chosen, synapses.places, strict=True)):
+    for row, (c, place, is_in, delay) in enumerate(chosen):
         stdp = c.stdp
         assert stdp is not None
         n_pre, n_post = sizes[c.source], sizes[c.target]
         table[row] = (
-            nodes.index(c.source), first[c.source], parts.populations.index(c.target), c.delay[0],
+            nodes.index(c.source), first[c.source], parts.populations.index(c.target), delay,
             n_x, n_y, n_pre, n_post, n_x, n_y,
         )  # fmt: skip
         decay = [math.exp(-dt_s / tau) for tau in (stdp.tau_plus_s, stdp.tau_minus_s)]
         rule[row] = *decay, stdp.a_plus, stdp.a_minus, stdp.w_max
         post = np.repeat(np.arange(n_post), np.diff(c.indptr))
         order = np.argsort(c.indices, kind="stable")
+        order = order[is_in[order]]
         thread = _thread_of(place, synapses)
         for t in range(n_threads):
             mine = order[thread[order] == t]
             by_pre[t].append(np.stack([place[mine], (n_y + post[mine]).astype(np.uint32)]))
             counts_pre[t].append(np.bincount(c.indices[mine], minlength=n_pre))
-        by_post.append((place, (n_x + c.indices).astype(np.uint32)))
-        counts_post.append(np.diff(c.indptr))
+        by_post.append((place[is_in], (n_x + c.indices[is_in]).astype(np.uint32)))
+        counts_post.append(np.bincount(post[is_in], minlength=n_post))
         n_x, n_y = n_x + n_pre, n_y + n_post
     pre = [part for thread_parts in by_pre for part in thread_parts]
     pre_place, pre_post = np.concatenate([np.zeros((2, 0), np.uint32), *pre], axis=1)
@@ -181,6 +195,24 @@ def plastic_tables(
         table, rule, pre_ptr, np.ascontiguousarray(pre_place), np.ascontiguousarray(pre_post), post_ptr,
         post_place, post_pre,
     )  # fmt: skip
+
+
+def plastic_connections(parts: Parts) -> list[Connection]:
+    """Return the connections with stdp, in order."""
+    return [c for c in parts.connections if c.stdp is not None]
+
+
+def delays_of(connection: Connection) -> NDArray[np.int64]:
+    """Return the delays that the synapses of a connection with stdp have, ascending: it has traces for each."""
+    return np.unique(connection.delay) if connection.indices.size else np.ones(1, np.int64)
+
+
+def _by_delay(
+    c: Connection, place: NDArray[np.uint32]
+) -> list[tuple[Connection, NDArray[np.uint32], Any, int]]:
+    """A connection with stdp once for each delay: with where its synapses stand, which have it, and the delay."""
+    delay = np.broadcast_to(c.delay, c.indices.shape)
+    return [(c, place, delay == d, int(d)) for d in delays_of(c)]
 
 
 def _thread_of(place: NDArray[np.uint32], synapses: SynapseTables) -> NDArray[np.int64]:

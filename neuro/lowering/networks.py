@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import GraphError
-from neuro.graph import Graph, Input, PoissonSource
+from neuro.graph import CobaLIF, Graph, Input, PoissonSource
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Network
 from neuro.lowering.network_models import Model, lower_population
 from neuro.lowering.network_parts import Connection, Parts, parts_of
-from neuro.lowering.network_synapses import Numbering, plastic_tables, synapse_tables
+from neuro.lowering.network_synapses import (
+    Numbering,
+    delays_of,
+    plastic_connections,
+    plastic_tables,
+    synapse_tables,
+)
 
 __all__ = ["NetworkPlan", "Precision", "lower_network"]
 
 Precision = Literal["float32", "float64"]
 _NOTHING = np.zeros(0, np.uint32)
+
+# For a tile, in ns as measured on one machine: only how many threads are worth it depends on them, never a result.
+UPDATE_NS, COBA_NS, DRAW_NS = 80.0, 230.0, 300.0
+SYNAPSE_NS = 0.0015  # at a few spikes per second and neuron, in steps of 0.1 ms
+LEAST_NS = (
+    4000.0  # of each thread in a step; a step in which threads wait for each other takes about 1 us more
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +86,40 @@ class NetworkPlan:
         return (*self.parts.sources, *self.parts.populations)
 
     @property
+    def n_threads(self) -> int:
+        """Threads that it is cut for."""
+        return self.network.bounds.size - 1
+
+    @property
     def n_numbers(self) -> int:
         """Number of entries of all sources and populations."""
         return sum(self.sizes.values())
 
+    @cached_property
+    def fan_out(self) -> tuple[NDArray[np.int64], ...]:
+        """For each connection (in order), the synapses of each entry of its source."""
+        return tuple(
+            np.bincount(c.indices, minlength=self.sizes[c.source]).astype(np.int64)
+            for c in self.parts.connections
+        )
+
     @property
     def plastic(self) -> tuple[Connection, ...]:
         """The connections with stdp."""
-        return tuple(c for c in self.parts.connections if c.stdp is not None)
+        return tuple(plastic_connections(self.parts))
+
+    @property
+    def plastic_rows(self) -> dict[str, list[int]]:
+        """The rows of the table of plastic synapses that each connection with stdp has: one for each delay."""
+        rows: dict[str, list[int]] = {}
+        n = 0
+        for connection in self.plastic:
+            n_rows = delays_of(connection).size
+            rows[connection.name] = list(range(n, n + n_rows))
+            n += n_rows
+        return rows
 
 
-@lru_cache(maxsize=4)
 def lower_network(graph: Graph, precision: Precision, n_threads: int) -> NetworkPlan:
     """Return the plan of a network of populations.
 
@@ -93,7 +130,8 @@ def lower_network(graph: Graph, precision: Precision, n_threads: int) -> Network
     precision : {'float32', 'float64'}
         The arithmetic.
     n_threads : int
-        Threads, each with neurons of its own.
+        Threads at most: fewer where there are fewer cores, or too few neurons for threads to be worth their waiting
+        for each other (`NetworkPlan.n_threads`).
 
     Returns
     -------
@@ -105,6 +143,19 @@ def lower_network(graph: Graph, precision: Precision, n_threads: int) -> Network
     GraphError
         If a node has no place in a network of populations, or the network is too large.
     """
+    if n_threads > 1:
+        n_useful = int(_work_ns(graph, parts_of(graph), precision).sum() // LEAST_NS)
+        n_threads = max(1, min(n_threads, most_threads(), n_useful))
+    return _lowered(graph, precision, n_threads)
+
+
+def most_threads() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=4)
+def _lowered(graph: Graph, precision: Precision, n_threads: int) -> NetworkPlan:
     real: type[np.floating[Any]] = np.float32 if precision == "float32" else np.float64
     parts = parts_of(graph)
     sizes = {name: math.prod(graph.shapes[name]) for name in (*parts.sources, *parts.populations)}
@@ -114,7 +165,7 @@ def lower_network(graph: Graph, precision: Precision, n_threads: int) -> Network
         models[name] = lower_population(graph.nodes[name], graph.dt_s, real)  # type: ignore[arg-type]
     populations, par, start = _populations(graph, parts, models, first)
     sources, table, key, scale = _sources(graph, parts, first)
-    numbering = Numbering(populations, first, sizes, _bounds(parts, sizes, n_threads))
+    numbering = Numbering(populations, first, sizes, _bounds(_work_ns(graph, parts, precision), n_threads))
     synapses = synapse_tables(parts, numbering, real)
     plastic = plastic_tables(parts, numbering, synapses, graph.dt_s)
     rows = {name: row for row, name in enumerate((*parts.sources, *parts.populations))}
@@ -228,17 +279,24 @@ def poisson_table(node: PoissonSource, dt_s: float) -> tuple[NDArray[np.uint32],
     return np.ascontiguousarray(tiles).reshape(-1), capped.shape[0] * TILE
 
 
-def _bounds(parts: Parts, sizes: dict[str, int], n_threads: int) -> NDArray[np.int64]:
-    """Cut the tiles into one run per thread, of about the same work."""
-    work = []
+def _work_ns(graph: Graph, parts: Parts, precision: Precision) -> NDArray[np.float64]:
+    """Estimate what a step of each tile takes."""
+    work = [np.zeros(0)]
     for name in parts.populations:
-        synapses = np.zeros(sizes[name], np.int64)
+        size = math.prod(graph.shapes[name])
+        synapses = np.zeros(n_tiles(size) * TILE)
         for connection in parts.connections:
             if connection.target == name:
-                synapses += np.diff(connection.indptr)
-        padded = np.zeros(n_tiles(sizes[name]) * TILE)
-        padded[: sizes[name]] = 2.0 + synapses / 2000
-        work.append(padded.reshape(-1, TILE).sum(axis=1))
-    total = np.concatenate([[0.0], *work]).cumsum()
+                synapses[:size] += np.diff(connection.indptr)
+        update_ns = COBA_NS if isinstance(graph.nodes[name], CobaLIF) else UPDATE_NS
+        drawn = [source for source, target in parts.drives if target == name and source != graph.input_name]
+        fixed_ns = update_ns * (1.0 if precision == "float32" else 1.8) + DRAW_NS * len(drawn)
+        work.append(fixed_ns + SYNAPSE_NS * synapses.reshape(-1, TILE).sum(axis=1))
+    return np.concatenate(work)
+
+
+def _bounds(work_ns: NDArray[np.float64], n_threads: int) -> NDArray[np.int64]:
+    """Cut the tiles into one run per thread, of about the same work."""
+    total = np.concatenate([[0.0], work_ns]).cumsum()
     cuts = np.searchsorted(total, total[-1] * np.arange(1, n_threads) / n_threads)
     return np.array([0, *np.maximum.accumulate(cuts), total.size - 1], np.int64)

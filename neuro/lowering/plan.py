@@ -11,6 +11,8 @@ import numpy as np
 from neuro.errors import InputError
 from neuro.graph import (
     ATTENTIONS,
+    CODED,
+    CODING,
     LI,
     NEURONS,
     SYNAPSES,
@@ -27,6 +29,8 @@ from neuro.graph import (
     Input,
     Linear,
     MaxPool2d,
+    Readout,
+    SparseLinear,
     SumPool2d,
     fold_pooling,
 )
@@ -35,6 +39,7 @@ from neuro.kernels.arrays import Wiring
 from neuro.kernels.pooling import MAXIMUM, SUM
 from neuro.lowering.attending import attention_operation, attention_paths, chains, check_blocks, look_before
 from neuro.lowering.calibration import machine_costs
+from neuro.lowering.coding import Coded, coded_operation
 from neuro.lowering.costs import Shape, Thresholds
 from neuro.lowering.deciding import Paths
 from neuro.lowering.layer import Layer
@@ -42,6 +47,7 @@ from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
 from neuro.lowering.scoring import Temporal
+from neuro.lowering.sparse import SparseSum, check_mixed, sparse_sum
 from neuro.lowering.tables import window_tables
 from neuro.lowering.wiring import dense_size, has_bytes, wire
 
@@ -58,8 +64,8 @@ class Plan:
     ----------
     operations : tuple of Operation
         Without the Input and the attention.
-    layers, lines : tuple of Layer and of Line
-        Those of the operations that compute synapses and neurons, and delays.
+    layers, lines, coded : tuple of Layer, of Line and SparseSum, of Coded
+        Those of the operations that compute synapses and neurons, those that hold what is on its way, coded neurons.
     layouts : dict of str to Layout
         The layout of every node.
     source : str
@@ -78,7 +84,8 @@ class Plan:
 
     operations: tuple[Operation, ...]
     layers: tuple[Layer, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Line | SparseSum, ...]
+    coded: tuple[Coded, ...]
     layouts: dict[str, Layout]
     source: str
     attention: Temporal | None
@@ -113,6 +120,7 @@ def lower(graph: Graph) -> Plan:
             "(build the graph with execution=clocked(dt_s))"
         )
     refuse_populations(graph.nodes, "the engine of layered graphs (compare with neuro.reference_networks)")
+    check_mixed(graph)
     graph = fold_pooling(graph)
     layouts = {name: Layout.of(shape) for name, shape in graph.shapes.items()}
     fused = {name for name in graph.order if _is_fused(graph, name)}
@@ -129,12 +137,15 @@ def lower(graph: Graph) -> Plan:
         elif isinstance(node, ATTENTIONS):
             operations.append(attention_operation(graph, name, layouts))
         elif not isinstance(node, Input) and name not in fused:
+            if len(graph.predecessors(name)) > 1 and isinstance(node, NEURONS):
+                operations.append(_joined(graph, name, layouts))
             operations.append(_operation(graph, name, layouts, fused, seen))
         seen.add(name)
     return Plan(
         tuple(operations),
         tuple(operation for operation in operations if isinstance(operation, Layer)),
-        tuple(operation for operation in operations if isinstance(operation, Line)),
+        tuple(operation for operation in operations if isinstance(operation, (Line, SparseSum))),
+        tuple(operation for operation in operations if isinstance(operation, Coded)),
         layouts,
         source,
         attention,
@@ -143,6 +154,12 @@ def lower(graph: Graph) -> Plan:
         _max_pool_of_input(graph),
         check_blocks(graph, _block_steps(operations, layouts)),
     )
+
+
+def _joined(graph: Graph, name: str, layouts: dict[str, Layout]) -> Operation:
+    """The sum of what several inputs hand to neurons, under a name that no node has."""
+    sources = graph.predecessors(name)
+    return Sum(f"{name}/inputs", sources, tuple(layouts[source] for source in sources), layouts[name])
 
 
 def _paths(graph: Graph, operations: list[Operation]) -> dict[str, Paths]:
@@ -155,9 +172,9 @@ def _paths(graph: Graph, operations: list[Operation]) -> dict[str, Paths]:
         return {}
     paths = attention_paths(graph)
     own = {name for name, node in graph.nodes.items() if not isinstance(node, TEMPORAL)}
+    own |= {f"{name}/inputs" for name in own}
     return {  # a temporal attention itself sees what is left before it
-        operation.name: paths[operation.name if operation.name in own else operation.sources[0]]
-        for operation in operations
+        one.name: paths[one.name.split("/")[0] if one.name in own else one.sources[0]] for one in operations
     }
 
 
@@ -168,23 +185,29 @@ def _is_fused(graph: Graph, name: str) -> bool:
         isinstance(graph.nodes[name], SYNAPSES)
         and len(after) == 1
         and isinstance(graph.nodes[after[0]], NEURONS)
+        and len(graph.predecessors(after[0])) == 1
     )
 
 
 def _block_steps(operations: list[Operation], layouts: dict[str, Layout]) -> int:
     n_steps = max(1, _BLOCK_ENTRIES // max(layout.size for layout in layouts.values()))
-    cycles = [line.n_steps for line in operations if isinstance(line, Line) and line.is_feedback]
+    cycles = [one.n_steps for one in operations if isinstance(one, Line) and one.is_feedback]
+    cycles += [one.least for one in operations if isinstance(one, SparseSum) and one.is_feedback]
     return min([n_steps, *cycles])
 
 
 def _event_nodes(graph: Graph) -> frozenset[str]:
     """Nodes that hand on spikes or counts only."""
-    found = {name for name in graph.order if not isinstance(graph.nodes[name], (*SYNAPSES, LI))}
+    found = {
+        name
+        for name in graph.order
+        if not isinstance(graph.nodes[name], (*SYNAPSES, SparseLinear, LI, Readout))
+    }
     while True:
         wrong = {
             name
             for name in found
-            if not isinstance(graph.nodes[name], NEURONS)
+            if not isinstance(graph.nodes[name], (*NEURONS, *CODED))
             and any(source not in found for source in graph.predecessors(name))
         }
         if not wrong:
@@ -203,7 +226,9 @@ def _max_pool_of_input(graph: Graph) -> str | None:
         seen.add(name)
         passed_on = (after for after in graph.successors(name) if after not in seen)
         frontier += [
-            after for after in passed_on if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES))
+            after
+            for after in passed_on
+            if not isinstance(graph.nodes[after], (*NEURONS, *SYNAPSES, SparseLinear, *CODING))
         ]
     return None
 
@@ -216,6 +241,8 @@ def _operation(
     layout = layouts[name]
     if isinstance(node, (*NEURONS, *SYNAPSES)):
         return _layer(graph, name, layouts, fused)
+    if isinstance(node, CODING):
+        return coded_operation(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
     if isinstance(node, (SumPool2d, AvgPool2d, MaxPool2d)):
         kind = MAXIMUM if isinstance(node, MaxPool2d) else SUM
@@ -223,6 +250,8 @@ def _operation(
         return Pool(name, sources, ins, layout, window_tables(node, ins[0], layout), kind, np.float32(area))
     if isinstance(node, Flatten):
         return Flat(name, sources, ins, layout)
+    if isinstance(node, SparseLinear):
+        return sparse_sum(graph, name, layouts, is_feedback=sources[0] not in seen)
     if isinstance(node, Add):
         return Sum(name, sources, ins, layout)
     if isinstance(node, Concat):
@@ -240,13 +269,14 @@ def _layer(graph: Graph, name: str, layouts: dict[str, Layout], fused: set[str])
     if isinstance(node, NEURONS):
         neuron_name = name
         neurons, rest = lower_neurons(node, layout, graph.dt_s), resting_voltage(node, layout)
-        source = graph.predecessors(name)[0]
+        sources = graph.predecessors(name)
+        source = sources[0] if len(sources) == 1 else f"{name}/inputs"
     if isinstance(node, SYNAPSES) or source in fused:
         synapse_name = source
         found = graph.nodes[source]
         assert isinstance(found, (Linear, Conv2d))
         synapse, source = found, graph.predecessors(source)[0]
-    before = layouts[source]
+    before = layouts.get(source, layout)
     wiring = None if synapse is None else wire(synapse, before, layout)
     return Layer(
         name,

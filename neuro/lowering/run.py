@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Membranes
+from neuro.kernels.arrays import Bytes, Floats, Membranes
 from neuro.lowering.branches import Branch
 from neuro.lowering.deciding import Decisions
 from neuro.lowering.signals import Signal
@@ -89,8 +89,3 @@ class Run:
         """Add the counts of a block."""
         known = self.tallies.get(name)
         self.tallies[name] = tally if known is None else known + tally
-
-    def tally(self, name: str) -> list[int]:
-        """Return the counts of a layer, zeros before its first block."""
-        known = self.tallies.get(name)
-        return [0] * N_TALLIES if known is None else known.tolist()

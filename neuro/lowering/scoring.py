@@ -7,17 +7,19 @@ from numpy.typing import NDArray
 
 from neuro.graph import ChannelAttention, MovingAttention, TemporalAttention
 from neuro.kernels.arrays import Floats
-from neuro.kernels.attention import add_products, move_averages
+from neuro.kernels.attention import add_products
+from neuro.kernels.windows import NEAR, score_moving, score_window
+from neuro.kernels.windows import sigmoid as write_sigmoid
 
-__all__ = ["NEAR", "Temporal", "excite", "move", "next_scores", "sigmoid", "start_history"]
+__all__ = ["NEAR", "Temporal", "excite", "flat_weights", "move", "next_scores", "sigmoid", "start_history"]
 
-NEAR = 1e-6  # a score closer to the threshold may be decided otherwise by another implementation
 Temporal = TemporalAttention | MovingAttention
 
 
 def sigmoid(logits: Floats) -> Floats:
     """Return ``1 / (1 + exp(-x))``, computed in float64 and rounded."""
-    scores: Floats = (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))).astype(np.float32)
+    scores: Floats = np.empty(logits.shape, np.float32)
+    write_sigmoid(logits.reshape(-1), scores.reshape(-1))
     return scores
 
 
@@ -29,12 +31,15 @@ def excite(node: TemporalAttention | ChannelAttention, squeezed: Floats) -> Floa
 
 def move(node: MovingAttention, means: Floats, average: Floats) -> tuple[Floats, Floats]:
     """Return the scores of further frames, and the averages after them."""
-    averages = np.empty((means.size, node.n_averages), np.float32)
-    average = average.copy()
-    move_averages(means, node.rates, average, averages)
-    hidden = np.maximum(_affine(node.weight_1, node.bias_1, averages), np.float32(0))
-    bias_2 = np.array([node.bias_2], np.float32)
-    return sigmoid(_affine(node.weight_2[np.newaxis], bias_2, hidden))[:, 0], average
+    scores, average, hidden = np.empty(means.size, np.float32), average.copy(), np.empty_like(node.bias_1)
+    score_moving(means, flat_weights(node), node.rates, average, hidden, scores)
+    return scores, average
+
+
+def flat_weights(node: Temporal) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return weight_1, bias_1, weight_2, bias_2, each flat."""
+    bias_2 = np.full(1, node.bias_2, np.float32) if isinstance(node, MovingAttention) else node.bias_2
+    return node.weight_1.reshape(-1), node.bias_1, node.weight_2.reshape(-1), bias_2
 
 
 def start_history(node: Temporal) -> Floats:
@@ -51,9 +56,9 @@ def next_scores(node: Temporal, means: Floats, history: Floats) -> tuple[Floats,
     if isinstance(node, MovingAttention):
         return move(node, means, history)
     known = np.concatenate((history, means))
-    window = np.zeros(node.n_frames, np.float32)
-    window[: known.size] = known
-    return excite(node, window[np.newaxis])[0, history.size : known.size], known
+    scores, hidden = np.empty(node.n_frames, np.float32), np.empty_like(node.bias_1)
+    score_window(known, flat_weights(node), scores, hidden, scores[: known.size])
+    return scores[history.size : known.size], known
 
 
 def _affine(weight: Floats, bias: Floats, values: Floats) -> Floats:

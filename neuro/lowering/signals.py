@@ -70,7 +70,7 @@ def by_channel(frames: Frames, layout: Layout, n_steps: int) -> Frames:
         return frames
     into = new_frames(n_steps, n_entries(frames), frames.value.size > 0)
     count = np.empty(layout.n_channels + 1, np.int32)
-    sort_by_channel(frames, n_steps, layout.n_pixels, layout.n_channels, count, into)
+    sort_by_channel(frames, (0, n_steps), layout.n_pixels, layout.n_channels, count, into)
     return into
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from neuro.dynamics import ExitRule
 from neuro.kernels.arrays import Floats
-from neuro.kernels.certainty import CONFIDENCE, ENTROPY, GAP, add_steps, certainty
+from neuro.kernels.certainty import CONFIDENCE, ENTROPY, GAP, NEAR, add_steps, certainty
 
-__all__ = ["MEASURE_NUMBERS", "Watch", "blocks"]
+__all__ = ["MEASURE_NUMBERS", "Verdict", "Watch", "blocks"]
 
 MEASURE_NUMBERS = {"confidence": CONFIDENCE, "entropy": ENTROPY, "gap": GAP}
-_NEAR = 1e-9
 
 
 def blocks(n_steps: int, longest: int, rule: ExitRule | None) -> Iterator[tuple[int, int]]:
@@ -22,6 +22,15 @@ def blocks(n_steps: int, longest: int, rule: ExitRule | None) -> Iterator[tuple[
     if rule is None:
         return ((start, min(start + longest, n_steps)) for start in range(0, n_steps, longest))
     return rule.blocks(n_steps, longest)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule said about a run: see `neuro.dynamics.DynamicsReport`."""
+
+    exit_step: int | None = None
+    certainty: float = math.nan
+    n_near_threshold: int = 0
 
 
 class Watch:
@@ -35,6 +44,11 @@ class Watch:
         self._n_all = n_steps
         self._total = np.zeros(n_outputs, np.float64)
         self._measure = MEASURE_NUMBERS[rule.measure]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the rule said so far."""
+        return Verdict(self.exit_step, self.certainty, self.n_near_threshold)
 
     def is_over(self, outputs: Floats, stop: int) -> bool:
         """Take the outputs of the steps up to `stop`, (n, n_outputs); say whether the run ends here."""
@@ -57,5 +71,5 @@ class Watch:
         rule = self.rule
         n = stop if rule.readout == "mean" else 1
         self.certainty = certainty(self._total, 1.0 / (rule.temperature * n), self._measure)
-        self.n_near_threshold += abs(self.certainty - rule.threshold) < _NEAR
+        self.n_near_threshold += abs(self.certainty - rule.threshold) < NEAR
         return self.certainty >= rule.threshold

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuro.graph import AvgPool2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from neuro.graph import AvgPool2d, Conv2d, CountMaxPool2d, Linear, MaxPool2d, RadixMaxPool2d, SumPool2d
 from neuro.kernels.arrays import Floats, Int32s, Synapses
 from neuro.lowering.layout import Layout
 
 __all__ = ["Pool2d", "channel_last", "synapse_tables", "window_tables"]
 
-Pool2d = SumPool2d | AvgPool2d | MaxPool2d
+Pool2d = SumPool2d | AvgPool2d | MaxPool2d | CountMaxPool2d | RadixMaxPool2d
 
 
 @dataclass(frozen=True)

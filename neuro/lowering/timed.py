@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,10 @@ from numpy.typing import NDArray
 from neuro.graph import IF, LI, LIF, CubaLIF
 from neuro.kernels.crossings import Timing, gain_after
 from neuro.kernels.events import Deltas
+from neuro.kernels.events_sampled import sample_timed
 from neuro.kernels.events_timed import Timed, find_first, integrate_timed, look_ahead, sweep
-from neuro.lowering.flow import FOREVER, Batch, EventRun, Population, gathered, selected
+from neuro.lowering.event_run import FOREVER, Batch, EventRun, gathered, selected
+from neuro.lowering.flow import Population
 from neuro.lowering.layout import Layout
 
 __all__ = ["Neuron", "TimedPopulation", "timing_of", "first_voltage", "silent_rate"]
@@ -120,12 +121,12 @@ class TimedPopulation(Population):
     window: int
     silent_rate: float
 
-    def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
+    def go_on(self, batch: Batch, run: EventRun) -> Batch:
         """Take the events one by one, with what the neurons fire by themselves up to the mark."""
-        events, mark = inputs[0].events, inputs[0].mark
+        events, mark = batch.events, batch.mark
         one = run.own.get(self.name) or self._started(run)
         if not self.timing.can_cross:
-            return Batch(gathered(list(self._caused(events, one))), mark)
+            return Batch(gathered(self._caused(events, one, run)), mark)
         parts: list[Deltas] = []
         start, last = 0, min(mark, run.end - 1)
         while True:
@@ -136,7 +137,7 @@ class TimedPopulation(Population):
                 break
             limit = min(last, first + self.window)
             stop = int(np.searchsorted(events.t, limit, "right"))
-            parts.append(self._within(selected(events, slice(start, stop)), limit, one))
+            parts.append(self._within(selected(events, slice(start, stop)), limit, one, run))
             start = stop
         return Batch(gathered(parts), mark)
 
@@ -148,24 +149,26 @@ class TimedPopulation(Population):
         first = int(one.state.pixel_due.min())
         return first if first < run.end else FOREVER
 
-    def _caused(self, events: Deltas, one: _Running) -> list[Deltas]:
+    def _caused(self, events: Deltas, one: _Running, run: EventRun) -> list[Deltas]:
         """Run neurons that fire nothing by themselves."""
         parts: list[Deltas] = []
         done = 0
         while done < events.t.size:
             done = self._integrate(events, done, one)
-            parts.append(self._listed(one))
+            parts.append(self._listed(one, run))
         return parts
 
-    def _within(self, events: Deltas, limit: int, one: _Running) -> Deltas:
+    def _within(self, events: Deltas, limit: int, one: _Running, run: EventRun) -> Deltas:
         """Run a window of time: its events, and what is fired without them up to the limit."""
         done = 0
         while True:
             done = self._integrate(events, done, one)
             if done == events.t.size and sweep(
-                self.timing, one.state, self.layout.n_channels, limit, one.own, one.tally
+                self.timing, one.state, self.synapses.out_channels, limit, one.own, one.tally
             ):
-                return self._listed(one)
+                return self._listed(one, run)
+            if one.tally[0] + one.tally[1] > run.limit:
+                return self._listed(one, run)
             one.own = _roomier(one.own, int(one.tally[0]), 0)
             one.caused = _roomier(one.caused, int(one.tally[1]), self.most)
 
@@ -176,12 +179,14 @@ class TimedPopulation(Population):
             )
         )
 
-    def _listed(self, one: _Running) -> Deltas:
+    def _listed(self, one: _Running, run: EventRun) -> Deltas:
         """Empty the lists: spikes of their own stand before what events cause at the same time."""
         n_own, n_caused = int(one.tally[0]), int(one.tally[1])
         one.tally[:2] = 0
         if not self.timing.is_readout:
             one.tally[5] += n_own + n_caused
+        times = np.concatenate([one.own.t[:n_own], one.caused.t[:n_caused]])
+        self.count("fired too often in one call", n_own + n_caused, times, run)
         part = selected(one.caused, slice(n_caused))
         caused = Deltas(part.t.copy(), part.index.copy(), part.value.copy())
         if n_own == 0:
@@ -199,18 +204,25 @@ class TimedPopulation(Population):
             np.zeros(n if self.timing.has_current else 0),
             np.zeros(n, np.int64),
             np.zeros(n if can_cross else 0, np.int64),
-            np.full(self.layout.n_pixels, FOREVER, np.int64),
+            np.full(self.n_pixels, FOREVER, np.int64),
         )
         if can_cross:
             look_ahead(self.timing, state, 0, n)
-            for pixel in range(self.layout.n_pixels):
-                find_first(state, pixel, self.layout.n_channels)
+            for pixel in range(self.n_pixels):
+                find_first(state, pixel, self.synapses.out_channels)
         own = Deltas(np.empty(_ROOM, np.int64), np.empty(_ROOM, np.int32), np.zeros(0, np.float32))
         caused = Deltas(np.empty(room, np.int64), np.empty(room, np.int32), np.ones(room, np.float32))
         run.own[self.name] = one = _Running(
             state, own, caused, np.array([0, 0, 0, 0, self.most, 0], np.int64)
         )
         return one
+
+    def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
+        """Return the membranes at a time, channel-last, without changing them."""
+        one = run.own.get(self.name) or self._started(run)
+        out = np.empty(self.layout.size)
+        sample_timed(self.timing, one.state, t, out)
+        return out
 
     def spikes(self, run: EventRun) -> int:
         """Return the number of spikes so far."""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option(
-    "--model", required=True, type=click.Path(path_type=Path), help="Model file made by `spikeloom train`."
+    "--model",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Model file made by `spikeloom train` or `spikeloom convert`.",
 )
 @damage_options
 @json_option
@@ -26,8 +29,14 @@ def recognize(recording: Path, model: Path, allow_damaged: bool, sort: bool, as_
     """Say what RECORDING shows, how sure that is, since when it was clear, and what it cost.
 
     Recordings of any length are read window by window, each window from a state of rest, and the
-    readouts are summed.
+    readouts are summed. With a MODEL made by `spikeloom convert`, RECORDING is a picture or one
+    sample in a .npy file.
     """
+    from spikeloom.model_file import is_converted
+
+    if is_converted(model):
+        _recognize_sample(model, recording, as_json=as_json)
+        return
     from spikeloom.recognizer import Recognizer
     from spikeloom.recordings import DamagePolicy
 
@@ -39,6 +48,18 @@ def recognize(recording: Path, model: Path, allow_damaged: bool, sort: bool, as_
     from spikeloom.console import print_table
 
     print_table(str(recording), _rows(decision))
+
+
+def _recognize_sample(model: Path, sample: Path, *, as_json: bool) -> None:
+    from spikeloom.conversion import recognize_sample
+
+    found = recognize_sample(model, sample)
+    if as_json:
+        write_json({"sample": str(sample), **found.to_json()})
+        return
+    from spikeloom.console import print_table
+
+    print_table(str(sample), found.rows())
 
 
 def _json(recording: Path, recognizer: Recognizer, decision: Decision) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch")
+OPTIONAL = ("torch", "norse", "tonic", "lava", "nirtorch", "onnx", "av")
 
 
 @pytest.mark.parametrize("package", ["neuro", "eventio", "analog_bridge", "hw", "spikeloom", "spikeloom.cli"])

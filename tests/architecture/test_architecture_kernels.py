@@ -16,7 +16,7 @@ KERNELS = sorted(
         *ROOT.glob("hw/_kernels*.py"),
     ]
 )
-ALLOWED = {"numpy", "numba", "llvmlite", "math", "typing", "collections", "__future__"}
+ALLOWED = {"numpy", "numba", "llvmlite", "math", "typing", "collections", "functools", "sys", "__future__"}
 
 
 def _imported(tree: ast.Module) -> set[str]:
@@ -52,3 +52,16 @@ def test_kernels_never_use_fastmath_and_are_cached(path: Path) -> None:
             keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             assert "fastmath" not in keywords
             assert keywords.get("cache") == "True"
+
+
+def test_kernels_of_neuro_are_read_quickly() -> None:
+    """``njit`` comes from `neuro.kernels.options`, which reads the cache without loading the compiler."""
+    found = [
+        path.name
+        for path in ROOT.glob("neuro/kernels/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "numba"
+        and {alias.name for alias in node.names} & {"njit", "jit"}
+    ]
+    assert not found

@@ -10,7 +10,7 @@ Not compared, with the reasons:
 - update='euler' of LIF and CubaLIF (R23): other engines' Euler steps differ in the order of current and membrane;
   compared with norse (test_engine_torch.py).
 - PoissonSource: other random numbers; its distribution is tested in tests/properties/test_network_reference.py.
-- STDP with a delay of its own for each synapse: refused here.
+- STDP over synapses without delay: refused here.
 """
 
 from __future__ import annotations
@@ -263,14 +263,15 @@ def test_izhikevich() -> None:
     check_equal(result, found, 30.0, scale=60.0)
 
 
-@pytest.mark.parametrize("delay", [0, 12])
-def test_stdp(delay: int) -> None:
-    """Weights and clips of pair-based STDP with an axonal delay (Brian2: the delay of the pathway `pre`)."""
+@pytest.mark.parametrize("delay", [0, 12, None])
+def test_stdp(delay: int | None) -> None:
+    """Weights and clips of pair-based STDP with axonal delays (Brian2: those of the pathway `pre`); None: one each."""
     frames, given = random_input(14, 0.03), random_synapses(15, N_IN, 0.1, 0.5)
     into, out, weight = given
+    delays = np.random.default_rng(16).integers(0, 40, into.size) if delay is None else np.int64(delay)
     rule = Stdp(0.02, 0.025, a_plus=0.02, a_minus=0.021, w_max=0.5)
     neuron = CubaLIF(0.01, 0.004, 1.0, update="exact", refractory_s=0.002)
-    result, graph = ours(neuron, frames, given, stdp=rule, delay=delay)
+    result, graph = ours(neuron, frames, given, stdp=rule, delay=delays)
     ms = brian2.ms
     group = brian2.NeuronGroup(
         N, "dv/dt = (-v + exc) / (10*ms) : 1 (unless refractory)\ndexc/dt = -exc / (4*ms) : 1",
@@ -288,7 +289,7 @@ def test_stdp(delay: int) -> None:
     )  # fmt: skip
     synapses.connect(i=into, j=out)
     synapses.w = weight.astype(np.float64)
-    synapses.pre.delay = delay * DT_S * brian2.second
+    synapses.pre.delay = delays * DT_S * brian2.second
     synapses.post.order, synapses.pre.order = 0, 1  # a pair within a step: first the neuron's spike, as here
     spikes = brian2.SpikeMonitor(group)
     before = brian2.StateMonitor(group, ["v", "not_refractory"], record=True, when="before_thresholds")

@@ -15,7 +15,7 @@ from neuro.dynamics import MEASURES, Dynamics, ExitRule, exit_steps, running_cer
 from neuro.graph import TEMPORAL, ChannelAttention, Graph, SpatialAttention
 from neuro.kernels.certainty import add_steps, certainty
 from neuro.lowering.stopping import MEASURE_NUMBERS
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 from tests.attention_strategies import attended_runs
 from tests.oracle.dense_engine import simulate_densely
 from tests.properties.test_engine_oracle import assert_equal_to_oracle, record_all

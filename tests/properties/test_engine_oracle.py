@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import neuro
-from neuro import simulator
+from neuro import running
 from neuro.graph import NEURONS, SYNAPSES, Delay, Graph
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 from neuro.verification import last_membranes
 from tests.oracle.dense_engine import OracleResult, simulate_densely
 from tests.strategies import recurrent_runs, runs, wide_runs
@@ -125,7 +125,7 @@ def test_chunks_and_blocks_equal_one_run(
     plan = dataclasses.replace(lower(graph), block_steps=min(block_steps, lower(graph).block_steps))
     state, chunks = None, []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulator, "lower", lambda _: plan)
+        patch.setattr(running, "lower", lambda _: plan)
         for start, stop in pairwise(bounds):
             chunk = run_recording(graph, frames[start:stop], record=record, state=state, use_attention=False)
             state = chunk.state

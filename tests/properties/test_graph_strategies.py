@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from neuro.graph import NODE_TYPES, Graph
+from neuro.graph import CODING, NODE_TYPES, Graph
 from tests.attention_strategies import attended_graphs
 from tests.strategies import dense_inputs, graphs
 
@@ -37,11 +37,12 @@ def test_every_node_type_and_grid_occurs() -> None:
         seen.update(["weight_grid"] if graph.weight_grid else [])
 
     collect()
-    elsewhere = {
+    elsewhere = {  # network_strategies, mixed_strategies; tests of coded neurons
         "SparseLinear",
         "PoissonSource",
         "CobaLIF",
         "AdaptiveLIF",
         "Izhikevich",
-    }  # network_strategies
+        *(node_type.__name__ for node_type in CODING),
+    }
     assert seen == {*NODE_TYPES, "weight_grid"} - elsewhere

@@ -15,7 +15,7 @@ from neuro.graph import LIF, Graph, Input, PoissonSource, SparseLinear, clocked
 from neuro.reference_networks import evaluate_network
 from neuro.results import NetworkState, Result
 from neuro.spikes import Spikes
-from tests.network_strategies import networks
+from tests.network_strategies import enough_for_threads, networks
 
 Run = tuple[Graph, Spikes | None, int]
 
@@ -81,7 +81,9 @@ def test_two_threads_give_the_same_bits(run: Run) -> None:
     graph, frames, n_steps = run
     record = everything(graph)
     one = simulated(graph, frames, n_steps, record=record)
-    two = simulated(graph, frames, n_steps, record=record, n_threads=2)
+    with enough_for_threads():
+        two = simulated(graph, frames, n_steps, record=record, n_threads=2)
+    assert two.n_threads == 2
     for name in record:
         assert listed(one.spikes[name]) == listed(two.spikes[name])
     for name, membranes in one.membranes.items():

@@ -95,21 +95,27 @@ def test_the_rule_is_asked_only_where_it_says() -> None:
 
 
 def test_no_step_behind_the_exit_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuro import simulator
+    from neuro import running
 
     seen: list[tuple[int, int]] = []
-    run_block = simulator.run_block
+    run_block = running.run_block
 
     def spying(plan: Any, run: Any, spikes: Any, start: int, kept: Any) -> Any:
         seen.append((start, start + len(kept)))
         return run_block(plan, run, spikes, start, kept)
 
-    monkeypatch.setattr(simulator, "run_block", spying)
+    monkeypatch.setattr(running, "run_block", spying)
     frames = np.ones((20, 2), np.float32) * [3, 0]
     rule = ExitRule(0.9, readout="sum", temperature=2.0, first_step=2, check_every=3)
-    result = neuro.simulate(classifier(), frames, dynamics=Dynamics(early_exit=rule))
+    in_one_call, in_blocks = (
+        running.run_recording(classifier(), frames, dynamics=Dynamics(early_exit=rule), in_blocks=in_blocks)
+        for in_blocks in (False, True)
+    )
     assert seen == [(0, 2)]
-    assert result.counters.synaptic_operations == {"fc": 4}
+    for result in (in_one_call, in_blocks):
+        assert result.counters.synaptic_operations == {"fc": 4}
+        assert sum(result.counters.path_steps["fc"].values()) == 2
+        assert len(result.output) == 2
 
 
 def test_all_frames_dropped_is_the_readout_at_rest_and_flagged() -> None:

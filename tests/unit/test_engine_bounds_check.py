@@ -12,7 +12,7 @@ import numpy as np
 from numba.core import config
 assert config.BOUNDSCHECK == 1
 from neuro.graph import *
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 
 rng = np.random.default_rng(0)
 nodes = {
@@ -51,6 +51,21 @@ for density in (0.0, 0.1, 1.0):
 print(result.counters.total_synaptic_operations)
 
 import neuro
+
+scores = TemporalAttention(rng.normal(0, 1, (2, 9)), [0, 0.1], rng.normal(0, 2, (9, 2)), np.zeros(9), 0.5)
+moving = MovingAttention([0.5, 1], [0, 0], rng.normal(0, 2, (2, 2)), [0, 0], [1, -1], 0.1, 0.4)
+for attention in (scores, moving):  # layers one behind the other, in one call
+    nodes = {"in": Input((2, 7, 6), max_count=3), "attention": attention}
+    nodes |= {"conv": Conv2d(rng.normal(0.4, 1, (8, 2, 3, 3)), padding=1), "lif": LIF(0.003, 0.1)}
+    nodes |= {"depthwise": Conv2d(rng.normal(0.4, 1, (16, 1, 2, 2)), groups=8), "cuba": CubaLIF(0.004, 0.003, 0.2)}
+    nodes |= {"flat": Flatten(), "fc": Linear(rng.normal(0, 1, (3, 480))), "li": LI(0.01)}
+    chain = Graph(nodes, list(zip(nodes, list(nodes)[1:])), clocked(0.001))
+    for density in (0.0, 0.1, 1.0):
+        frames = np.where(rng.random((9, 2, 7, 6)) < density, rng.integers(1, 4, (9, 2, 7, 6)), 0)
+        for path in ("scatter", "gather", "dense", "integer"):
+            for rule in (None, neuro.ExitRule(0.9, first_step=2, check_every=3)):
+                dynamics = neuro.Dynamics(early_exit=rule)
+                run_recording(chain, frames, record={"lif": "spikes"}, path=path, dynamics=dynamics)
 
 nodes = {
     "in": Input((2, 7, 6)),
@@ -94,6 +109,30 @@ t_us = np.cumsum(rng.choice([0, 3, 400], 60))
 events = neuro.Events(t_us, rng.integers(0, 84, 60), np.ones(60), (2, 7, 6), duration_us=int(t_us[-1]) + 3000)
 counters = neuro.simulate(Graph(nodes, edges, continuous()), events).counters
 assert min(counters.spikes[name] for name in ("driven", "cuba", "if")) > 0, counters
+
+sparse = lambda n_out, n_in, least: SparseLinear.from_coo(
+    rng.integers(0, n_out, 90), rng.integers(0, n_in, 90), rng.normal(0.4, 0.5, 90), n_out=n_out, n_in=n_in,
+    delay_s=rng.integers(least, 5, 90) * 1e-3,
+)
+nodes = {
+    "in": Input((2, 7, 6)), "a": Conv2d(rng.normal(0.3, 0.5, (4, 1, 2, 3)), padding=1, groups=2),
+    "late": Delay(0.001), "b": Conv2d(rng.normal(0.3, 0.5, (4, 2, 2, 3)), [0.1] * 4, padding=1), "add": Add(),
+    "lif": LIF(0.003, 0.5), "max": MaxPool2d(3, 2, 1), "flat": Flatten(),
+}
+edges = [("in", "a"), ("a", "late"), ("in", "b"), ("late", "add"), ("b", "add"), ("add", "lif"), ("lif", "max")]
+edges += [("max", "flat")]
+n_in = Graph(nodes, edges, continuous()).shapes["flat"][0]
+nodes |= {"w": sparse(11, n_in, 0), "r": sparse(11, 11, 1)}
+nodes |= {"each": LIF(rng.uniform(1e-3, 1e-2, 11), 0.5, refractory_s=2e-3)}
+edges += [("flat", "w"), ("w", "each"), ("r", "each"), ("each", "r")]
+times = range(0, int(t_us[-1]), 5000)
+record = {name: neuro.Monitor("membrane", times_us=times) for name in ("lif", "each")}
+counters = neuro.simulate(Graph(nodes, edges, continuous()), events, record=record).counters
+assert min(counters.spikes.values()) > 0, counters
+for density in (0.0, 0.2, 1.0):
+    frames = (rng.random((30, 2, 7, 6)) < density).astype(np.float32)
+    found = neuro.simulate(Graph(nodes, edges, clocked(0.001)), frames)
+    assert (found.counters.synaptic_operations["w"] > 0) == (density > 0)
 
 n = 2**12  # so many membranes that lines are asked for ahead
 nodes = {"in": Input((1, 64, 64)), "conv": Conv2d(np.ones((64, 1, 3, 3)), padding=1), "lif": LIF(0.01, 1.5)}

@@ -108,3 +108,39 @@ def test_plot_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         neuro.MissingPackageError, match=r"drawing a run needs .* pip install 'matplotlib>=3\.9'"
     ):
         neuro.simulate(attended(), FRAMES).plot()
+
+
+# -- continuous runs -----------------------------------------------------------------------------------------------
+
+
+def continuous_run(**words: Any) -> neuro.EventResult:
+    """Three neurons that fire now and then; spikes of the Input and the neurons, membranes at some times."""
+    graph = Graph({"in": Input(3), "out": LIF(0.01, 1.5)}, [("in", "out")], neuro.graph.continuous())
+    t_us = np.arange(1000, 31_000, 1000)
+    events = neuro.Events(t_us, t_us // 1000 % 3, np.ones(30), (3,), duration_us=40_000)
+    return neuro.simulate(graph, events, **words)
+
+
+def test_a_continuous_run_is_drawn_over_time() -> None:
+    times = range(0, 40_000, 500)
+    record = {"in": "spikes", "out": ["spikes", neuro.Monitor("membrane", times_us=times)]}
+    result = continuous_run(record=record)
+    figure = result.plot(n_neurons=2)
+    figure.savefig(io.BytesIO())
+    raster, own, membranes = figure.axes
+    assert raster.lines[0].get_xdata().tolist() == list(range(1, 31))
+    assert own.lines[0].get_xdata().tolist() == (result.spikes["out"].t_us / 1000).tolist()
+    assert len(membranes.lines) == 2
+    assert membranes.lines[0].get_xdata().tolist() == [t / 1000 for t in times]
+    assert membranes.get_xlabel() == "time (ms)"
+    assert membranes.get_xlim()[1] == pytest.approx(40.401)
+
+
+def test_plots_of_continuous_runs_name_what_is_missing() -> None:
+    with pytest.raises(neuro.InputError, match=r"EventResult\.plot: nothing was recorded"):
+        continuous_run().plot()
+    with pytest.raises(neuro.InputError, match=r"EventResult\.plot: n_neurons must be .* got 0"):
+        continuous_run(record={"out": "spikes"}).plot(n_neurons=0)
+    few = neuro.Monitor("spikes", limit=4, overflow="count")
+    (axes,) = continuous_run(record={"in": few}).plot().axes
+    assert axes.get_title(loc="right") == "4 spikes, 3 neurons; 26 later spikes not recorded"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import neuro
-from neuro import simulator
+from neuro import running
 from neuro.graph import IF, LI, SPIKING, Graph, Input, Linear, TemporalAttention, clocked
 from neuro.lowering.plan import lower
 from tests.strategies import recurrent_runs, runs
@@ -50,7 +50,7 @@ def test_bounded_monitors_keep_the_first_and_count_the_rest(
         bounded[name].append(neuro.Monitor("rate"))
     whole = neuro.simulate(graph, frames, record=all_of)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulator, "lower", lambda _: plan)
+        patch.setattr(running, "lower", lambda _: plan)
         result = neuro.simulate(graph, frames, record=bounded)
     for name, spikes in whole.spikes.items():
         kept = result.spikes[name]

@@ -19,7 +19,7 @@ from neuro.lowering.costs import ALWAYS, Cost, Costs, Shape
 from neuro.lowering.layout import Layout
 from neuro.lowering.parameters import is_silence_safe, lower_neurons
 from neuro.lowering.plan import lower
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 
 
 def network() -> Graph:

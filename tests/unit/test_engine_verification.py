@@ -29,7 +29,7 @@ from neuro.graph import (
     clocked,
     continuous,
 )
-from neuro.simulator import run_recording
+from neuro.running import run_recording
 from tests.strategies import recurrent_runs, runs, wide_runs
 
 Tamper = Callable[[neuro.Result], neuro.Result]
@@ -202,6 +202,6 @@ def test_verify_names_what_it_cannot_run() -> None:
     attention = TemporalAttention(np.ones((1, 4)), [0.0], np.ones((4, 1)), np.zeros(4), 0.5)
     with pytest.raises(neuro.InputError, match="scores a whole window of 4 frames, got 9"):
         neuro.verify(network(attention=attention), FRAMES)
-    free = Graph({"in": Input(1), "fc": Linear([[1.0]])}, [("in", "fc")], continuous())
+    free = Graph({"in": Input(1), "lif": LIF(0.01)}, [("in", "lif")], continuous())
     with pytest.raises(neuro.InputError, match="execution is continuous"):
         neuro.verify(free, np.ones((1, 1)))

@@ -27,16 +27,16 @@ from neuro.graph import (
     Input,
     Izhikevich,
     Linear,
-    MaxPool2d,
     SparseLinear,
+    Stdp,
     SumPool2d,
     TemporalAttention,
     clocked,
     continuous,
 )
 from neuro.lowering.continuous import lower_events
+from neuro.lowering.event_run import EventRun
 from neuro.lowering.event_running import run_events
-from neuro.lowering.flow import EventRun
 
 NEXT_UP = float(np.nextafter(np.float32(1), np.float32(2)))
 NEXT_DOWN = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -273,16 +273,13 @@ DRIVEN = chain(Input(1), Linear([[1.0]], [1.5]), LIF(0.002))
             chain(Input(1), LI(0.01), IF()),
             "LI 'n1': is a readout, .* nothing may stand behind it, .* goes to 'n2'",
         ),
-        (
-            chain(Input((1, 2, 2)), MaxPool2d(2)),
-            "MaxPool2d 'n1': has no meaning for single events; use SumPool2d",
-        ),
         (chain(Input((1, 2, 2)), ATTENTION), "TemporalAttention 'n1': scores frames"),
         (
             chain(Input(1), Linear([[1.0]])),
-            "Linear 'n1': .* must go to the neurons of one node .*, it goes to nothing",
+            "Linear 'n1': .* must end in neurons .*, it goes to nothing",
         ),
-        (chain(Input(1), Linear([[1.0]]), Delay(0.1), IF()), "Linear 'n1': .* it goes to 'n2'"),
+        (chain(Input(1), Linear([[1.0]]), Delay(0.1)), "Linear 'n1': .* it goes to 'n2' and no further"),
+        (chain(Input(1), Linear([[1.0]]), Linear([[1.0]]), IF()), "Linear 'n1': .* it goes to 'n2'"),
         (
             chain(Input(1), Linear([[1.0]], [0.1]), IF()),
             "IF 'n2': a bias drives it without end; use LIF, or leave",
@@ -314,14 +311,21 @@ def test_what_is_not_supported_is_refused(graph: Graph, text: str) -> None:
         neuro.stream(graph)
 
 
-def test_populations_that_run_in_steps_are_refused() -> None:
-    sparse = SparseLinear([1.0], indices=[0], indptr=[0, 1], n_in=1, delay_s=1e-3)
-    with pytest.raises(
-        neuro.GraphError, match="SparseLinear 'n1': is a part of networks of populations, not by continuous"
-    ):
-        neuro.stream(chain(Input(1), sparse, LIF(0.01)))
-    with pytest.raises(neuro.GraphError, match="Izhikevich 'n1': is a part of networks of populations"):
+def test_what_runs_in_steps_only_is_refused() -> None:
+    with pytest.raises(neuro.GraphError, match=r"Izhikevich 'n1': is computed in steps, .* use clocked"):
         lower_events(chain(Input(1), Izhikevich(0.02, 0.2, -65.0, 8.0)))
+    plastic = SparseLinear([1.0], indices=[0], indptr=[0, 1], n_in=1, stdp=Stdp(0.1, 0.1, 0.01, 0.01, 1.0))
+    with pytest.raises(neuro.GraphError, match="SparseLinear 'n1': stdp is computed in clocked networks"):
+        neuro.stream(chain(Input(1), plastic, LIF(0.01)))
+    between = SparseLinear([1.0], indices=[0], indptr=[0, 1], n_in=1, delay_s=[1.5e-6])
+    with pytest.raises(
+        neuro.GraphError, match=r"'n1': delay_s must be multiples of 1 microsecond .* delay_s\[0\]"
+    ):
+        neuro.stream(chain(Input(1), between, LIF(0.01)))
+    nodes = {"lif": LIF(np.ones(2)), "w": SparseLinear.from_dense(np.ones((2, 2)), delay_s=1e-3)}
+    alone = Graph(nodes, [("lif", "w"), ("w", "lif")], continuous())
+    with pytest.raises(neuro.GraphError, match="Graph: continuous execution needs an Input"):
+        lower_events(alone)
 
 
 PLAIN = chain(Input(1), Linear([[1.0]]), IF())
@@ -336,7 +340,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: neuro.simulate(PLAIN, EVENTS, record={"x": "spikes"}), "there is no node 'x'"),
     (
         lambda: neuro.simulate(PLAIN, EVENTS, record={"n2": "membrane"}),
-        "can record 'spikes' in continuous time",
+        "membranes of IF 'n2' change all the time .* name the times: neuro.Monitor",
     ),
     (lambda: neuro.simulate(PLAIN, EVENTS, record={"n1": "spikes"}), "Linear 'n1' hands on currents"),
     (

@@ -25,6 +25,7 @@ from neuro.graph import (
     SumPool2d,
     clocked,
     fold_pooling,
+    fold_spike_pooling,
 )
 from neuro.graph.folding import folded_convolution
 
@@ -138,3 +139,88 @@ def test_the_engine_runs_the_folded_graph() -> None:
 def test_what_is_not_folded(graph: Graph) -> None:
     assert fold_pooling(graph) is graph
     assert neuro.verify(graph, np.random.default_rng(2).random((4, *graph.shapes["in"])) < 0.3)
+
+
+# -- pools of spikes before a convolution (R156) -------------------------------------------------------------------
+
+
+SHAPES = st.fixed_dictionaries(
+    {
+        "kernel": PAIRS,
+        "stride": PAIRS,
+        "padding": st.tuples(st.integers(0, 2), st.integers(0, 2)),
+        "groups": st.sampled_from([1, 2]),
+    }
+)
+
+
+@settings(max_examples=40)
+@given(PAIRS, SHAPES, st.booleans(), st.sampled_from([0.05, 0.4, 1.0]), st.integers(0, 99))
+def test_folded_pools_of_spikes_change_no_result(
+    window: tuple[int, int], shape: dict[str, Any], is_average: bool, density: float, seed: int
+) -> None:
+    kernel, groups = shape["kernel"], shape["groups"]
+    words = {name: shape[name] for name in ("stride", "padding", "groups")}
+    rng = np.random.default_rng(seed)
+    side = tuple(w * int(rng.integers(2, 5)) for w in window)
+    pool = (AvgPool2d if is_average else SumPool2d)(window)
+    weight = rng.integers(-32, 48, (6, 4 // groups, *kernel)) / 64
+    nodes = {
+        "in": Input((2, *side), 1),
+        "first": Conv2d(rng.integers(-32, 48, (4, 2, 3, 3)) / 64, padding=1),
+        "spikes": IF(0.5, reset="subtract"),
+        "pool": pool,
+        "conv": Conv2d(weight, rng.integers(-9, 9, 6) / 64, **words),
+        "out": IF(0.75, reset="subtract"),
+    }
+    try:
+        graph = Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=2.0**-6)
+    except neuro.GraphError:  # an area that is no power of two, or a kernel larger than its input
+        return
+    folded = fold_spike_pooling(graph)
+    area = window[0] * window[1]
+    assert ("pool" in folded.nodes) == (is_average and area & (area - 1) != 0)
+    frames = (rng.random((6, 2, *side)) < density).astype(np.float32)
+    record = {"spikes": "spikes", "out": "membrane"}
+    before, after = (
+        neuro.simulate(graph, frames, record=record),
+        neuro.simulate(folded, frames, record=record),
+    )
+    assert before.output.tobytes() == after.output.tobytes()
+    assert before.membranes["out"].tolist() == after.membranes["out"].tolist()
+    assert before.counters.spikes == after.counters.spikes
+    assert neuro.verify(folded, frames)
+
+
+def pooled(pool: Any, conv: Conv2d, **words: Any) -> Graph:
+    """Spikes, a pool, a convolution."""
+    nodes = {"in": Input((1, 6, 6), 1), "spikes": IF(0.5), "pool": pool, "conv": conv, "out": IF(1.0)}
+    return Graph(nodes, list(pairwise(nodes)), clocked(0.001), **{"weight_grid": 1.0, **words})
+
+
+CONV = Conv2d(np.ones((2, 1, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pooled(AvgPool2d(2, 1), CONV),
+        pooled(AvgPool2d(4), Conv2d(np.ones((2, 1, 1, 1)))),  # leaves entries out
+        pooled(AvgPool2d(2, 2, 1), CONV),
+        pooled(AvgPool2d(2), Conv2d(np.ones((2, 1, 2, 2)), dilation=2)),
+    ],
+)
+def test_pools_that_cannot_be_folded_stay(graph: Graph) -> None:
+    assert fold_spike_pooling(graph) is graph
+
+
+def test_folding_spikes_needs_a_grid_and_spikes() -> None:
+    with pytest.raises(neuro.GraphError, match="fold_spike_pooling: the graph has no weight_grid"):
+        fold_spike_pooling(pooled(AvgPool2d(2), CONV, weight_grid=None))
+    nodes = {"in": Input((1, 6, 6), 3), "pool": AvgPool2d(2), "conv": CONV, "out": IF(1.0)}
+    counts = Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=1.0)
+    assert fold_spike_pooling(counts) is counts
+    both = dict(pooled(AvgPool2d(2), CONV).nodes) | {"more": Conv2d(np.ones((1, 1, 1, 1))), "also": IF(1.0)}
+    edges = [*pooled(AvgPool2d(2), CONV).edges, ("pool", "more"), ("more", "also")]
+    shared = Graph(both, edges, clocked(0.001), weight_grid=1.0)
+    assert fold_spike_pooling(shared) is shared

@@ -176,7 +176,7 @@ def test_costs_are_the_counted_operations_times_their_prices(
     [
         (
             {"synaptic_words": 20},
-            "block of one pixel of 'b' .*synaptic_words.*: used 54, allowed 20 on small; split its inputs among 3 layers",
+            "block of one pixel of 'b' .*synaptic_words.*: used 54, allowed 20 on small; split its inputs",
         ),
         ({"input_axons": 40}, "'c' .*input_axons.*: used 64, allowed 40.*prune 24 of them"),
         ({"chips": 1, "cores_per_chip": 2, "compartments": 100}, "needs 7 cores of small, 2 are allowed"),
@@ -189,9 +189,15 @@ def test_what_does_not_fit_is_named_with_the_smallest_change(
         hw.map_graph(graph, small(**limits))
 
 
-def test_channels_that_do_not_fit_together_are_cut_apart(graph: Graph, recording: np.ndarray) -> None:
-    mapping = hw.map_graph(graph, small(compartments=100, synaptic_words=200), calibration=recording)
-    assert mapping.partition.layers["b"].n_groups > 1
+def test_channels_that_do_not_fit_together_are_cut_apart(recording: np.ndarray) -> None:
+    conv = Conv2d(RNG.normal(0.1, 0.3, (16, 2, 5, 5)), stride=2)
+    graph = Graph(
+        {"in": Input((2, 10, 10)), "conv": conv, "a": LIF(0.01)},
+        [("in", "conv"), ("conv", "a")],
+        clocked(0.002),
+    )
+    mapping = hw.map_graph(graph, small(synaptic_words=90), calibration=recording)
+    assert mapping.partition.layers["a"].n_groups > 1
     assert hw.verify(mapping, recording, engines=["cores"])
 
 

@@ -1,16 +1,13 @@
-"""A conventional network as a graph of layers: what :mod:`analog_bridge.ingest` produces and the converters read.
-
-Data have no batch axis here: (channel, row, column) or (N,). One-dimensional layers are two-dimensional ones with one
-row, ``(C, 1, L)``. A quantised network is the same graph with a `Quantizer` in the place of each `Activation`.
-"""
+"""The kinds of layers: frozen, checked once when made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
+
+from analog_bridge.layers import checks
 
 __all__ = [
     "Layer",
@@ -29,10 +26,9 @@ __all__ = [
     "Concatenation",
     "Reshape",
     "Permutation",
-    "LayerGraph",
 ]
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # whole or real numbers are taken; stored as read-only float32
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
@@ -56,12 +52,29 @@ class Layer:
     inputs: tuple[str, ...]
     place: str = field(default="", kw_only=True)
 
+    def __post_init__(self) -> None:
+        checks.names(self)
+
+    @property
+    def label(self) -> str:
+        """How it is called in messages: ``Convolution 'block1.conv2' (model.py:17)``."""
+        return checks.label(self)
+
 
 @dataclass(frozen=True, eq=False)
 class InputLayer(Layer):
-    """An input of the network; `shape` has no batch axis."""
+    """An input of the network; `shape` has no batch axis.
+
+    With a `unit`, a power of two, its entries are whole multiples of it (networks that run in integers).
+    """
 
     shape: Shape
+    unit: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.shape(self, "shape")
+        checks.power_of_two(self, "unit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +91,15 @@ class Convolution(Layer):
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.floats(self, "weight", n_axes=4)
+        checks.floats(self, "bias", size=self.weight.shape[0])
+        checks.whole(self, "stride", n=2, least=1)
+        checks.whole(self, "padding", n=4, least=0)
+        checks.whole(self, "dilation", n=2, least=1)
+        checks.groups(self, self.weight.shape[0])
+
 
 @dataclass(frozen=True, eq=False)
 class TransposedConvolution(Layer):
@@ -91,6 +113,16 @@ class TransposedConvolution(Layer):
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.floats(self, "weight", n_axes=4)
+        checks.groups(self, self.weight.shape[0])
+        checks.floats(self, "bias", size=self.weight.shape[1] * self.groups)
+        checks.whole(self, "stride", n=2, least=1)
+        checks.whole(self, "padding", n=2, least=0)
+        checks.whole(self, "output_padding", n=2, least=0)
+        checks.whole(self, "dilation", n=2, least=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Dense(Layer):
@@ -98,6 +130,11 @@ class Dense(Layer):
 
     weight: Floats
     bias: Floats
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.floats(self, "weight", n_axes=2)
+        checks.floats(self, "bias", size=self.weight.shape[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,41 +144,69 @@ class Scale(Layer):
     factor: Floats
     offset: Floats
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.floats(self, "factor", n_axes=1)
+        checks.floats(self, "offset", size=self.factor.size)
+
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(Layer):
-    """Mean of each window; padding counts as zeros when `counts_padding`, else it is left out of the mean."""
+    """Mean of each window; padding counts as zeros when `counts_padding`, else it is left out of the mean.
+
+    Windows that reach past the last row or column are left out.
+    """
 
     kernel: Pair
     stride: Pair
     padding: Pair = (0, 0)
     counts_padding: bool = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.windows(self)
+
 
 @dataclass(frozen=True, eq=False)
 class MaxPool(Layer):
-    """Largest value of each window; padding never wins."""
+    """Largest value of each window; padding never wins. Windows that reach past the last row or column are left out."""
 
     kernel: Pair
     stride: Pair
     padding: Pair = (0, 0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.windows(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Upsample(Layer):
-    """Larger picture by a whole `factor`."""
+    """Larger picture by a whole `factor`; bilinear between the pixels' centres (``align_corners=False`` in torch)."""
 
     factor: Pair
     mode: Literal["nearest", "bilinear"] = "nearest"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.whole(self, "factor", n=2, least=1)
+        checks.choice(self, "mode", ("nearest", "bilinear"))
+
 
 @dataclass(frozen=True, eq=False)
 class Activation(Layer):
-    """``clip(x, lower, upper)``; leaky: `slope` times what is below 0 takes the place of the floor."""
+    """``clip(x, lower, upper)``; leaky: `slope` times what is below 0 takes the place of the floor.
+
+    `lower` is at most 0 and `upper` above 0; with a `slope`, `lower` is 0.
+    """
 
     lower: float = 0.0
     upper: float | None = None
     slope: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.bounds(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +226,12 @@ class Quantizer(Layer):
     unit: Floats
     n_levels: int
     n_negative: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.floats(self, "unit", n_axes=1, positive=True)
+        checks.count(self, "n_levels", least=1)
+        checks.count(self, "n_negative", least=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,25 +255,20 @@ class Reshape(Layer):
 
     shape: Shape
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.shape(self, "shape")
+
 
 @dataclass(frozen=True, eq=False)
 class Permutation(Layer):
-    """``y[k] = x[order[k]]`` along the first axis (channel shuffle)."""
+    """``y[k] = x[order[k]]`` along the first axis: a channel shuffle; a slice if `order` leaves entries out.
 
-    order: NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class LayerGraph:
-    """Layers in an order in which each comes behind its inputs, and the names of those that are outputs.
-
-    Attributes
-    ----------
-    layers : tuple of Layer
-        In topological order, inputs first.
-    outputs : tuple of str
-        Names of the layers whose values the network returns.
+    `order` may also repeat an entry.
     """
 
-    layers: tuple[Layer, ...]
-    outputs: tuple[str, ...]
+    order: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.order(self)

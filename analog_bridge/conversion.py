@@ -1,0 +1,304 @@
+"""From a conventional network to a spiking one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analog_bridge.converted import noted
+from analog_bridge.converters import CODES, Signed, build_graph, counting_form, whole_form
+from analog_bridge.errors import ConversionError
+from analog_bridge.ingest import ingest, ingest_file
+from analog_bridge.layers import InputLayer, Layer, LayerGraph, Quantizer
+from analog_bridge.quantization import calibrate
+from analog_bridge.spiking import Conversion
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Method", "convert", "convert_layers", "quantise_input"]
+
+Method = Literal["signed", "two_phase", "radix", "integer", "first_spike", "sigma_delta", "rate"]
+
+_INPUT_COUNTS = 255
+
+
+def convert(
+    model: torch.nn.Module | LayerGraph | str | Path,
+    example: Any = None,
+    *,
+    calibration: ArrayLike,
+    method: Method = "signed",
+    levels: int | Mapping[str, int] | None = None,
+    per_channel: bool = True,
+    correct_bias: bool = True,
+    weight_bits: int | None = None,
+    n_steps: int | None = None,
+    drive_steps: int | None = None,
+    progress: bool = False,
+) -> Conversion:
+    """Convert a conventional network into a spiking one.
+
+    The network is taken over layer by layer, its activations are counted in a few levels whose thresholds fit the
+    calibration data (no labels are needed, nothing is trained), and the counts are carried by spikes. The spiking
+    network equals the quantised one in the sense that `convert_layers` says for each method; what quantising costs in
+    accuracy, `measure_conversion` says.
+
+    Parameters
+    ----------
+    model : torch module, LayerGraph, or path
+        The trained network: a module in evaluation mode, what `ingest` returned, or a file (``.onnx``, ``.pt2``, Keras
+        ``.h5``).
+    example : tensor or array, optional
+        What the module is called with: one sample or a batch; needed for a torch module.
+    calibration : array, shape (n, *shape)
+        A sample of what the network will see, some hundred; never test data.
+    method : {'signed', 'two_phase', 'radix', 'integer', 'first_spike', 'sigma_delta', 'rate'}
+        How spikes carry counts, see `convert_layers`.
+    levels : int or dict of int, optional
+        Largest count of each activation: one for all, or by name. Default 16, and 15 for 'radix'.
+    per_channel : bool
+        Whether each channel has a threshold of its own.
+    correct_bias : bool
+        Whether the mean errors that quantising makes are taken out of the biases.
+    weight_bits : int, optional
+        As in `convert_layers`: whole numbers throughout, so that the result is equal bit for bit.
+    n_steps, drive_steps : int, optional
+        As in `convert_layers`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Conversion
+        The spiking graph, and how to run, read and verify it.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        The network holds a layer that cannot be taken over.
+    CalibrationError
+        Calibration data are empty, of another shape or not finite, or an activation is dead.
+    ConversionError
+        A layer cannot be converted by this method, or an argument does not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> samples = np.random.default_rng(0).random((50, 2), dtype=np.float32)
+    >>> conversion = convert(net, torch.zeros(1, 2), calibration=samples, method="integer")
+    >>> conversion.verify(samples).n_mismatches
+    0
+    """
+    _check(method, n_steps, drive_steps)
+    original = _layers_of(model, example)
+    chosen = (15 if method == "radix" else 16) if levels is None else levels
+    samples = np.asarray(calibration)
+    quantised = calibrate(
+        original,
+        samples,
+        levels=chosen,
+        per_channel=per_channel,
+        correct_bias=correct_bias,
+        progress=progress,
+    )
+    if method == "integer" or weight_bits is not None:
+        quantised = quantise_input(quantised, samples)
+    conversion = convert_layers(
+        quantised, method=method, weight_bits=weight_bits, n_steps=n_steps, drive_steps=drive_steps
+    )
+    return replace(conversion, original=original)
+
+
+def _layers_of(model: Any, example: Any) -> LayerGraph:
+    if isinstance(model, LayerGraph):
+        return model
+    if isinstance(model, (str, Path)):
+        return ingest_file(model, example=example)
+    if example is None:
+        raise ConversionError(
+            "convert: needs an example of what the module is called with; pass convert(model, example, ..)"
+        )
+    return ingest(model, example)
+
+
+def convert_layers(
+    quantised: LayerGraph,
+    *,
+    method: Method = "signed",
+    weight_bits: int | None = None,
+    n_steps: int | None = None,
+    drive_steps: int | None = None,
+) -> Conversion:
+    """Convert a network whose activations are already quantised.
+
+    In what sense the result is exact with respect to `quantised`:
+
+    - 'two_phase': each neuron collects, then sends its count as that many spikes without gaps. After the last step
+      every neuron has sent exactly the count of the quantised network.
+    - 'signed': spikes of either sign, readable after any step. When no spike is under way, the spikes of each neuron
+      add up to the count of the quantised network.
+    - 'radix': the count in binary, ``log2(levels + 1)`` steps per layer. As 'two_phase'.
+    - 'first_spike': the count as the time of one spike. As 'two_phase'.
+    - 'integer': 'two_phase' with weights of 8 bits: whole numbers throughout, so that the result has the same bits.
+    - 'sigma_delta': for video, one step per frame, neurons send changes. After each frame the changes of a neuron add
+      up to the count of the quantised network for this frame.
+    - 'rate': plain rate coding, for comparison. Not exact: rates approach the activations.
+
+    All but 'rate' are exact for real numbers. In float32 a sum that lies within rounding errors of the border between
+    two counts may fall on the other side; with `weight_bits` all sums are exact and no count can differ.
+
+    Parameters
+    ----------
+    quantised : LayerGraph
+        With a Quantizer in the place of each Activation, and one input.
+    method : {'signed', 'two_phase', 'radix', 'integer', 'first_spike', 'sigma_delta', 'rate'}
+        How spikes carry counts.
+    weight_bits : int, optional
+        From 2 to 16: round weights to whole numbers of so many bits times a power of two for each output channel.
+        This is another network, `Conversion.quantised` is its conventional form. Needs a quantised input
+        (`quantise_input`). 8 for 'integer', otherwise None: weights as they are.
+    n_steps : int, optional
+        Steps of a run: for 'rate' (default 32) as many as one likes, for 'signed' the steps that are always run
+        (default: as many as it takes in most cases). The others need a fixed number.
+    drive_steps : int, optional
+        For 'signed': in how many steps the input and the biases come, a power of two; by default the one next to the
+        largest number of levels.
+
+    Returns
+    -------
+    Conversion
+        The spiking graph, and how to run and verify it.
+
+    Raises
+    ------
+    ConversionError
+        A layer cannot be converted by this method, or an argument does not fit the method.
+    """
+    _check(method, n_steps, drive_steps)
+    bits = 8 if method == "integer" and weight_bits is None else weight_bits
+    name = "two_phase" if method == "integer" else method
+    code = CODES[name]
+    levels = [layer.n_levels for layer in quantised.layers if isinstance(layer, Quantizer)]
+    shown = 1
+    if isinstance(code, Signed):
+        shown = _power_of_two(drive_steps, max(levels, default=1))
+        code = replace(code, drive_steps=shown)
+    form = counting_form(quantised)
+    lifts = None
+    if bits is not None:
+        if form.input_limits is None:
+            raise ConversionError(
+                "convert: whole numbers need a quantised input; call quantise_input(layers, samples) first"
+            )
+        whole = whole_form(form, weight_bits=bits)
+        form, lifts = whole.form, whole.lifts
+    built = build_graph(form, code, lifts=lifts)
+    n_quantizers = sum(isinstance(layer, Quantizer) for layer in form.layers.layers)
+    steps = built.last_step + 1
+    if name == "signed":
+        steps = shown + n_quantizers if n_steps is None else n_steps
+    elif name == "rate":
+        steps = 32 if n_steps is None else n_steps
+    if steps < shown:
+        raise ConversionError(
+            f"convert: n_steps must be >= drive_steps = {shown}, or samples are not shown whole; got {steps}"
+        )
+    least, most = form.input_limits or (0, 0)
+    notes: dict[str, str | int | float] = {
+        "method": name,
+        "guarantee": code.guarantee,
+        "n_steps": steps,
+        "drive_steps": shown,
+        "weight_bits": bits or 0,
+        "input_unit": form.input_unit if form.input_limits else 0,
+        "input_least": least,
+        "input_most": most,
+        "output": built.readouts[form.layers.outputs[0]],
+    }
+    return Conversion(
+        graph=noted(built.graph, notes),
+        quantised=quantised if bits is None else form.layers,
+        form=form,
+        built=built,
+        original=None,
+        quantised_layers=quantised,
+    )
+
+
+def _check(method: str, n_steps: int | None, drive_steps: int | None) -> None:
+    if method not in get_args(Method):
+        raise ConversionError(f"convert: method must be one of {', '.join(get_args(Method))}, got {method!r}")
+    if n_steps is not None and method not in ("signed", "rate"):
+        raise ConversionError(
+            f"convert: n_steps has no meaning for method={method!r}, its levels say how long it takes"
+        )
+    if drive_steps is not None and method != "signed":
+        raise ConversionError(f"convert: drive_steps has no meaning for method={method!r}, only for 'signed'")
+    for label, value in (("n_steps", n_steps), ("drive_steps", drive_steps)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ConversionError(f"convert: {label} must be a whole number >= 1, got {value!r}")
+
+
+def _power_of_two(asked: int | None, levels: int) -> int:
+    if asked is None:
+        return 1 << round(np.log2(levels))
+    if asked & (asked - 1):
+        raise ConversionError(f"convert: drive_steps must be a power of two, got {asked}")
+    return asked
+
+
+def quantise_input(layers: LayerGraph, samples: ArrayLike, *, n_counts: int = _INPUT_COUNTS) -> LayerGraph:
+    """Put a Quantizer behind the input: whole multiples of a power of two.
+
+    Parameters
+    ----------
+    layers : LayerGraph
+        A network with one input.
+    samples : array, shape (n, *shape)
+        Data that say how large values get.
+    n_counts : int
+        The largest value becomes at least so many counts, and less than twice as many.
+
+    Returns
+    -------
+    LayerGraph
+        A new one; `layers` itself if its input is quantised already.
+
+    Raises
+    ------
+    ConversionError
+        More than one input, or samples that are empty, not finite or all zero.
+    """
+    if len(layers.inputs) != 1:
+        raise ConversionError(f"quantise_input: needs a network with one input, got {len(layers.inputs)}")
+    (entry,) = layers.inputs
+    readers = layers.consumers[entry.name]
+    if len(readers) == 1 and isinstance(layers[readers[0]], Quantizer):
+        return layers
+    values = np.asarray(samples, np.float64)
+    if not values.size or not np.isfinite(values).all() or not values.any():
+        raise ConversionError(
+            "quantise_input: samples must be finite and not all zero; give some real inputs"
+        )
+    unit = 2.0 ** np.floor(np.log2(np.abs(values).max() / n_counts))
+    largest, smallest = int(np.rint(values.max() / unit)), int(np.rint(-values.min() / unit))
+    coded = f"{entry.name}.counts"
+    quantizer = Quantizer(
+        coded, (entry.name,), np.array([unit], np.float32), max(1, largest), max(0, smallest)
+    )
+    made: list[Layer] = []
+    for layer in layers.layers:
+        names = tuple(coded if name == entry.name else name for name in layer.inputs)
+        made.append(layer if names == layer.inputs else replace(layer, inputs=names))
+        if isinstance(layer, InputLayer):
+            made.append(quantizer)
+    outputs = tuple(coded if name == entry.name else name for name in layers.outputs)
+    return LayerGraph(tuple(made), outputs, layers.notes)

@@ -1,0 +1,151 @@
+"""`spikeloom convert`: a conventional network becomes a spiking one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spikeloom.commands.options import debug_option, json_option, write_json
+
+if TYPE_CHECKING:
+    from spikeloom.conversion import Converted
+
+_METHODS = ("signed", "two_phase", "radix", "integer", "first_spike", "rate")
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DATA",
+    help=".npz with x (n, ...) and perhaps y (n,), or a folder of pictures, with a folder for each class or none.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="NET",
+    help="File for the spiking network (.h5).",
+)
+@click.option(
+    "--method",
+    type=click.Choice(_METHODS),
+    default="signed",
+    show_default=True,
+    help="How spikes carry counts; all but rate equal the quantised network.",
+)
+@click.option(
+    "--levels",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Largest count of each activation.  [default: 16; 15 for radix]",
+)
+@click.option(
+    "--weight-bits",
+    type=click.IntRange(2, 16),
+    default=None,
+    help="Whole numbers throughout, with weights of so many bits.  [default: 8 for integer]",
+)
+@click.option(
+    "--calibrate-on",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Samples for calibration, at most half of DATA.",
+)
+@click.option(
+    "--measure-on",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Other samples to measure on.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the samples.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="HTML page.  [default: NET with .html]",
+)
+@click.option(
+    "--trust", is_flag=True, help="Load pickled models, which may run any code of whoever made them."
+)
+@json_option
+@debug_option
+def convert(
+    *,
+    model: Path,
+    calibration: Path,
+    out: Path,
+    method: Any,
+    levels: int | None,
+    weight_bits: int | None,
+    calibrate_on: int,
+    measure_on: int,
+    seed: int,
+    report: Path | None,
+    trust: bool,
+    as_json: bool,
+) -> None:
+    """Convert the conventional network MODEL into a spiking one.
+
+    MODEL is .onnx, .pt2 (torch.export) or a sequential Keras .h5. Its activations are counted in a few levels
+    whose thresholds fit a part of DATA; spikes carry these counts so that the spiking network equals the
+    quantised one. Other samples of DATA say what that costs: accuracy (with labels), agreement count by
+    count, spikes, operations, energy.
+    """
+    from spikeloom.console import print_table, progress
+    from spikeloom.conversion import convert_model
+    from spikeloom.report.conversion_page import write_conversion_page
+    from spikeloom.storage import require_writable
+
+    page = out.with_suffix(".html") if report is None else report
+    for path in (out, page):
+        require_writable(path)
+    with progress("converting") as advance:
+        found = convert_model(
+            model,
+            calibration,
+            method=method,
+            levels=levels,
+            weight_bits=weight_bits,
+            n_calibration=calibrate_on,
+            n_measured=measure_on,
+            seed=seed,
+            trust=trust,
+            on_stage=advance,
+        )
+    found.conversion.save(out)
+    reproduce = ["spikeloom convert", str(model), "--calibration", str(calibration), "--out", str(out)]
+    reproduce += ["--method", method, "--seed", str(seed)]
+    reproduce += [] if levels is None else ["--levels", str(levels)]
+    reproduce += [] if weight_bits is None else ["--weight-bits", str(weight_bits)]
+    reproduce += [] if calibrate_on == 1000 else ["--calibrate-on", str(calibrate_on)]
+    reproduce += [] if measure_on == 500 else ["--measure-on", str(measure_on)]
+    write_conversion_page(page, found, model=str(model), reproduce=" ".join(reproduce))
+    if as_json:
+        write_json(_json(found, out, page))
+        return
+    rows = [
+        ("method", f"{found.conversion.method}: {found.report.guarantee}"),
+        ("samples", f"{found.n_calibration} for calibration, {found.report.n_samples} others measured"),
+        *found.report.rows(),
+        ("network", str(out)),
+        ("report", str(page)),
+    ]
+    print_table(f"{model} as a spiking network", rows)
+
+
+def _json(found: Converted, out: Path, page: Path) -> dict[str, Any]:
+    return {
+        **found.report.to_dict(),
+        "n_calibration": found.n_calibration,
+        "network": str(out),
+        "digest": found.conversion.graph.digest,
+        "report": str(page),
+    }

@@ -1,0 +1,363 @@
+"""Conversion by hand: codes, layers that are refused, the file, the report, the early exit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import neuro
+from analog_bridge.conversion import Method, convert, convert_layers, quantise_input
+from analog_bridge.converted import ConvertedNetwork
+from analog_bridge.errors import CalibrationError, ConversionError
+from analog_bridge.evaluation import evaluate
+from analog_bridge.layers import (
+    Activation,
+    AveragePool,
+    Convolution,
+    Dense,
+    InputLayer,
+    Layer,
+    LayerGraph,
+    MaxPool,
+    Permutation,
+    Product,
+    Quantizer,
+    Reshape,
+    Scale,
+    Sum,
+    Upsample,
+)
+from analog_bridge.measurement import measure_conversion
+from neuro.graph import CODED, Conv2d, Graph, SumPool2d
+
+METHODS: tuple[Method, ...] = (
+    "signed",
+    "two_phase",
+    "radix",
+    "integer",
+    "first_spike",
+    "sigma_delta",
+    "rate",
+)
+
+
+def graph(*layers: Layer) -> LayerGraph:
+    return LayerGraph(layers, (layers[-1].name,))
+
+
+def dense(name: str, source: str, weight: Any, bias: Any = None) -> Dense:
+    weight = np.asarray(weight, np.float32)
+    return Dense(name, (source,), weight, np.zeros(len(weight)) if bias is None else bias)
+
+
+def small(levels: int = 7, unit: Any = (0.5,), n_negative: int = 0) -> LayerGraph:
+    """Two inputs, two counted activations, one output."""
+    return graph(
+        InputLayer("x", (), (2,)),
+        dense("first", "x", [[1.0, -1.0], [0.5, 0.25]], np.array([0.25, 0.0])),
+        Quantizer("act", ("first",), np.asarray(unit), levels, n_negative),
+        dense("last", "act", [[1.0, 2.0]], np.array([-0.5])),
+    )
+
+
+@pytest.mark.parametrize("method", ["signed", "two_phase", "radix", "first_spike"])
+def test_a_network_by_hand(method: Method) -> None:
+    # first = (1.25, 1.5): counts floor(1.25 / 0.5 + 0.5) = 3 and 3, so 1.5 + 2 * 1.5 - 0.5
+    conversion = convert_layers(small(), method=method)
+    assert conversion.outputs([[2.0, 1.0]]).tolist() == [[4.0]]
+    assert conversion.counts([[2.0, 1.0]])["act"][0].tolist() == [3.0, 3.0]
+
+
+def test_a_unit_for_each_channel_and_negative_counts() -> None:
+    layers = small(unit=(0.5, 0.25), n_negative=2)
+    conversion = convert_layers(layers, method="signed")
+    x = np.array([[2.0, 1.0], [-2.0, 1.0], [0.0, 0.0]], np.float32)
+    assert conversion.counts(x)["act"].tolist() == [[3, 5], [-2, -2], [1, 0]]
+    assert np.array_equal(conversion.outputs(x), evaluate(layers, x)["last"])
+
+
+def test_sigma_delta_gives_a_result_for_each_frame() -> None:
+    conversion = convert_layers(small(), method="sigma_delta")
+    clip = np.array([[[2.0, 1.0], [2.0, 1.0], [0.0, 0.0]]], np.float32)
+    assert conversion.outputs(clip)[0, :, 0].tolist() == evaluate(small(), clip[0])["last"][:, 0].tolist()
+    (result,) = conversion.run(clip)
+    assert result.counters.spikes["act"] == 2 + 2  # the second frame changes nothing
+    assert conversion.predict(clip).shape == (1, 3)
+
+
+def test_rate_coding_approaches_the_activation() -> None:
+    few, many = (
+        convert_layers(small(), method="rate", n_steps=n).outputs([[1.0, 1.0]])[0, 0] for n in (8, 512)
+    )
+    exact = 0.25 + 2 * 0.75 - 0.5
+    assert abs(many - exact) <= 0.02 < abs(few - exact)
+
+
+def test_the_longest_path_sets_the_steps() -> None:
+    assert [convert_layers(small(), method=m).n_steps for m in ("two_phase", "radix", "first_spike")] == [
+        7,
+        3,
+        7,
+    ]
+
+
+def test_branches_of_different_length_end_together_in_radix() -> None:
+    layers = graph(
+        InputLayer("x", (), (1,)),
+        Quantizer("a", ("x",), np.ones(1), 7),
+        dense("b1", "a", [[1.0]]),
+        Quantizer("b", ("b1",), np.ones(1), 7),
+        dense("c1", "b", [[0.5]]),
+        Quantizer("c", ("c1",), np.ones(1), 7),
+        Sum("sum", ("c", "a")),
+        Quantizer("d", ("sum",), np.ones(1), 15),
+        dense("out", "d", [[1.0]]),
+    )
+    x = np.arange(8.0, dtype=np.float32)[:, np.newaxis]
+    for method in ("radix", "first_spike", "two_phase", "signed"):
+        found = convert_layers(layers, method=method)  # type: ignore[arg-type]
+        assert found.outputs(x)[:, 0].tolist() == [n + (n + 1) // 2 for n in range(8)], method
+
+
+def test_a_sum_of_a_layer_with_itself() -> None:
+    layers = graph(
+        InputLayer("x", (), (1,)),
+        dense("a1", "x", [[1.0]]),
+        Quantizer("a", ("a1",), np.ones(1), 7),
+        Sum("twice", ("a", "a")),
+    )
+    assert convert_layers(layers, method="two_phase").outputs([[3.0]]).tolist() == [[6.0]]
+
+
+def test_pools_that_stand_before_an_activation_move_behind_it() -> None:
+    conv = Convolution("conv", ("x",), np.full((1, 1, 1, 1), 1.0), np.zeros(1))
+    layers = graph(
+        InputLayer("x", (), (1, 2, 2)),
+        conv,
+        MaxPool("pool", ("conv",), (2, 2), (2, 2)),
+        Quantizer("act", ("pool",), np.ones(1), 7),
+        Reshape("flat", ("act",), (1,)),
+    )
+    conversion = convert_layers(layers, method="signed")
+    x = np.array([[[[1, 5], [2, 0]]], [[[-1, -1], [-1, -1]]]], np.float32)
+    assert conversion.outputs(x)[:, 0].tolist() == [5, 0]
+    assert conversion.verify(x)
+    assert conversion.verify(x).by_layer == {"act": 0}
+
+
+def test_average_pools_are_sums_that_weights_take_up() -> None:
+    layers = graph(
+        InputLayer("x", (), (1, 2, 2)),
+        Convolution("conv", ("x",), np.full((1, 1, 1, 1), 1.0), np.zeros(1)),
+        Quantizer("act", ("conv",), np.ones(1), 7),
+        AveragePool("mean", ("act",), (2, 2), (1, 1)),
+        Reshape("flat", ("mean",), (1,)),
+        dense("out", "flat", [[2.0]]),
+    )
+    conversion = convert_layers(layers, method="two_phase")
+    assert isinstance(conversion.graph.nodes["mean"], SumPool2d)
+    assert conversion.outputs(np.array([[[[1, 2], [3, 4]]]])).tolist() == [[5.0]]
+
+
+def test_padding_that_is_not_even_and_a_shuffle() -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(3, 2, 2, 3)).astype(np.float32)
+    conv = Convolution(
+        "conv", ("mix",), weight, np.zeros(3), padding=(1, 0, 0, 2), dilation=(1, 2), stride=(1, 2)
+    )
+    layers = graph(
+        InputLayer("x", (), (2, 4, 7)),
+        Quantizer("act", ("x",), np.ones(1), 7),
+        Scale("norm", ("act",), np.array([1.0, 2.0]), np.array([0.5, 0.0])),
+        Permutation("mix", ("norm",), np.array([1, 0])),
+        conv,
+    )
+    x = rng.integers(0, 7, (2, 2, 4, 7)).astype(np.float32)
+    found = convert_layers(layers, method="two_phase")
+    assert np.allclose(found.outputs(x), evaluate(layers, x)["conv"], rtol=0, atol=1e-4)
+    assert any(
+        isinstance(node, Conv2d) and node.weight.shape[2:] == (3, 7) for node in found.graph.nodes.values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((Activation("relu", ("x",)),), "Activation 'relu': is not quantised"),
+        ((Upsample("up", ("x",), (2, 2)),), "Upsample 'up': enlarges its input"),
+        ((Product("gate", ("x", "x")),), "Product 'gate': multiplies two activations"),
+        (
+            (
+                Convolution("c", ("x",), np.ones((1, 1, 1, 1)), np.zeros(1)),
+                MaxPool("pool", ("c",), (2, 2), (2, 2)),
+            ),
+            "MaxPool 'pool': takes the maximum of sums",
+        ),
+        ((Reshape("view", ("x",), (1, 1, 4)),), r"Reshape 'view': from \(1, 2, 2\) to \(1, 1, 4\)"),
+    ],
+)
+def test_what_has_no_spiking_form_is_named(layers: tuple[Layer, ...], message: str) -> None:
+    with pytest.raises(ConversionError, match=message):
+        convert_layers(graph(InputLayer("x", (), (1, 2, 2)), *layers), method="two_phase")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "fast"}, "convert: method must be one of signed, two_phase"),
+        ({"method": "radix", "n_steps": 9}, "n_steps has no meaning for method='radix'"),
+        ({"method": "two_phase", "drive_steps": 4}, "drive_steps has no meaning for method='two_phase'"),
+        ({"method": "signed", "drive_steps": 3}, "drive_steps must be a power of two, got 3"),
+        ({"method": "signed", "n_steps": 0}, "n_steps must be a whole number >= 1, got 0"),
+        ({"method": "signed", "n_steps": 2, "drive_steps": 4}, "n_steps must be >= drive_steps = 4"),
+        ({"method": "integer"}, "whole numbers need a quantised input; call quantise_input"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConversionError, match=message):
+        convert_layers(small(), **arguments)
+
+
+def test_limits_of_codes_are_named() -> None:
+    with pytest.raises(
+        ConversionError, match=r"Quantizer 'act': has 6 levels, method='radix' needs 2\*\*bits - 1"
+    ):
+        convert_layers(small(levels=6), method="radix")
+    with pytest.raises(
+        ConversionError, match="Quantizer 'act': counts from -2 on, but the code 'two_phase' has no neg"
+    ):
+        convert_layers(small(n_negative=2), method="two_phase")
+    two = LayerGraph((InputLayer("a", (), (1,)), InputLayer("b", (), (1,)), Sum("s", ("a", "b"))), ("s",))
+    with pytest.raises(ConversionError, match=r"the network has 2 \(a, b\)"):
+        convert_layers(two)
+
+
+def test_weights_that_would_be_rounded_are_refused() -> None:
+    layers = quantise_input(small(levels=65535), [[1.0, 1.0]], n_counts=2**26)
+    with pytest.raises(ConversionError, match=r"its sums may reach .* units, they must stay below 2\*\*24"):
+        convert_layers(layers, method="signed", weight_bits=16)
+    with pytest.raises(ConversionError, match="weight_bits must be a whole number from 2 to 16, got 1"):
+        convert_layers(layers, method="signed", weight_bits=1)
+
+
+def test_quantise_input_covers_the_data_once() -> None:
+    layers = quantise_input(small(), np.array([[0.9, -0.1]]))
+    coding = layers.layers[1]
+    assert isinstance(coding, Quantizer)
+    assert (float(coding.unit[0]), coding.n_levels, coding.n_negative) == (2.0**-9, 461, 51)
+    assert quantise_input(layers, [[5.0, 5.0]]) is layers
+    with pytest.raises(ConversionError, match="samples must be finite and not all zero"):
+        quantise_input(small(), np.zeros((3, 2)))
+
+
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 4, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16, 3),
+    ).eval()
+
+
+SAMPLES = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_convert_takes_a_module_all_the_way(method: Method) -> None:
+    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, method=method, levels=7)
+    samples = SAMPLES[np.newaxis, :5] if method == "sigma_delta" else SAMPLES[:5]
+    agreement = conversion.verify(samples)
+    assert bool(agreement) is (method != "rate")
+    assert conversion.original is not None
+    assert conversion.graph.metadata["conversion.method"] == conversion.method
+    assert sum(isinstance(node, CODED) for node in conversion.graph.nodes.values()) == 2 * (method != "rate")
+
+
+def test_bad_calibration_data_are_named() -> None:
+    example = torch.zeros(1, 1, 8, 8)
+    with pytest.raises(CalibrationError, match="must have shape"):
+        convert(module(), example, calibration=np.zeros((3, 1, 9, 9), np.float32))
+    with pytest.raises(CalibrationError, match="must be finite"):
+        convert(module(), example, calibration=np.full((3, 1, 8, 8), np.nan, np.float32))
+    with pytest.raises(CalibrationError, match="empty"):
+        convert(module(), example, calibration=SAMPLES[:0])
+    with pytest.raises(ConversionError, match="needs an example of what the module is called with"):
+        convert(module(), calibration=SAMPLES)
+
+
+@pytest.mark.parametrize("method", ["signed", "integer", "radix"])
+def test_a_file_of_the_graph_is_enough(tmp_path: Path, method: Method) -> None:
+    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, method=method, levels=7)
+    conversion.save(tmp_path / "net.h5")
+    loaded = ConvertedNetwork.load(tmp_path / "net.h5")
+    assert np.array_equal(loaded.outputs(SAMPLES[:4]), conversion.outputs(SAMPLES[:4]))
+    assert (loaded.guarantee, loaded.n_steps) == (conversion.guarantee, conversion.n_steps)
+    plain = Graph(dict(conversion.graph.nodes), conversion.graph.edges, conversion.graph.execution)
+    with pytest.raises(ConversionError, match="it was not made by"):
+        ConvertedNetwork(plain)
+    with pytest.raises(ConversionError, match=r"samples must be finite numbers of shape \(n, 1, 8, 8\)"):
+        loaded.outputs(np.zeros((2, 1, 8, 9)))
+
+
+def test_signed_spikes_under_way_are_waited_for() -> None:
+    conversion = convert_layers(small(levels=7), method="signed", drive_steps=1, n_steps=1)
+    assert conversion.outputs([[2.0, 1.0]]).tolist() == [[4.0]]  # three spikes, one a step
+
+
+def test_the_report_counts_what_was_run() -> None:
+    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, levels=8)
+    y = np.zeros(10, np.int64)
+    report = measure_conversion(conversion, SAMPLES[:10], y)
+    results = conversion.run(SAMPLES[:10])
+    assert report.synaptic_operations == sum(one.counters.total_synaptic_operations for one in results) / 10
+    assert (
+        report.accuracy_over_time[-1]
+        == report.accuracy_spiking
+        == (conversion.predict(SAMPLES[:10]) == 0).mean()
+    )
+    assert report.agreement
+    assert report.n_parameters == 4 * 9 + 4 + 4 * 36 + 4 + 3 * 16 + 3
+    assert report.layer_errors.keys() == {"1", "4"}
+    assert all(0 < error < 0.2 for error in report.layer_errors.values())
+    assert report.last_settling_step <= report.n_steps
+    assert set(report.energy_pj) == {model.name for model in neuro.costs.ENERGY_MODELS}
+    assert "counts that differ" in str(report)
+    with pytest.raises(ConversionError, match="y must hold one class for each of the 10 samples"):
+        measure_conversion(conversion, SAMPLES[:10], y[:3])
+
+
+def test_an_early_exit_keeps_the_decisions_it_was_chosen_on() -> None:
+    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, levels=8)
+    rule = conversion.calibrate_exit(SAMPLES).rule
+    ended = conversion.run(SAMPLES, dynamics=neuro.Dynamics(early_exit=rule))
+    whole = [conversion.over_time(one)[-1].argmax() for one in conversion.run(SAMPLES)]
+    assert [conversion.over_time(one)[-1].argmax() for one in ended] == whole
+    assert all(one.counters.n_steps >= conversion.drive_steps // 2 for one in ended)
+    budget = conversion.calibrate_exit(SAMPLES, mean_steps=6.0, first_step=2)
+    assert budget.chosen.mean_steps <= 6.0
+    with pytest.raises(
+        ConversionError, match="no threshold runs at most 1 steps in the mean, the fewest are 4"
+    ):
+        conversion.calibrate_exit(SAMPLES, mean_steps=1.0)
+    with pytest.raises(ConversionError, match="cannot be read before its end; use method='signed'"):
+        convert_layers(small(), method="radix").calibrate_exit([[1.0, 1.0]])
+
+
+def test_a_disagreement_says_where() -> None:
+    conversion = convert_layers(small(), method="two_phase")
+    other = replace(conversion, quantised=small(unit=(0.25,)))
+    agreement = other.verify(np.array([[0.0, 0.0], [2.0, 1.0]], np.float32))
+    assert not agreement
+    assert str(agreement.first) == (
+        "sample 1, layer 'act', neuron (0): count 3 in the spiking network, 5 in the quantised one"
+    )
