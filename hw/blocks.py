@@ -303,7 +303,7 @@ def axon_words(n_synapses: Ints, n_targets: int, bits: int, target: Target) -> I
     --------
     >>> from hw import loihi1
     >>> axon_words(np.array([3, 60]), 64, 8, loihi1).tolist()
-    [2, 10]
+    [1, 9]
     """
     n = np.asarray(n_synapses, np.int64)
     index, per_entry = target["index_bits"], target["synapses_per_entry"]
