@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -97,6 +97,9 @@ class Layer:
         The chip.
     by_pixel : bool
         Whether a unit is a pixel.
+    n_groups : int
+        Groups of channels that are cut apart, because all of them together do not fit: units are numbered group after
+        group, and have the channels of their group only.
     order : int64 array, shape (n_units,)
         The units in the order of cutting.
     """
@@ -106,6 +109,7 @@ class Layer:
     connections: list[tuple[Connection, Population]]
     target: Target
     by_pixel: bool
+    n_groups: int = 1
     order: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
@@ -116,22 +120,51 @@ class Layer:
     @property
     def unit(self) -> int:
         """Neurons of a unit."""
-        return self.population.shape[0] if self.by_pixel else 1
+        return self.population.shape[0] // self.n_groups if self.by_pixel else 1
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels, or of neurons of a flat population."""
+        return self.n_units // self.n_groups
 
     def ordered(self, strip: int) -> Layer:
         """Return the layer cut in vertical strips of pixels, each row by row; 0: as numbered."""
         order = np.arange(self.n_units)
         if strip and self.by_pixel:
             columns = self.population.shape[2]
-            row, column = order // columns, order % columns
-            order = np.lexsort((column, row, column // strip))
-        return Layer(self.name, self.population, self.connections, self.target, self.by_pixel, order)
+            group, pixel = order // self.n_pixels, order % self.n_pixels
+            row, column = pixel // columns, pixel % columns
+            order = np.lexsort((column, row, column // strip, group))
+        return replace(self, order=order)
+
+    def grouped(self) -> Layer:
+        """Return the layer with as few groups of channels as let a pixel leave room in a core."""
+        channels, room = self.population.shape[0], 0.7 * self.target["synaptic_words"]
+        for n in range(1, channels + 1):
+            if self.by_pixel and channels % n == 0:
+                layer = replace(self, n_groups=n).ordered(0)
+                usage = layer.usage(layer.order[layer.n_pixels // 2 :][:1])
+                if usage.values["synaptic_words"] <= room and not usage.over(self.target):
+                    return layer
+        return self
+
+    def mapwise(self) -> Layer:
+        """Return the layer with as few groups of channels as let the whole map of a group into one core."""
+        channels = self.population.shape[0]
+        for n in range(self.n_groups, channels + 1):
+            if self.by_pixel and channels % n == 0:
+                layer = replace(self, n_groups=n).ordered(0)
+                if not layer.usage(layer.order[: layer.n_pixels]).over(self.target):
+                    return layer
+        return self
 
     def neurons(self, units: Ints) -> Ints:
         """Return the neurons of units, in the order of the population's shape: channel after channel."""
         if not self.by_pixel:
             return units
-        return (np.arange(self.unit)[:, None] * self.n_units + units[None, :]).reshape(-1)
+        group, pixel = units // self.n_pixels, units % self.n_pixels
+        channel = group[None, :] * self.unit + np.arange(self.unit)[:, None]
+        return (channel * self.n_pixels + pixel[None, :]).reshape(-1)
 
     @cached_property
     def _configurations(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -194,6 +227,22 @@ class Layer:
 
     def _convolution(self, connection: Connection, source: Population, units: Ints, bits: int) -> Reach:
         """Find the pixels that are heard, and the kernels that differ between them: others share one."""
+        groups = np.unique(units // self.n_pixels)
+        found = [
+            self._kernels(connection, source, units[units // self.n_pixels == g] % self.n_pixels, bits)
+            for g in groups
+        ]
+        if len(found) == 1:
+            return found[0]
+        pixels = np.unique(np.concatenate([reach.units for reach in found]))
+        per_pixel = found[0].axons // max(1, found[0].units.size)
+        return Reach(
+            connection.source, pixels, int(pixels.size * per_pixel), sum(reach.words for reach in found),
+            sum(reach.axon_words for reach in found),
+        )  # fmt: skip
+
+    def _kernels(self, connection: Connection, source: Population, units: Ints, bits: int) -> Reach:
+        """Do so for the pixels of one group of channels."""
         channels, height, width = source.shape
         out_columns = self.population.shape[2]
         r, c = units // out_columns, units % out_columns
@@ -209,11 +258,14 @@ class Layer:
                 heard[place] |= 1 << ((i * n_columns + m) % _MOST_TAPS)
                 synapses[place] += 1
         pixels = np.flatnonzero(synapses)
-        per_pixel = synapses[pixels] * (
-            connection.weights.shape[0] // connection.groups
-        )  # of one input channel
+        heard_by = max(1, connection.weights.shape[0] // connection.groups // self.n_groups)
+        per_pixel = synapses[pixels] * heard_by  # of one input channel
         target = self.target
-        if target["population_axons"] and n_rows * n_columns <= _MOST_TAPS:
+        if target["population_axons"] == 2:
+            words = axon_words(np.array([n_rows * n_columns * heard_by]), 0, bits, target) * channels
+            n_axons = pixels.size * -(-channels // target["population_channels"])
+            most = int(axon_words(per_pixel, 0, bits, target).max(initial=0))
+        elif target["population_axons"] and n_rows * n_columns <= _MOST_TAPS:
             _, first = np.unique(heard[pixels], return_index=True)
             words = axon_words(per_pixel[first], 0, bits, target) * channels
             n_axons = pixels.size * -(-channels // target["population_channels"])
@@ -251,7 +303,7 @@ def axon_words(n_synapses: Ints, n_targets: int, bits: int, target: Target) -> I
     --------
     >>> from hw import loihi1
     >>> axon_words(np.array([3, 60]), 64, 8, loihi1).tolist()
-    [2, 10]
+    [1, 9]
     """
     n = np.asarray(n_synapses, np.int64)
     index, per_entry = target["index_bits"], target["synapses_per_entry"]
@@ -291,5 +343,5 @@ def layers_of(fixed: FixedGraph, target: Target) -> list[Layer]:
             continue
         into = [(c, fixed.populations[c.source]) for c in fixed.into(name)]
         by_pixel = len(population.shape) == 3
-        layers.append(Layer(name, population, into, target, by_pixel).ordered(0))
+        layers.append(Layer(name, population, into, target, by_pixel).ordered(0).grouped())
     return layers

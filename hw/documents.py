@@ -38,10 +38,9 @@ def mapping_document(mapping: Mapping) -> dict[str, Any]:
             }
             for reach in layer.reaches(block.units)
         ]
-        unit = "pixels" if layer.by_pixel else "neurons"
-        cores[block.core]["blocks"].append(
-            {"population": block.population, unit: ranges(block.units), "axons": axons}
-        )
+        whole = layer.by_pixel and layer.n_groups == 1
+        members = {"pixels": ranges(block.units)} if whole else {"neurons": ranges(np.sort(block.neurons))}
+        cores[block.core]["blocks"].append({"population": block.population, **members, "axons": axons})
     n = partition.n_cores
     routes = [
         ["host" if i == n else int(i), int(j), float(mapping.messages[i, j])]

@@ -19,7 +19,7 @@ from hw.costs import Cost, price
 from hw.emulator import Engine
 from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
-from hw.partitioning import Partition, lower_bound, partition, sequential, unit_of
+from hw.partitioning import Partition, lower_bound, partition, sequential
 from hw.placement import Placement, place
 from hw.quantization import quantize
 from hw.results import Result
@@ -257,12 +257,9 @@ def _check_registers(fixed: FixedGraph, chip: Target) -> None:
 def _measure(
     fixed: FixedGraph, recordings: Sequence[neuro.Spikes], graph: Graph | None
 ) -> tuple[dict[str, Floats], list[Result]]:
-    """Return messages per step of each unit, and the runs; without recordings each neuron sends one."""
+    """Return messages per step of each neuron, and the runs; without recordings each neuron sends one."""
     if not recordings:
-        return {
-            name: np.full(p.size // unit_of(p.shape), float(unit_of(p.shape)))
-            for name, p in fixed.populations.items()
-        }, []
+        return {name: np.ones(p.size) for name, p in fixed.populations.items()}, []
     engine = Engine(fixed, fixed.profile)
     results = [
         engine.run(train, kept=None if graph is None else kept_steps(graph, train)) for train in recordings
@@ -270,13 +267,12 @@ def _measure(
     n_steps = sum(result.n_steps + fixed.depth for result in results)
     rates = {}
     for name, population in fixed.populations.items():
-        n_units = population.size // unit_of(population.shape)
-        total = np.zeros(n_units)
+        total = np.zeros(population.size)
         for result in results:
             train = result.trains[name]
             # without values in spikes a count of n is n messages
             weights = np.abs(train.value).astype(np.float64) if fixed.profile == "loihi1" else None
-            total += np.bincount(train.index % n_units, weights, minlength=n_units)
+            total += np.bincount(train.index, weights, minlength=population.size)
         rates[name] = total / n_steps
     return rates, results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -79,8 +80,8 @@ class Partition:
         ----------
         fixed : FixedGraph
             The network.
-        rates : dict of str to float64 array, shape (n_units,)
-            Messages per step of each unit of each population.
+        rates : dict of str to float64 array, shape (n,)
+            Messages per step of each neuron of each population.
 
         Returns
         -------
@@ -88,25 +89,24 @@ class Partition:
             What is sent within a core stays out.
         """
         n = self.n_cores
-        owner = {
-            name: np.full(p.size // unit_of(p.shape), n, np.int64) for name, p in fixed.populations.items()
-        }
+        owner = {name: np.full(p.size, n, np.int64) for name, p in fixed.populations.items()}
         for block in self.blocks:
-            owner[block.population][block.units] = block.core
+            owner[block.population][block.neurons] = block.core
         messages = np.zeros((n + 1, n))
         for block in self.blocks:
             for reach in self.layers[block.population].reaches(block.units):
-                sources = owner[reach.source][reach.units]
-                messages[:, block.core] += np.bincount(
-                    sources, rates[reach.source][reach.units], minlength=n + 1
-                )
+                neurons = neurons_of_units(fixed.populations[reach.source].shape, reach.units)
+                sent = rates[reach.source][neurons]
+                messages[:, block.core] += np.bincount(owner[reach.source][neurons], sent, minlength=n + 1)
         messages[np.arange(n), np.arange(n)] = 0
         return messages
 
 
-def unit_of(shape: tuple[int, ...]) -> int:
-    """Return the neurons of a unit: all channels of a pixel, or one."""
-    return shape[0] if len(shape) == 3 else 1
+def neurons_of_units(shape: tuple[int, ...], units: Ints) -> Ints:
+    """Return the neurons of pixels, all channels, or the neurons themselves of a flat population."""
+    if len(shape) != 3:
+        return units
+    return (np.arange(shape[0])[:, None] * (shape[1] * shape[2]) + units).reshape(-1)
 
 
 def partition(
@@ -114,9 +114,9 @@ def partition(
 ) -> Partition:
     """Cut a network into blocks and put them into cores.
 
-    Cores are filled one after another to what the tightest limit allows; orders of populations, strips of pixels and
-    whether room in earlier cores is used are tried in turn. The partition with the fewest cores is kept, and among
-    those the one with the least traffic.
+    Cores are filled one after another to what the tightest limit allows; orders of populations, strips of pixels, whole
+    maps of few channels, and whether room in earlier cores is used are tried in turn. The partition with the fewest
+    cores is kept, and among those the one with the least traffic.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def partition(
     target : Target
         The chip.
     rates : dict of str to float64 array, optional
-        Messages per step of each unit; None: one each.
+        Messages per step of each neuron; None: one each.
 
     Returns
     -------
@@ -138,12 +138,9 @@ def partition(
         If something does not fit; the message names block, limit, used, allowed and the smallest change that fits.
     """
     layers = layers_of(fixed, target)
-    rates = rates or {name: np.ones(p.size // unit_of(p.shape)) for name, p in fixed.populations.items()}
+    rates = rates or {name: np.ones(p.size) for name, p in fixed.populations.items()}
     best: tuple[int, float, Partition] | None = None
-    for strips in (False, True):
-        cut = [layer.ordered(_strip(layer) if strips else 0) for layer in layers]
-        if strips and all(np.array_equal(a.order, b.order) for a, b in zip(cut, layers, strict=True)):
-            continue
+    for cut in _cuts(layers):
         orders = [cut, sorted(cut, key=_density, reverse=True)]
         for order in orders[: 1 if orders[0] == orders[1] else 2]:
             for refill in (False, True):
@@ -161,6 +158,22 @@ def partition(
             f"{target['cores_per_chip']}); use fewer neurons or a target with more chips"
         )
     return best[2]
+
+
+def _cuts(layers: list[Layer]) -> Iterator[list[Layer]]:
+    """Yield ways to cut: rows or strips of pixels, all channels of a pixel together or the whole map of some."""
+    seen: list[list[Layer]] = []
+    for whole_maps in (False, True):
+        for strips in (False, True):
+            grouped = [layer.mapwise() if whole_maps else layer for layer in layers]
+            cut = [layer.ordered(_strip(layer) if strips else 0) for layer in grouped]
+            if not any(all(map(_are_cut_alike, cut, other)) for other in seen):
+                seen.append(cut)
+                yield cut
+
+
+def _are_cut_alike(a: Layer, b: Layer) -> bool:
+    return a.n_groups == b.n_groups and np.array_equal(a.order, b.order)
 
 
 def _strip(layer: Layer) -> int:
@@ -229,7 +242,7 @@ def _remedy(layer: Layer, units: Ints, limit: str, used: int, target: Target) ->
     if limit in ("synaptic_words", "words_per_axon"):
         for bits in range(7, 0, -1):
             smaller = [(replace(c, weight_bits=min(c.weight_bits, bits)), s) for c, s in layer.connections]
-            other = Layer(layer.name, layer.population, smaller, target, layer.by_pixel, layer.order)
+            other = replace(layer, connections=smaller)
             if not other.usage(units).over(target):
                 return f"use {bits}-bit weights or split it into {ratio} layers"
         return f"split its inputs among {ratio} layers"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hw.errors import UnsupportedNodeError
 from hw.operators import Embedding, Step, apply_step
 from neuro.graph import (
+    CODING,
     LI,
     POPULATIONS,
     SELECTIONS,
@@ -37,7 +38,13 @@ __all__ = ["Route", "check_nodes", "constant_into", "depths_by_delay", "neurons_
 Floats = NDArray[np.float64]
 _LINEAR = (*SYNAPSES, SumPool2d, AvgPool2d)
 
+_KNOWN = (Input, *_LINEAR, Flatten, Add, Concat, Delay, *SPIKING, LI, *TEMPORAL)
+
 _REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
+    (
+        CODING,
+        "counts and differences are not the chip's spikes; train with LIF, or convert with plain IF that reset to 0",
+    ),
     (
         (MaxPool2d,),
         "a chip adds spikes and takes no maximum; train with AvgPool2d, SumPool2d or a strided Conv2d",
@@ -102,6 +109,9 @@ def check_nodes(graph: Graph) -> None:
         for kinds, remedy in _REMEDIES:
             if isinstance(node, kinds):
                 raise UnsupportedNodeError(f"{type(node).__name__} {name!r}: {remedy}")
+        if not isinstance(node, _KNOWN):
+            known = ", ".join(kind.__name__ for kind in _KNOWN)
+            raise UnsupportedNodeError(f"{type(node).__name__} {name!r}: is not mapped; known are {known}")
         if isinstance(node, TEMPORAL):
             if graph.predecessors(name) != (graph.input_name,):
                 raise UnsupportedNodeError(

@@ -59,7 +59,7 @@ loihi2 = Target(
         "state_bits": Limit(64, "u and v of 24 bits, each in 32 bits of the shared memory", "assumed"),
         "input_axons": Limit(4096, _SAME, "assumed"),
         "output_axons": Limit(4096, _SAME, "assumed"),
-        "population_axons": Limit(1, f"{_BRIEF}: native convolutions", "secondary"),
+        "population_axons": Limit(2, f"{_BRIEF}: native convolutions", "secondary"),
         "population_channels": Limit(512, _SAME, "assumed"),
         "words_per_axon": Limit(256, _SAME, "assumed"),
         "synapses_per_entry": Limit(60, _SAME, "assumed"),

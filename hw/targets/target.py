@@ -26,7 +26,7 @@ LIMIT_NAMES: Mapping[str, str] = MappingProxyType(
         "state_bits": "bits of the synaptic memory that each neuron takes",
         "input_axons": "axons that enter a core",
         "output_axons": "axons that leave a core",
-        "population_axons": "1: the neurons of a pixel share an axon, and pixels share kernels; 0: not",
+        "population_axons": "1: the neurons of a pixel share an axon, like pixels a kernel; 2: all pixels one; 0: none",
         "population_channels": "most neurons that share an axon",
         "words_per_axon": "64-bit words that one axon may read",
         "synapses_per_entry": "most synapses under one header",

@@ -162,7 +162,5 @@ def test_recognize_takes_pictures_and_arrays(tmp_path: Path, model: Path) -> Non
         done = CliRunner().invoke(cli, ["recognize", str(tmp_path / name), "--model", str(out)])
         assert done.exit_code == 2
         assert sentence in done.stderr
-    with pytest.raises(
-        neuro.ModelFileError, match="holds a converted network and no /recognizer"
-    ):
+    with pytest.raises(neuro.ModelFileError, match="holds a converted network and no /recognizer"):
         load_recognizer(out)

@@ -176,11 +176,7 @@ def test_costs_are_the_counted_operations_times_their_prices(
     [
         (
             {"synaptic_words": 20},
-            "block of one pixel of 'a' .*synaptic_words.*: used 24, allowed 20 on small; use 5-bit weights",
-        ),
-        (
-            {"compartments": 3},
-            "block of one pixel of 'a' .*compartments.*: used 6, allowed 3 on small; split its 6 channels into 2",
+            "block of one pixel of 'b' .*synaptic_words.*: used 54, allowed 20 on small; split its inputs",
         ),
         ({"input_axons": 40}, "'c' .*input_axons.*: used 64, allowed 40.*prune 24 of them"),
         ({"chips": 1, "cores_per_chip": 2, "compartments": 100}, "needs 7 cores of small, 2 are allowed"),
@@ -191,6 +187,18 @@ def test_what_does_not_fit_is_named_with_the_smallest_change(
 ) -> None:
     with pytest.raises(hw.CapacityError, match=message):
         hw.map_graph(graph, small(**limits))
+
+
+def test_channels_that_do_not_fit_together_are_cut_apart(recording: np.ndarray) -> None:
+    conv = Conv2d(RNG.normal(0.1, 0.3, (16, 2, 5, 5)), stride=2)
+    graph = Graph(
+        {"in": Input((2, 10, 10)), "conv": conv, "a": LIF(0.01)},
+        [("in", "conv"), ("conv", "a")],
+        clocked(0.002),
+    )
+    mapping = hw.map_graph(graph, small(synaptic_words=90), calibration=recording)
+    assert mapping.partition.layers["a"].n_groups > 1
+    assert hw.verify(mapping, recording, engines=["cores"])
 
 
 def test_fewer_bits_take_fewer_words(graph: Graph) -> None:
