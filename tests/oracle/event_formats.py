@@ -90,3 +90,37 @@ def decode_evt3(words: Sequence[int]) -> tuple[list[Event], Counter[str]]:
             else:
                 events.append((wraps * 2**24 + high * 4096 + low, x, row, p))
     return events, skipped
+
+
+def decode_aedat2(
+    data: bytes, width: int, height: int, *, is_davis: bool
+) -> tuple[list[Event], Counter[str]]:
+    """Events of AEDAT 2.0 data behind the header, and what was skipped; times fall only by wraps or by a little."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    wraps, previous = 0, None
+    for start in range(0, len(data) - 7, 8):
+        address = int.from_bytes(data[start : start + 4], "big")
+        time = int.from_bytes(data[start + 4 : start + 8], "big")
+        if previous is not None and previous - time > 2**31:
+            wraps += 1
+        elif previous is not None and time - previous > 2**31 and wraps:
+            wraps -= 1
+        previous = time
+        if is_davis:
+            y, x, on = address // 2**22 % 2**9, address // 2**12 % 2**10, address // 2**11 % 2 == 1
+            if address >= 2**31:
+                skipped[("aps", "aps", "unknown", "imu")[address // 2**10 % 4]] += 1
+                continue
+            if address // 2**10 % 2:
+                skipped["external"] += 1
+                continue
+        else:
+            y, x, on = address // 2**8 % 2**7, address // 2 % 2**7, address % 2 == 0
+            if address >= 2**15:
+                skipped["external" if address < 2**16 else "unknown"] += 1
+                continue
+        x = width - 1 - x if x < width else x
+        y = height - 1 - y if y < height else y
+        events.append((wraps * 2**32 + time, x, y, on))
+    return events, skipped

@@ -20,6 +20,8 @@ HEADS = {
     "nmnist": b"",
     "evt2": b"% evt 2.0\n% geometry 640x480\n% end\n",
     "evt3": b"% evt 3.0\n",
+    "aedat2": b"#!AER-DAT2.0\r\n# AEChip: a.b.DVS128\r\n",
+    "aedat2-davis240": b"#!AER-DAT2.0\r\n",
 }
 
 BOUNDS_SCRIPT = """
@@ -30,7 +32,8 @@ import eventio
 warnings.simplefilter("ignore")
 folder = Path(sys.argv[1])
 rng = np.random.default_rng(0)
-heads = {"nmnist": b"", "evt2": b"% evt 2.0\\n% end\\n", "evt3": b"% evt 3.0\\n% end\\n"}
+heads = {"nmnist": b"", "evt2": b"% evt 2.0\\n% end\\n", "evt3": b"% evt 3.0\\n% end\\n",
+         "aedat2-dvs128": b"", "aedat2-davis240": b""}
 n_read = 0
 for round in range(25):
     data = rng.integers(0, 256, 3000 if round else 300_000, dtype=np.uint8)
@@ -107,6 +110,7 @@ REAL = [
     "nmnist_subset/Test/0/60004.bin",
     "expelliarmus_samples/evt2_sample.raw",
     "expelliarmus_samples/evt3_sample.raw",
+    "dvs128_colleen/DVS128-2017-03-21-short.aedat",
 ]
 
 
