@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventio import prophesee_header
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat2, aedat4, evt2, evt3, nmnist
+from eventio.formats import aedat2, aedat4, dat, evt2, evt3, nmnist
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -99,6 +99,7 @@ FORMATS: tuple[Format, ...] = (
         )
         for chip in aedat2.CHIPS
     ),
+    Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
 )
 
 
@@ -157,10 +158,6 @@ def find_by_content(path: Path, head: bytes) -> Format:
     header = prophesee_header.parse_header(head)
     if header.version is not None:
         raise FormatError(f"{path}: Prophesee EVT {header.version} is not read; {list_formats()}")
-    if "data" in header.fields and header.fields["data"].startswith("file containing"):
-        raise FormatError(
-            f"{path}: this is a Prophesee .dat file, which eventio does not read; {list_formats()}"
-        )
     if len(head) >= 8 and is_text(head):
         raise FormatError(f"{path}: this is a text file without a known header; {list_formats()}")
     for row in FORMATS:

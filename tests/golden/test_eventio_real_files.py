@@ -63,7 +63,6 @@ def test_other_streams_of_aedat4_are_counted(data_dir: Path) -> None:
         ("dv_processing_tests/data/test_files/test-frame.aedat4", "holds no stream of events, only frame"),
         ("dv_processing_tests/io/test_files/empty_stereo.aedat4", "holds no event"),
         ("faery_samples/dvs.es", "this is an Event Stream"),
-        ("loris_samples/NCARS_obj_004397_td.dat", "this is a Prophesee .dat file"),
         ("jaer_jspikestack/MovingDarkBox.aedat", "has no line 'AEChip:'"),
     ],
 )

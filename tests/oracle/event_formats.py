@@ -124,3 +124,19 @@ def decode_aedat2(
         y = height - 1 - y if y < height else y
         events.append((wraps * 2**32 + time, x, y, on))
     return events, skipped
+
+
+def decode_dat(data: bytes) -> list[Event]:
+    """Events of .dat data behind the header and the two bytes of kind and size."""
+    events: list[Event] = []
+    wraps, previous = 0, None
+    for start in range(0, len(data) - 7, 8):
+        time = int.from_bytes(data[start : start + 4], "little")
+        word = int.from_bytes(data[start + 4 : start + 8], "little")
+        if previous is not None and previous - time > 2**31:
+            wraps += 1
+        elif previous is not None and time - previous > 2**31 and wraps:
+            wraps -= 1
+        previous = time
+        events.append((wraps * 2**32 + time, word % 2**14, word // 2**14 % 2**14, word // 2**28 % 2 == 1))
+    return events

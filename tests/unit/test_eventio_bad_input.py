@@ -61,7 +61,6 @@ def test_an_empty_file(tmp_path: Path, name: str) -> None:
         ),
         ("a.bin", b"time,x,y,polarity\n1,2,3,4\n", "text file"),
         ("a.raw", b"% evt 2.1\n% end\n" + bytes(8), "Prophesee EVT 2.1 is not read"),
-        ("a.dat", b"% Data file containing CD events\n% Version 2\n" + bytes(9), r"Prophesee \.dat"),
         ("a.raw", bytes(range(200, 240)), "not a known recording"),
         ("a", bytes(range(200, 240)), "format='nmnist'"),
     ],
