@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventio import prophesee_header
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat2, aedat4, dat, evt2, evt3, nmnist
+from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, nmnist
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -29,7 +29,6 @@ FOREIGN_STARTS = (
     (b"#ROSBAG", "a ROS bag"),
     (b"SQLite format 3", "a SQLite database (or ROS2 bag)"),
     (b"\x89MCAP", "an MCAP file"),
-    (b"Event Stream", "an Event Stream (.es) file"),
     (b"#!AER-DAT1", "an AEDAT 1 file"),
     (b"#!AER-DAT3", "an AEDAT 3 file"),
 )
@@ -100,6 +99,7 @@ FORMATS: tuple[Format, ...] = (
         for chip in aedat2.CHIPS
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
+    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode),
 )
 
 

@@ -140,3 +140,32 @@ def decode_dat(data: bytes) -> list[Event]:
         previous = time
         events.append((wraps * 2**32 + time, word % 2**14, word // 2**14 % 2**14, word // 2**28 % 2 == 1))
     return events
+
+
+def decode_es(data: bytes, height: int, *, is_atis: bool) -> tuple[list[Event], Counter[str], int]:
+    """Events of Event Stream data behind the header, what was skipped, and the bytes of an unfinished event."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    t = place = 0
+    while place < len(data):
+        first = data[place]
+        if is_atis and first // 4 == 63:
+            t += 63 * (first % 4)
+            skipped["padding bytes"] += first % 4 == 0
+            place += 1
+        elif not is_atis and first >= 254:
+            t += 127 if first == 255 else 0
+            skipped["padding bytes"] += first == 254
+            place += 1
+        elif place + 5 > len(data):
+            break
+        else:
+            x, y = (int.from_bytes(data[place + k : place + k + 2], "little") for k in (1, 3))
+            y = height - 1 - y if y < height else y
+            t += first // 4 if is_atis else first // 2
+            if is_atis and first % 2:
+                skipped["exposure events"] += 1
+            else:
+                events.append((t, x, y, first // 2 % 2 == 1 if is_atis else first % 2 == 1))
+            place += 5
+    return events, +skipped, len(data) - place
