@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eventio import prophesee_header
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, nmnist
+from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, evt21, nmnist
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -97,6 +97,15 @@ FORMATS: tuple[Format, ...] = (
             partial(aedat2.encode, chip=chip),
         )
         for chip in aedat2.CHIPS
+    ),
+    Format(evt21.NAME, evt21.TITLE, evt21.SUFFIXES, evt21.matches, evt21.Evt21Source, evt21.encode),
+    Format(
+        evt21.LEGACY,
+        evt21.TITLE,
+        evt21.SUFFIXES,
+        never,
+        partial(evt21.Evt21Source, is_legacy=True),
+        partial(evt21.encode, is_legacy=True),
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
     Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode),

@@ -169,3 +169,30 @@ def decode_es(data: bytes, height: int, *, is_atis: bool) -> tuple[list[Event], 
                 events.append((t, x, y, first // 2 % 2 == 1 if is_atis else first % 2 == 1))
             place += 5
     return events, +skipped, len(data) - place
+
+
+def decode_evt21(words: Sequence[int]) -> tuple[list[Event], Counter[str]]:
+    """Events of EVT 2.1 words of 64 bits, and what was skipped."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    high: int | None = None
+    wraps = 0
+    for word in words:
+        kind = word // 2**60
+        if kind in (0, 1):
+            for bit in range(32):
+                if word // 2**bit % 2 == 0:
+                    continue
+                if high is None:
+                    skipped["waiting"] += 1
+                    continue
+                t = wraps * 2**34 + high * 64 + word // 2**54 % 64
+                events.append((t, word // 2**43 % 2**11 + bit, word // 2**32 % 2**11, kind == 1))
+        elif kind == 8:
+            new = word // 2**32 % 2**28
+            if high is not None and high - new > 2**27:
+                wraps += 1
+            high = new
+        else:
+            skipped[f"{kind:x}"] += 1
+    return events, skipped

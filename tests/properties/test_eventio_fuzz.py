@@ -22,6 +22,7 @@ HEADS = {
     "evt3": b"% evt 3.0\n",
     "aedat2": b"#!AER-DAT2.0\r\n# AEChip: a.b.DVS128\r\n",
     "aedat2-davis240": b"#!AER-DAT2.0\r\n",
+    "evt21": b"% evt 2.1\n% geometry 640x480\n",
     "es": b"Event Stream\x02\x00\x00\x01\x00\x80\x00\x80",
     "dat": b"% Data file containing CD events\n\x0c\x08",
 }
@@ -35,7 +36,7 @@ warnings.simplefilter("ignore")
 folder = Path(sys.argv[1])
 rng = np.random.default_rng(0)
 heads = {"nmnist": b"", "evt2": b"% evt 2.0\\n% end\\n", "evt3": b"% evt 3.0\\n% end\\n",
-         "aedat2-dvs128": b"", "aedat2-davis240": b"", "dat": bytes((12, 8)),
+         "aedat2-dvs128": b"", "aedat2-davis240": b"", "dat": bytes((12, 8)), "evt21": b"% evt 2.1\\n% end\\n",
          "es": b"Event Stream" + bytes((2, 0, 0, 1, 0, 8, 0, 8))}
 n_read = 0
 for round in range(25):
@@ -54,7 +55,9 @@ for round in range(25):
         eventio.bin_events(small, width=64, height=64, bin_us=10**5, n_frames=20)
         eventio.to_frames(small, width=64, height=64, bin_us=10**7, n_frames=5)
 n = 3000
-for name, side, longest in (("nmnist", 240, 2**23), ("evt2", 2048, 2**34), ("evt3", 2048, 2**34)):
+sides = {"nmnist": (240, 2**23), "evt2": (2048, 2**34), "evt21": (2048, 2**34), "dat": (500, 2**32)}
+sides |= {"es": (500, 2**22), "aedat2": (128, 2**31), "evt3": (2048, 2**34)}
+for name, (side, longest) in sides.items():
     t = np.sort(rng.integers(0, longest, n) // 1000 * 1000)
     x, y = rng.integers(0, side, (2, n))
     y[::2] = y[0]

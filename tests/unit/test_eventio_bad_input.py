@@ -60,7 +60,7 @@ def test_an_empty_file(tmp_path: Path, name: str) -> None:
             "has no line 'AEChip:'.*format='aedat2-dvs128'",
         ),
         ("a.bin", b"time,x,y,polarity\n1,2,3,4\n", "text file"),
-        ("a.raw", b"% evt 2.1\n% end\n" + bytes(8), "Prophesee EVT 2.1 is not read"),
+        ("a.raw", b"% evt 4.0\n% end\n" + bytes(8), "Prophesee EVT 4.0 is not read"),
         ("a.raw", bytes(range(200, 240)), "not a known recording"),
         ("a", bytes(range(200, 240)), "format='nmnist'"),
     ],

@@ -1,0 +1,200 @@
+"""
+Prophesee EVT 2.1 in .raw files: 64-bit words that each hold up to 32 neighbouring events of one row.
+
+Time is as in EVT 2.0: 28 upper and 6 lower bits of microseconds. There are two byte orders: "little" (lower half of a
+word first) and "legacy" (upper half first). The header says which; where it does not, the order whose first words
+have more known kinds is taken, and noted.
+
+Source: Prophesee's public description of the EVT 2.1 format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from eventio.errors import FormatError
+from eventio.formats.evt21 import _kernels as kernels
+from eventio.prophesee_header import Header, PropheseeSource, make_header, parse_header
+from eventio.recording import EVENT_DTYPE, EventArray, Recording
+from eventio.source import BLOCK_EVENTS, Findings, read_words
+
+NAME = "evt21"
+LEGACY = "evt21-legacy"
+TITLE = "Prophesee EVT 2.1 (.raw)"
+SUFFIXES = (".raw",)
+VERSION = "2.1"
+WORD_BYTES = 8
+BLOCK_WORDS = BLOCK_EVENTS // 4
+MAX_TIME_US = (1 << 34) - 1
+MAX_COORDINATE = 2047
+USUAL_SIZES: tuple[tuple[int, int], ...] = ((320, 320), (640, 480), (1280, 720), (2048, 2048))
+KINDS = {0xA: "external triggers", 0xE: "other words", 0xF: "continued words"}
+KNOWN_KINDS = (kernels.OFF, kernels.ON, kernels.TIME_HIGH, *KINDS)
+LOOKED_AT_BYTES = WORD_BYTES * 4096
+
+
+class Evt21Source(PropheseeSource):
+    """
+    Reader of one EVT 2.1 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    is_legacy : bool, optional
+        Whether the upper half of a word comes first, where it is known better than the header says.
+    """
+
+    def __init__(self, path: Path, *, is_legacy: bool | None = None) -> None:
+        super().__init__(path, USUAL_SIZES)
+        order = find_order(self.header)
+        self.is_order_guessed = is_legacy is None and order is None
+        if is_legacy is None:
+            is_legacy = order == "legacy" if order is not None else guess_is_legacy(path, self.header)
+        self.is_legacy = is_legacy
+
+    def blocks(self) -> Iterator[EventArray]:
+        """
+        Yield the events in file order.
+
+        Yields
+        ------
+        ndarray
+            Of EVENT_DTYPE, shape (n_events,).
+        """
+        self.findings = Findings()
+        if self.is_order_guessed:
+            order = "legacy" if self.is_legacy else "little"
+            self.findings.conversions += (f"byte order {order!r}, by the look of the words",)
+        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
+        state, counts = np.array([-1, 0], np.int64), np.zeros(kernels.N_COUNTS, np.int64)
+        pieces = read_words(
+            self.path, self.findings, start=self.header.n_bytes, word_bytes=WORD_BYTES, n_words=BLOCK_WORDS
+        )
+        for piece in pieces:
+            words = np.frombuffer(piece, "<u4").reshape(-1, 2)
+            while len(words):
+                n_used, n_events = kernels.decode(words, 0 if self.is_legacy else 1, state, counts, room)
+                words = words[n_used:]
+                if n_events:
+                    yield room[:n_events]
+        for kind in range(16):
+            self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
+        self.findings.add_skipped("events before the first time", int(counts[kernels.WAITING]))
+        self.findings.add_wraps(int(state[1]) // (MAX_TIME_US + 1), MAX_TIME_US + 1)
+
+
+def find_order(header: Header) -> str | None:
+    """
+    Find the byte order in a header.
+
+    Parameters
+    ----------
+    header : Header
+        Of the file.
+
+    Returns
+    -------
+    str or None
+        Such as "little" or "legacy"; None when it is not said.
+    """
+    for part in header.fields.get("format", "").split(";"):
+        key, _, value = part.strip().lower().partition("=")
+        if key == "endianness":
+            return value
+    return header.fields.get("endianness")
+
+
+def guess_is_legacy(path: Path, header: Header) -> bool:
+    """
+    Tell the byte order from the first words.
+
+    The right one gives more known kinds, and when equal more words of time, whose lower half is empty.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : Header
+        Its header.
+
+    Returns
+    -------
+    bool
+        The upper half comes first; False when both look alike.
+    """
+    with path.open("rb") as file:
+        file.seek(header.n_bytes)
+        data = file.read(LOOKED_AT_BYTES)
+    words = np.frombuffer(data[: len(data) - len(data) % WORD_BYTES], "<u4").reshape(-1, 2)
+    scores = []
+    for upper, lower in ((words[:, 0], words[:, 1]), (words[:, 1], words[:, 0])):
+        kinds = upper >> 28
+        n_times = int(((kinds == kernels.TIME_HIGH) & (lower == 0)).sum())
+        scores.append((int(np.isin(kinds, KNOWN_KINDS).sum()), n_times))
+    return scores[0] > scores[1]
+
+
+def matches(head: bytes) -> bool:
+    """
+    Say whether a file starts like this format.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the file.
+
+    Returns
+    -------
+    bool
+        The header names EVT 2.1.
+    """
+    return parse_header(head).version == VERSION
+
+
+def encode(recording: Recording, *, is_legacy: bool = False) -> Iterator[bytes]:
+    """
+    Turn a recording into the bytes of a file.
+
+    Parameters
+    ----------
+    recording : Recording
+        Times in 0..2**34-1 us, a sensor of at most 2048 by 2048 pixels.
+    is_legacy : bool
+        The upper half of a word comes first.
+
+    Yields
+    ------
+    bytes
+        The file, piece by piece.
+
+    Raises
+    ------
+    FormatError
+        An event does not fit.
+    """
+    events = recording.events
+    if max(recording.width, recording.height) > MAX_COORDINATE + 1:
+        raise FormatError(
+            f"a {recording.width}x{recording.height} sensor does not fit EVT 2.1 (at most 2048x2048)"
+        )
+    t = events["t"]
+    is_bad = (t < 0) | (t > MAX_TIME_US)
+    is_bad[1:] |= np.diff(t >> 6) < -kernels.HALF_RANGE
+    if is_bad.any():
+        first = int(np.flatnonzero(is_bad)[0])
+        raise FormatError(
+            f"event {first}: t = {t[first]} does not fit EVT 2.1 (0..{MAX_TIME_US} us, no step back of half of that); "
+            "shift or sort the times"
+        )
+    order = "legacy" if is_legacy else "little"
+    yield make_header(VERSION, f"EVT21;endianness={order}", recording.width, recording.height)
+    high = -1
+    for start in range(0, len(events), BLOCK_EVENTS):
+        block = events[start : start + BLOCK_EVENTS]
+        words = np.empty((2 * len(block), 2), np.dtype("<u4"))
+        n_words, high = kernels.encode(block, high, 0 if is_legacy else 1, words)
+        yield words[:n_words].tobytes()
