@@ -151,7 +151,7 @@ def find_size(header: Header, path: Path) -> tuple[int, int] | None:
     return None
 
 
-def make_header(version: str, name: str, width: int, height: int) -> bytes:
+def make_header(version: str, name: str, width: int, height: int, *, more: tuple[str, ...] = ()) -> bytes:
     """
     Write a header in the newer style.
 
@@ -163,6 +163,8 @@ def make_header(version: str, name: str, width: int, height: int) -> bytes:
         Its name, such as "EVT3".
     width, height : int
         Size of the sensor in pixels.
+    more : tuple of str
+        Lines of the encoding's own.
 
     Returns
     -------
@@ -174,6 +176,7 @@ def make_header(version: str, name: str, width: int, height: int) -> bytes:
         f"format {name};height={height};width={width}",
         f"geometry {width}x{height}",
         "generator spikeloom",
+        *more,
         "end",
     )
     return "".join(f"% {line}\n" for line in lines).encode()

@@ -162,6 +162,9 @@ def test_round_trip(
         again = eventio.read(path)
     np.testing.assert_array_equal(again.events, events)
     assert (again.width, again.height, again.metadata.format) == (64, 2, "evt21")
+    assert (
+        f"\n% endianness {'legacy' if name.endswith('legacy') else 'little'}\n".encode() in path.read_bytes()
+    )
 
 
 def test_the_writer_uses_vectors(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ OFF, ON, TIME_HIGH = 0x0, 0x1, 0x8
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
 VECTOR = 32
+BIT_PLACES = np.array([next((bit for bit in range(32) if (1 << bit) % 37 == rest), 0) for rest in range(37)])
+"""The place of a single bit, by the remainder of its value by 37, which differs for all 32."""
 WAITING, N_COUNTS = 16, 17
 """Place in `counts` of the events before the first word of time; kinds of words have the places 0 to 15."""
 
@@ -37,18 +39,17 @@ def decode(
             t = base + (high << 6) + ((word >> 22) & 0x3F)
             x, y = (word >> 11) & 0x7FF, word & 0x7FF
             while mask:
-                if mask & 1:
-                    if high < 0:
-                        counts[WAITING] += 1
-                    else:
-                        event = events[n]
-                        event.t = t
-                        event.x = x
-                        event.y = y
-                        event.p = kind == ON
-                        n += 1
-                mask >>= 1
-                x += 1
+                lowest = mask & -mask
+                mask ^= lowest
+                if high < 0:
+                    counts[WAITING] += 1
+                    continue
+                event = events[n]
+                event.t = t
+                event.x = x + BIT_PLACES[lowest % 37]
+                event.y = y
+                event.p = kind == ON
+                n += 1
         elif kind == TIME_HIGH:
             new = word & 0xFFFFFFF
             if high - new > HALF_RANGE:

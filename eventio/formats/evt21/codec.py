@@ -191,7 +191,8 @@ def encode(recording: Recording, *, is_legacy: bool = False) -> Iterator[bytes]:
             "shift or sort the times"
         )
     order = "legacy" if is_legacy else "little"
-    yield make_header(VERSION, f"EVT21;endianness={order}", recording.width, recording.height)
+    name, more = f"EVT21;endianness={order}", (f"endianness {order}",)
+    yield make_header(VERSION, name, recording.width, recording.height, more=more)
     high = -1
     for start in range(0, len(events), BLOCK_EVENTS):
         block = events[start : start + BLOCK_EVENTS]
