@@ -23,7 +23,8 @@ def write(path: str | os.PathLike[str], recording: Recording, *, format: str | N
     recording : Recording
         What to write, at least one event.
     format : str, optional
-        Name of the format; chosen by the suffix when not given (.bin: "nmnist", .raw: "evt3").
+        Name of the format; chosen by the suffix when not given (.bin: "nmnist", .raw: "evt3", .aedat: "aedat2",
+        .dat: "dat", .es: "es").
 
     Raises
     ------

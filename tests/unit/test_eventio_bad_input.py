@@ -226,6 +226,12 @@ def test_evt3_cannot_step_back_over_a_wrap(tmp_path: Path) -> None:
     eventio.write(tmp_path / "a.raw", recording, format="evt2")
 
 
+def test_evt2_cannot_step_back_by_half_its_range(tmp_path: Path) -> None:
+    events = eventio.make_events(t=[2**34 - 1, 0], x=[0, 0], y=[0, 0], p=[1, 1])
+    with pytest.raises(eventio.FormatError, match=r"event 1: t = 0 does not fit EVT 2\.0"):
+        eventio.write(tmp_path / "a.raw", eventio.Recording(events, width=2, height=2), format="evt2")
+
+
 @pytest.mark.parametrize(
     ("name", "format_name", "text"),
     [

@@ -112,10 +112,12 @@ def encode(recording: Recording) -> Iterator[bytes]:
             f"a {recording.width}x{recording.height} sensor does not fit EVT 2.0 (at most 2048x2048)"
         )
     is_bad = (events["t"] < 0) | (events["t"] > MAX_TIME_US)
+    is_bad[1:] |= np.diff(events["t"] >> 6) < -kernels.HALF_RANGE
     if is_bad.any():
         first = int(np.flatnonzero(is_bad)[0])
         raise FormatError(
-            f"event {first}: t = {events['t'][first]} does not fit EVT 2.0 (0..{MAX_TIME_US} us); shift the times"
+            f"event {first}: t = {events['t'][first]} does not fit EVT 2.0 (0..{MAX_TIME_US} us, no "
+            "step back of half of that); shift or sort the times"
         )
     yield make_header(VERSION, "EVT2", recording.width, recording.height)
     high = -1
