@@ -34,7 +34,7 @@ def check(fixed: hw.FixedGraph, frames: np.ndarray, profile: str) -> hw.Result:
     return result
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(seed=SEEDS, loops=st.booleans(), arrays=st.booleans(), refractory=st.booleans())
 @pytest.mark.parametrize("profile", ["lava", "loihi1"])
 def test_layers_of_every_kind(profile: str, seed: int, loops: bool, arrays: bool, refractory: bool) -> None:
@@ -42,7 +42,7 @@ def test_layers_of_every_kind(profile: str, seed: int, loops: bool, arrays: bool
     check(fixed, frames, profile)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(seed=SEEDS, graded=st.booleans())
 @pytest.mark.parametrize("profile", ["lava", "loihi1"])
 def test_convolutions(profile: str, seed: int, graded: bool) -> None:
@@ -50,7 +50,7 @@ def test_convolutions(profile: str, seed: int, graded: bool) -> None:
     check(fixed, frames[:8], profile)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(seed=SEEDS, kind=st.sampled_from(["graded", "graded_relu", "sigma", "delta", "sigma_delta"]))
 def test_graded_spikes_and_differences(seed: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ def test_graded_spikes_and_differences(seed: int, kind: str) -> None:
     check(hw.FixedGraph(populations, (first, second)), frames.astype(np.float32), "lava")
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(seed=SEEDS)
 def test_resets_at_steps(seed: int) -> None:
     fixed, frames = random_network(seed, kinds=KINDS)

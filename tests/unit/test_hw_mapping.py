@@ -82,7 +82,7 @@ def test_a_missing_axon_is_found_and_located(
     original = Layer.reaches
 
     def without_one(self: Layer, units: Any) -> Any:
-        return [replace(r, units=r.units[1:]) if self.name == "b" else r for r in original(self, units)]
+        return [replace(r, units=r.units[::2]) if self.name == "b" else r for r in original(self, units)]
 
     monkeypatch.setattr(Layer, "reaches", without_one)
     certificate = hw.verify(mapping, recording, engines=["cores"])
