@@ -22,6 +22,11 @@ from neuro.graph import LI, LIF, Conv2d, Flatten, Graph, Input, Linear, clocked
 RNG = np.random.default_rng(5)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order() -> None:
+    RNG.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
 def small(**limits: int) -> hw.Target:
     changed = {name: replace(hw.loihi1.limits[name], value=value) for name, value in limits.items()}
     return replace(hw.loihi1, name="small", limits={**hw.loihi1.limits, **changed})
