@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from eventio import prophesee_header
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat4, evt2, evt3, nmnist
+from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, nmnist
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -28,9 +29,7 @@ FOREIGN_STARTS = (
     (b"#ROSBAG", "a ROS bag"),
     (b"SQLite format 3", "a SQLite database (or ROS2 bag)"),
     (b"\x89MCAP", "an MCAP file"),
-    (b"Event Stream", "an Event Stream (.es) file"),
     (b"#!AER-DAT1", "an AEDAT 1 file"),
-    (b"#!AER-DAT2", "an AEDAT 2 file"),
     (b"#!AER-DAT3", "an AEDAT 3 file"),
 )
 
@@ -64,11 +63,43 @@ class Format:
     encode: Callable[[Recording], Iterator[bytes]] | None
 
 
+def never(head: bytes) -> bool:
+    """
+    Say that no file is found to be of a format by its content; it must be named.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of a file.
+
+    Returns
+    -------
+    bool
+        Always False.
+    """
+    del head
+    return False
+
+
 FORMATS: tuple[Format, ...] = (
     Format(nmnist.NAME, nmnist.TITLE, nmnist.SUFFIXES, nmnist.matches, nmnist.NmnistSource, nmnist.encode),
     Format(evt3.NAME, evt3.TITLE, evt3.SUFFIXES, evt3.matches, evt3.Evt3Source, evt3.encode),
     Format(evt2.NAME, evt2.TITLE, evt2.SUFFIXES, evt2.matches, evt2.Evt2Source, evt2.encode),
     Format(aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, None),
+    Format(aedat2.NAME, aedat2.TITLE, aedat2.SUFFIXES, aedat2.matches, aedat2.Aedat2Source, aedat2.encode),
+    *(
+        Format(
+            f"{aedat2.NAME}-{chip.name}",
+            aedat2.TITLE,
+            aedat2.SUFFIXES,
+            never,
+            partial(aedat2.Aedat2Source, chip=chip),
+            partial(aedat2.encode, chip=chip),
+        )
+        for chip in aedat2.CHIPS
+    ),
+    Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
+    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode),
 )
 
 
@@ -127,10 +158,6 @@ def find_by_content(path: Path, head: bytes) -> Format:
     header = prophesee_header.parse_header(head)
     if header.version is not None:
         raise FormatError(f"{path}: Prophesee EVT {header.version} is not read; {list_formats()}")
-    if "data" in header.fields and header.fields["data"].startswith("file containing"):
-        raise FormatError(
-            f"{path}: this is a Prophesee .dat file, which eventio does not read; {list_formats()}"
-        )
     if len(head) >= 8 and is_text(head):
         raise FormatError(f"{path}: this is a text file without a known header; {list_formats()}")
     for row in FORMATS:
@@ -176,7 +203,8 @@ def find_for_writing(path: Path) -> Format:
     for row in FORMATS:
         if row.encode is not None and path.suffix.lower() in row.suffixes:
             return row
-    known = ", ".join(f"{row.suffixes[0]} ({row.name})" for row in FORMATS if row.encode is not None)
+    usual = {row.suffixes[0]: row.name for row in reversed(FORMATS) if row.encode is not None}
+    known = ", ".join(f"{suffix} ({name})" for suffix, name in reversed(usual.items()))
     raise ArgumentError(
         f"{path}: the suffix {path.suffix!r} names no format that can be written; use {known}"
     )
@@ -191,7 +219,7 @@ def list_formats() -> str:
     str
         Half a sentence.
     """
-    return "known are " + ", ".join(row.title for row in FORMATS)
+    return "known are " + ", ".join(dict.fromkeys(row.title for row in FORMATS))
 
 
 def is_text(head: bytes) -> bool:

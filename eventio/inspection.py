@@ -181,6 +181,7 @@ def make_metadata(
         n_backward_steps=inspection.n_backward_steps,
         is_truncated=findings.truncation is not None,
         skipped=tuple(findings.skipped.items()),
+        conversions=findings.conversions,
     )
 
 

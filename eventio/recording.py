@@ -41,6 +41,8 @@ class Metadata:
         The file ends within a word, a packet or its header.
     skipped : tuple of (str, int)
         Words of the file that are no pixel events, by kind, and how many there are.
+    conversions : tuple of str
+        What was done to the file's numbers to fit eventio's conventions: axes turned, clocks continued.
     """
 
     format: str = "memory"
@@ -50,6 +52,7 @@ class Metadata:
     n_backward_steps: int = 0
     is_truncated: bool = False
     skipped: tuple[tuple[str, int], ...] = ()
+    conversions: tuple[str, ...] = ()
 
     @property
     def n_skipped(self) -> int:

@@ -19,6 +19,7 @@ class Findings:
 
     truncation: str | None = None
     skipped: dict[str, int] = field(default_factory=dict)
+    conversions: tuple[str, ...] = ()
 
     def add_skipped(self, kind: str, n: int) -> None:
         """
@@ -33,6 +34,22 @@ class Findings:
         """
         if n:
             self.skipped[kind] = self.skipped.get(kind, 0) + n
+
+    def add_wraps(self, n: int, wrap_us: int) -> None:
+        """
+        Note that the file's clock overflowed and the times were continued.
+
+        Parameters
+        ----------
+        n : int
+            How often; 0 notes nothing.
+        wrap_us : int
+            What each overflow adds to the times, in microseconds.
+        """
+        if n:
+            self.conversions += (
+                f"{n} overflows of the file's clock, each adding {wrap_us} us to later times",
+            )
 
 
 class Source(Protocol):

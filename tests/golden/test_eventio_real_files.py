@@ -20,6 +20,8 @@ KNOWN = [
     ("dv_processing_tests/io/test_files/sample_data.aedat4", "aedat4", 9_193, 3_813_819, 346, 260),
     ("dv_processing_tests/io/test_files/test-minimal.aedat4", "aedat4", 255_283, 2_699_987, 640, 480),
     ("dv_processing_tests/tests/data/sample_data.aedat4", "aedat4", 9_408, 0, 640, 480),
+    ("dvs128_colleen/DVS128-2017-03-21-short.aedat", "aedat2", 130_114, 6_181_499, 128, 128),
+    ("pyaedattools/IMU_translBoxes.aedat", "aedat2", 162_771, 2_072_651, 240, 180),
 ]
 
 
@@ -60,9 +62,9 @@ def test_other_streams_of_aedat4_are_counted(data_dir: Path) -> None:
     [
         ("dv_processing_tests/data/test_files/test-frame.aedat4", "holds no stream of events, only frame"),
         ("dv_processing_tests/io/test_files/empty_stereo.aedat4", "holds no event"),
-        ("faery_samples/dvs.es", "this is an Event Stream"),
-        ("loris_samples/NCARS_obj_004397_td.dat", "this is a Prophesee .dat file"),
-        ("jaer_jspikestack/MovingDarkBox.aedat", "this is an AEDAT 2 file"),
+        ("faery_samples/color.es", "kind 4, colour events"),
+        ("faery_samples/generic.es", "kind 0, generic events"),
+        ("jaer_jspikestack/MovingDarkBox.aedat", "has no line 'AEChip:'"),
     ],
 )
 def test_files_without_events_or_reader(data_dir: Path, name: str, text: str) -> None:

@@ -90,3 +90,82 @@ def decode_evt3(words: Sequence[int]) -> tuple[list[Event], Counter[str]]:
             else:
                 events.append((wraps * 2**24 + high * 4096 + low, x, row, p))
     return events, skipped
+
+
+def decode_aedat2(
+    data: bytes, width: int, height: int, *, is_davis: bool
+) -> tuple[list[Event], Counter[str]]:
+    """Events of AEDAT 2.0 data behind the header, and what was skipped; times fall only by wraps or by a little."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    wraps, previous = 0, None
+    for start in range(0, len(data) - 7, 8):
+        address = int.from_bytes(data[start : start + 4], "big")
+        time = int.from_bytes(data[start + 4 : start + 8], "big")
+        if previous is not None and previous - time > 2**31:
+            wraps += 1
+        elif previous is not None and time - previous > 2**31 and wraps:
+            wraps -= 1
+        previous = time
+        if is_davis:
+            y, x, on = address // 2**22 % 2**9, address // 2**12 % 2**10, address // 2**11 % 2 == 1
+            if address >= 2**31:
+                skipped[("aps", "aps", "unknown", "imu")[address // 2**10 % 4]] += 1
+                continue
+            if address // 2**10 % 2:
+                skipped["external"] += 1
+                continue
+        else:
+            y, x, on = address // 2**8 % 2**7, address // 2 % 2**7, address % 2 == 0
+            if address >= 2**15:
+                skipped["external" if address < 2**16 else "unknown"] += 1
+                continue
+        x = width - 1 - x if x < width else x
+        y = height - 1 - y if y < height else y
+        events.append((wraps * 2**32 + time, x, y, on))
+    return events, skipped
+
+
+def decode_dat(data: bytes) -> list[Event]:
+    """Events of .dat data behind the header and the two bytes of kind and size."""
+    events: list[Event] = []
+    wraps, previous = 0, None
+    for start in range(0, len(data) - 7, 8):
+        time = int.from_bytes(data[start : start + 4], "little")
+        word = int.from_bytes(data[start + 4 : start + 8], "little")
+        if previous is not None and previous - time > 2**31:
+            wraps += 1
+        elif previous is not None and time - previous > 2**31 and wraps:
+            wraps -= 1
+        previous = time
+        events.append((wraps * 2**32 + time, word % 2**14, word // 2**14 % 2**14, word // 2**28 % 2 == 1))
+    return events
+
+
+def decode_es(data: bytes, height: int, *, is_atis: bool) -> tuple[list[Event], Counter[str], int]:
+    """Events of Event Stream data behind the header, what was skipped, and the bytes of an unfinished event."""
+    events: list[Event] = []
+    skipped: Counter[str] = Counter()
+    t = place = 0
+    while place < len(data):
+        first = data[place]
+        if is_atis and first // 4 == 63:
+            t += 63 * (first % 4)
+            skipped["padding bytes"] += first % 4 == 0
+            place += 1
+        elif not is_atis and first >= 254:
+            t += 127 if first == 255 else 0
+            skipped["padding bytes"] += first == 254
+            place += 1
+        elif place + 5 > len(data):
+            break
+        else:
+            x, y = (int.from_bytes(data[place + k : place + k + 2], "little") for k in (1, 3))
+            y = height - 1 - y if y < height else y
+            t += first // 4 if is_atis else first // 2
+            if is_atis and first % 2:
+                skipped["exposure events"] += 1
+            else:
+                events.append((t, x, y, first // 2 % 2 == 1 if is_atis else first % 2 == 1))
+            place += 5
+    return events, +skipped, len(data) - place

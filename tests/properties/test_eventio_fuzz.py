@@ -20,6 +20,10 @@ HEADS = {
     "nmnist": b"",
     "evt2": b"% evt 2.0\n% geometry 640x480\n% end\n",
     "evt3": b"% evt 3.0\n",
+    "aedat2": b"#!AER-DAT2.0\r\n# AEChip: a.b.DVS128\r\n",
+    "aedat2-davis240": b"#!AER-DAT2.0\r\n",
+    "es": b"Event Stream\x02\x00\x00\x01\x00\x80\x00\x80",
+    "dat": b"% Data file containing CD events\n\x0c\x08",
 }
 
 BOUNDS_SCRIPT = """
@@ -30,7 +34,9 @@ import eventio
 warnings.simplefilter("ignore")
 folder = Path(sys.argv[1])
 rng = np.random.default_rng(0)
-heads = {"nmnist": b"", "evt2": b"% evt 2.0\\n% end\\n", "evt3": b"% evt 3.0\\n% end\\n"}
+heads = {"nmnist": b"", "evt2": b"% evt 2.0\\n% end\\n", "evt3": b"% evt 3.0\\n% end\\n",
+         "aedat2-dvs128": b"", "aedat2-davis240": b"", "dat": bytes((12, 8)),
+         "es": b"Event Stream" + bytes((2, 0, 0, 1, 0, 8, 0, 8))}
 n_read = 0
 for round in range(25):
     data = rng.integers(0, 256, 3000 if round else 300_000, dtype=np.uint8)
@@ -107,6 +113,9 @@ REAL = [
     "nmnist_subset/Test/0/60004.bin",
     "expelliarmus_samples/evt2_sample.raw",
     "expelliarmus_samples/evt3_sample.raw",
+    "dvs128_colleen/DVS128-2017-03-21-short.aedat",
+    "cpphots_samples/trcl0.es",
+    "loris_samples/NCARS_obj_004397_td.dat",
 ]
 
 
