@@ -73,7 +73,7 @@ peers: .venv-peers/stamp  ## other people's readers and simulators, for comparis
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt loguru SciencePlots matplotlib requests tqdm h5py scipy pillow pbr scikit-learn
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --no-deps nir nirtorch spikingjelly sinabs
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --no-deps nir nirtorch spikingjelly sinabs scikit-video
 	touch $@
 
 nest: .venv-nest/stamp  ## NEST (GPL, for comparison only) in an environment of its own; it needs Python 3.11

@@ -50,6 +50,14 @@ class Operator:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
+    @property
+    def largest_sum(self) -> float:
+        """The largest current, of either sign, that inputs of 1 can bring to a target."""
+        if self.kind == "sparse":
+            assert self.rows is not None
+            return float(np.bincount(self.rows, np.abs(self.weights)).max(initial=0.0))
+        return float(np.abs(self.weights).reshape(len(self.weights), -1).sum(axis=1).max(initial=0.0))
+
     def scaled(self, gain: Floats | float) -> Operator | None:
         """Multiply the weights into each target by its gain; None where a convolution cannot have one per pixel."""
         factor = np.asarray(gain, np.float64)

@@ -24,8 +24,8 @@ from hw.lava.running import lava_version, simulate, unsupported
 from hw.mapping import Mapping
 from hw.partitioning import Block
 from hw.results import Result
-from hw.synapses import Synapses, channel_last, expand_convolution
-from hw.weights import cut_weights
+from hw.synapse_tables import SynapseTable, synapse_table
+from hw.synapses import Synapses, channel_last
 
 __all__ = ["Certificate", "Difference", "verify"]
 
@@ -274,7 +274,7 @@ class SplitEngine(Engine):
                     f"population {name!r}: neurons with graded spikes are not proven core by core"
                 )
             tables = [
-                synapse_table(mapping, k)
+                synapse_table(fixed, k)
                 for k in range(len(fixed.connections))
                 if fixed.connections[k].target == name
             ]
@@ -363,48 +363,3 @@ class SplitEngine(Engine):
         start = np.zeros(n_steps + 1, np.int64)
         np.cumsum(np.bincount(step, minlength=n_steps), out=start[1:])
         run.train = _extended(run.train, first, start, index.astype(np.int32), np.ones(index.size, np.int32))
-
-
-@dataclass(frozen=True, eq=False)
-class SynapseTable:
-    """All synapses of a connection: target and source neuron, what the chip adds, delay."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    weights: NDArray[np.int32]
-    delays: NDArray[np.int64]
-    down: int
-    wraps: bool
-    is_graded: bool
-    bound: int
-
-
-def synapse_table(mapping: Mapping, number: int) -> SynapseTable:
-    """List the synapses of a connection one by one, those of a convolution too."""
-    fixed = mapping.fixed
-    c = fixed.connections[number]
-    profile = fixed.profile
-    cut = cut_weights(
-        c.weights, weight_bits=c.weight_bits, sign=c.sign, weight_exponent=c.weight_exponent, profile=profile
-    )
-    down = 0
-    if profile == "lava":
-        down, cut = max(0, -c.weight_exponent), cut << max(0, c.weight_exponent)
-    delays = np.broadcast_to(np.asarray(c.delay, np.int64), cut.shape).reshape(-1)
-    if c.kind == "dense":
-        rows, columns = np.indices(cut.shape).reshape(2, -1)
-        places = np.arange(cut.size)
-    elif c.kind == "sparse":
-        assert c.rows is not None
-        assert c.columns is not None
-        rows, columns, places = c.rows.astype(np.int64), c.columns.astype(np.int64), np.arange(cut.size)
-    else:
-        expanded = expand_convolution(c, fixed.populations[c.source], fixed.populations[c.target])
-        rows, columns, places = (part.astype(np.int64) for part in expanded)
-    weights = cut.reshape(-1)[places]
-    there = weights != 0
-    bound = int(np.bincount(rows, np.abs(weights)).max(initial=0))
-    wraps = c.kind == "conv" and profile == "lava"
-    return SynapseTable(
-        rows[there], columns[there], weights[there], delays[places][there], down, wraps, c.is_graded, bound
-    )

@@ -52,7 +52,8 @@ def quantize(
         The chip.
     calibration : neuro.Spikes, array, or list of these, optional
         Recordings. With them scales follow what is active, registers are kept from overflowing, and the report compares
-        membranes and spikes. Never take test data.
+        membranes and spikes; without them there is room for one spike of every input at once where a sixteenth of the
+        scale is enough for that. Never take test data.
     weight_bits : int, optional
         1 to 8; None: what the chip has.
     compensate : bool
@@ -242,6 +243,11 @@ class _Builder:
             biggest = float(np.abs(constant).max())
             limits.append(4095 * 128 / (64 * biggest) if not self.gated else 250 * 128 / biggest)
         high = min(limits) * shrink
+        if (
+            not self.rates
+        ):  # nothing says what is active: leave room for all inputs at once, up to a sixteenth
+            most = sum(op.largest_sum for op in operators)
+            high = max(min(high, 2.0**17 / most), high / 16)
         candidates = high * 2.0 ** (-np.arange(_CANDIDATES) / _CANDIDATES)
         power = 2.0 ** math.floor(math.log2(high))
         errors = [

@@ -12,10 +12,11 @@ import neuro
 import neuro.graph
 from hw.reporting import rows
 from spikeloom.errors import UserError
+from spikeloom.networks import read_network
 from spikeloom.recognizer import Recognizer
 from spikeloom.recordings import windows
 
-__all__ = ["MappedFile", "map_file", "read_network"]
+__all__ = ["MappedFile", "map_file"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,42 +98,6 @@ def _certificate_rows(certificate: hw.Certificate) -> list[tuple[str, str]]:
     if certificate.difference is not None:
         found.append(("first difference", str(certificate.difference)))
     return found
-
-
-def read_network(
-    path: Path, *, dt_s: float | None = None, time_unit_s: float | None = None
-) -> tuple[neuro.graph.Graph, Recognizer | None]:
-    """Read a network from a model file, a graph file, or a NIR file.
-
-    Parameters
-    ----------
-    path : Path
-        The file; one that ends in ``.nir`` is read as NIR.
-    dt_s, time_unit_s : float, optional
-        Of a NIR file: length of a step and unit of time in seconds. A file without a unit is taken to be in seconds
-        only if that is said.
-
-    Returns
-    -------
-    Graph, Recognizer or None
-        The network, and the recogniser where the file holds one.
-
-    Raises
-    ------
-    UserError
-        If `dt_s` is given for a file that says its step itself.
-    """
-    if path.suffix == ".nir":
-        return neuro.graph.read_nir(path, dt_s=dt_s, time_unit_s=time_unit_s, fold=True), None
-    if dt_s is not None or time_unit_s is not None:
-        raise UserError(f"{path}: --dt and --time-unit are for NIR files; a model file says its step itself")
-    try:
-        recognizer = Recognizer.load(path)
-    except neuro.ModelFileError as err:
-        if "no /recognizer" not in str(err):
-            raise
-        return neuro.graph.Graph.load(path), None
-    return recognizer.graph, recognizer
 
 
 def map_file(

@@ -63,7 +63,7 @@ class PointSampler(nn.Module):
         Channels of the layers for each point.
     """
 
-    def __init__(self, n_points: int, *, widths: Sequence[int] = (32, 64)) -> None:
+    def __init__(self, n_points: int, *, widths: Sequence[int] = (16, 32)) -> None:
         super().__init__()
         self.n_points = n_points
         self.features = _shared_layers(widths)

@@ -54,6 +54,29 @@ def damage_options(command: Command) -> Command:
     return allow(sort(command))
 
 
+def network_options(command: Command) -> Command:
+    """Add `--dt`, `--time-unit` and `--frames`: what a network that stands alone does not say."""
+    dt = click.option(
+        "--dt",
+        type=float,
+        default=None,
+        help="Seconds of a step; needed for a NIR file that does not say it.",
+    )
+    time_unit = click.option(
+        "--time-unit",
+        type=float,
+        default=None,
+        help="Unit of time of a NIR file that does not say it, in seconds: 1 or 0.001.",
+    )
+    frames = click.option(
+        "--frames",
+        type=click.IntRange(min=1),
+        default=None,
+        help="Frames (steps) of a window, for a network that stands alone.",
+    )
+    return dt(time_unit(frames(command)))
+
+
 def write_json(answer: Mapping[str, Any]) -> None:
     """Write one JSON object to standard output, in ASCII so that every terminal and pipe can take it."""
     click.echo(json.dumps(answer, indent=2, allow_nan=False))

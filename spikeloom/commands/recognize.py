@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spikeloom.commands.options import damage_options, debug_option, json_option, write_json
+from spikeloom.commands.options import damage_options, debug_option, json_option, network_options, write_json
 
 if TYPE_CHECKING:
     from spikeloom.decision import Decision
@@ -20,27 +20,38 @@ if TYPE_CHECKING:
     "--model",
     required=True,
     type=click.Path(path_type=Path),
-    help="Model file made by `spikeloom train` or `spikeloom convert`.",
+    help="Model file made by `spikeloom train` or `spikeloom convert`, or a NIR file ending in .nir.",
 )
+@network_options
 @damage_options
 @json_option
 @debug_option
-def recognize(recording: Path, model: Path, allow_damaged: bool, sort: bool, as_json: bool) -> None:
+def recognize(  # noqa: PLR0917
+    recording: Path,
+    model: Path,
+    dt: float | None,
+    time_unit: float | None,
+    frames: int | None,
+    allow_damaged: bool,
+    sort: bool,
+    as_json: bool,
+) -> None:
     """Say what RECORDING shows, how sure that is, since when it was clear, and what it cost.
 
     Recordings of any length are read window by window, each window from a state of rest, and the
     readouts are summed. With a MODEL made by `spikeloom convert`, RECORDING is a picture or one
-    sample in a .npy file.
+    sample in a .npy file. Of a NIR file every output is a class ("0", "1", ...), a frame is a step of --dt,
+    and a window has --frames of them (100).
     """
     from spikeloom.model_file import is_converted
 
-    if is_converted(model):
+    if model.suffix != ".nir" and is_converted(model):
         _recognize_sample(model, recording, as_json=as_json)
         return
-    from spikeloom.recognizer import Recognizer
+    from spikeloom.networks import read_recognizer
     from spikeloom.recordings import DamagePolicy
 
-    recognizer = Recognizer.load(model)
+    recognizer = read_recognizer(model, dt_s=dt, time_unit_s=time_unit, n_frames=frames)
     decision = recognizer.recognize(recording, damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort))
     if as_json:
         write_json(_json(recording, recognizer, decision))

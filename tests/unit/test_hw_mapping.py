@@ -22,6 +22,11 @@ from neuro.graph import LI, LIF, Conv2d, Flatten, Graph, Input, Linear, clocked
 RNG = np.random.default_rng(5)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order() -> None:
+    RNG.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
 def small(**limits: int) -> hw.Target:
     changed = {name: replace(hw.loihi1.limits[name], value=value) for name, value in limits.items()}
     return replace(hw.loihi1, name="small", limits={**hw.loihi1.limits, **changed})
@@ -82,7 +87,7 @@ def test_a_missing_axon_is_found_and_located(
     original = Layer.reaches
 
     def without_one(self: Layer, units: Any) -> Any:
-        return [replace(r, units=r.units[1:]) if self.name == "b" else r for r in original(self, units)]
+        return [replace(r, units=r.units[::2]) if self.name == "b" else r for r in original(self, units)]
 
     monkeypatch.setattr(Layer, "reaches", without_one)
     certificate = hw.verify(mapping, recording, engines=["cores"])
