@@ -57,6 +57,7 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/engine_networks.py
 	$(BIN)/python benchmarks/hardware.py
 	$(BIN)/python benchmarks/conversion.py
+	$(BIN)/python benchmarks/bridge_inputs.py
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
 	$(BIN)/python benchmarks/train_models.py

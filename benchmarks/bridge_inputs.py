@@ -196,7 +196,7 @@ def few_points(quick: bool) -> list[Row]:
     )
     full = accuracy(network, x_test, y_test)
     sampler = train_sampler(
-        network, x, y, n_points, closeness=0.3, epochs=20 if quick else 80, learning_rate=2e-3
+        network, x, y, n_points, closeness=0.3, every=4, epochs=20 if quick else 80, learning_rate=2e-3
     )
     made = sample_points(sampler, x_test)
     picked = {

@@ -61,11 +61,13 @@ class PointSampler(nn.Module):
         Points it makes.
     widths : sequence of int
         Channels of the layers for each point.
+    every : int
+        It looks at every so many-th point of the cloud only (points of a cloud have no order).
     """
 
-    def __init__(self, n_points: int, *, widths: Sequence[int] = (16, 32)) -> None:
+    def __init__(self, n_points: int, *, widths: Sequence[int] = (32, 64), every: int = 1) -> None:
         super().__init__()
-        self.n_points = n_points
+        self.n_points, self.every = n_points, every
         self.features = _shared_layers(widths)
         self.head = nn.Sequential(nn.Linear(widths[-1], 64), nn.ReLU(), nn.Linear(64, 3 * n_points))
 
@@ -82,7 +84,9 @@ class PointSampler(nn.Module):
         tensor, shape (n, 3, n_points)
             Not points of the cloud; `match_points` finds those next to them.
         """
-        made: torch.Tensor = self.head(self.features(points).amax(2)).view(points.shape[0], 3, -1)
+        made: torch.Tensor = self.head(self.features(points[:, :, :: self.every]).amax(2)).view(
+            points.shape[0], 3, -1
+        )
         return made
 
 
@@ -100,6 +104,7 @@ def train_sampler(
     n_points: int,
     *,
     closeness: float = 1.0,
+    every: int = 1,
     epochs: int = 20,
     learning_rate: float = 1e-3,
     batch_size: int = 32,
@@ -122,6 +127,8 @@ def train_sampler(
         Points to make.
     closeness : float
         How much the made points must lie on the cloud.
+    every : int
+        As in `PointSampler`; at most m.
     epochs : int
         How often all clouds are seen.
     learning_rate : float
@@ -147,9 +154,13 @@ def train_sampler(
             f"train_sampler: clouds must be (n >= 2, 3, m) and labels (n,) whole numbers, got "
             f"{tuple(x.shape)} and {tuple(y.shape)}"
         )
+    if not 1 <= every <= x.shape[2]:
+        raise MediaError(
+            f"train_sampler: every must be 1 to {x.shape[2]}, the points of a cloud, got {every}"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sampler = PointSampler(n_points)
+        sampler = PointSampler(n_points, every=every)
         modes = [(module, module.training) for module in network.modules()]
         network.eval()
         try:
