@@ -228,3 +228,10 @@ def test_recordings_of_a_dvs128(data_dir: Path, name: str, n_events: int) -> Non
     assert len(recording) == n_events
     assert recording.events[: len(expected)].tolist() == expected
     assert not recording.is_damaged
+
+
+def test_a_recording_whose_header_names_no_chip(data_dir: Path) -> None:
+    path = data_dir / "jaer_jspikestack/MovingDarkBox.aedat"
+    recording = eventio.read(path, format="aedat2-dvs128")
+    assert (len(recording), recording.metadata.skipped, recording.is_damaged) == (489_834, (), False)
+    assert recording.t[-1] - recording.t[0] == 986_269_729 - 946_459_683
