@@ -75,13 +75,15 @@ class Facts:
         ]
 
 
-def inspect_recording(path: str | Path) -> Facts:
+def inspect_recording(path: str | Path, *, format_name: str | None = None) -> Facts:
     """Count what a recording holds without holding it in memory.
 
     Parameters
     ----------
     path : str or Path
         The recording; when it is damaged, the part before the damage counts.
+    format_name : str, optional
+        Its format, where the content does not tell.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def inspect_recording(path: str | Path) -> Facts:
     n_events = n_on = first_us = last_us = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
-        with eventio.open(path) as reader:
+        with eventio.open(path, format=format_name) as reader:
             for chunk in reader.chunks(n_events=CHUNK_EVENTS):
                 first_us = first_us if n_events else int(chunk["t"][0])
                 last_us = int(chunk["t"][-1])

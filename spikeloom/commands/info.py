@@ -11,9 +11,15 @@ from spikeloom.commands.options import debug_option, json_option, write_json
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_name",
+    default=None,
+    help="Format of FILE where its content does not tell, for example aedat2-dvs128.",
+)
 @json_option
 @debug_option
-def info(file: Path, as_json: bool) -> None:
+def info(file: Path, format_name: str | None, as_json: bool) -> None:
     """Say what the recording FILE holds: format, sensor, events, times and damage.
 
     A damaged recording is described up to the damage, which is listed. Times are those of the
@@ -21,7 +27,7 @@ def info(file: Path, as_json: bool) -> None:
     """
     from spikeloom.inspection import inspect_recording
 
-    facts = inspect_recording(file)
+    facts = inspect_recording(file, format_name=format_name)
     if as_json:
         write_json(facts.to_json())
         return

@@ -159,3 +159,12 @@ def test_info_marks_a_derived_size(tmp_path: Path) -> None:
     assert "34 x 34  (derived" in run("info", path).stdout
     eventio.write(tmp_path / "a.raw", eventio.read(path))
     assert "(derived" not in run("info", tmp_path / "a.raw").stdout
+
+
+def test_info_takes_a_format_that_the_content_does_not_tell(tmp_path: Path) -> None:
+    path = tmp_path / "old.aedat"
+    word = (5 << 8 | 3 << 1).to_bytes(4, "big")
+    path.write_bytes(b"#!AER-DAT2.0\r\n# Timestamps tick is 1 us\r\n" + word + (7).to_bytes(4, "big"))
+    assert run("info", path).exit_code == 2
+    found = answer(run("info", path, "--format", "aedat2-dvs128", "--json"))
+    assert (found["format"], found["events"], found["width"]) == ("aedat2-dvs128", 1, 128)
