@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 import hw
@@ -108,7 +110,8 @@ def random_convolutions(
     for before, name in (("in", "hidden"), ("hidden", "out")):
         connection, size = random_convolution(rng, before, name, size, groups=groups)
         if graded and before == "in":
-            connection = with_values(connection)
+            exponent = min(connection.weight_exponent, 0)  # sums stay in range
+            connection = replace(with_values(connection), weight_exponent=exponent)
         connections.append(connection)
         populations[name] = random_population(rng, size)
     frames = (rng.random((20, *shape)) < rng.uniform(0.05, 0.6)).astype(np.float32)
@@ -119,6 +122,4 @@ def random_convolutions(
 
 def with_values(connection: hw.Connection) -> hw.Connection:
     """Return the connection with values of spikes that multiply its weights."""
-    from dataclasses import replace
-
     return replace(connection, is_graded=True)
