@@ -15,6 +15,7 @@ from neuro.dynamics import (
 from neuro.errors import GraphError, InputError, MissingPackageError, ModelFileError, NeuroError
 from neuro.event_results import EventCounters, EventResult
 from neuro.events import Events
+from neuro.frame_streaming import FrameStream
 from neuro.graph import Graph
 from neuro.monitors import Monitor
 from neuro.results import AttentionReport, Counters, Result, SelectionReport, State
@@ -27,6 +28,7 @@ __all__ = [
     "simulate",
     "stream",
     "Stream",
+    "FrameStream",
     "verify",
     "Spikes",
     "Events",

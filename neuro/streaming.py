@@ -11,7 +11,8 @@ from neuro.errors import InputError
 from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
 from neuro.event_results import EventCounters
 from neuro.events import Events, as_time
-from neuro.graph import Continuous, Graph
+from neuro.frame_streaming import FrameStream
+from neuro.graph import Clocked, Continuous, Graph
 from neuro.lowering.continuous import lower_events
 from neuro.lowering.event_run import FOREVER, EventRun
 from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
@@ -43,8 +44,7 @@ class Stream:
     ) -> None:
         if not isinstance(graph.execution, Continuous):
             raise InputError(
-                "stream: the graph's execution is clocked, not continuous; pass chunks of frames and the state to "
-                "neuro.simulate, or build it with execution=continuous()"
+                "Stream: the graph's execution is clocked, not continuous; neuro.stream makes a FrameStream of it"
             )
         if len(graph.output_names) != 1:
             raise InputError(
@@ -197,16 +197,17 @@ def stream(
     duration_us: int | None = None,
     record: Record | None = None,
     max_spikes: int = MOST_SPIKES,
-) -> Stream:
-    """Start a continuous graph at rest, to be fed with events in pieces of any size.
+) -> Stream | FrameStream:
+    """Start a graph at rest, to be fed with events in pieces of any size.
 
     All that comes out together equals ``neuro.simulate(graph, events).output`` on all events with the same
-    duration, bit for bit, whatever the pieces.
+    duration, bit for bit, whatever the pieces. Of a clocked graph it equals the output of `simulate` on the frames
+    that count the events of each step; attention then must know the past only (MovingAttention, or causal).
 
     Parameters
     ----------
     graph : Graph
-        A graph with ``execution=continuous()`` and one sink.
+        A graph with one sink, continuous or clocked; the options below are for continuous ones.
     duration_us : int, optional
         Nothing at this time or later is computed. A graph that may fire for ever (neurons driven above their
         threshold, cycles) needs it only to be finished.
@@ -218,15 +219,15 @@ def stream(
 
     Returns
     -------
-    Stream
+    Stream or FrameStream
         Call ``feed(events)`` as events come, ``advance(t_us)`` when none came until then, and ``finish()`` after
-        the last.
+        the last. A continuous graph gives events, a clocked one the rows of complete steps.
 
     Raises
     ------
     InputError
-        If the graph is clocked or has several sinks, the duration is not a time, or `record` asks for what is
-        not there.
+        If the graph has several sinks, the duration is not a time, `record` asks for what is not there, or an option
+        is given that clocked graphs do not take.
     GraphError
         If a node has no meaning in continuous time or is not supported there.
 
@@ -247,4 +248,10 @@ def stream(
     >>> network.counters.spikes
     {'lif': 1}
     """
+    if isinstance(graph.execution, Clocked):
+        if duration_us is not None or record is not None or max_spikes != MOST_SPIKES:
+            raise InputError(
+                "stream: duration_us, record and max_spikes are for continuous graphs; a clocked one gives every step"
+            )
+        return FrameStream(graph)
     return Stream(graph, duration_us=duration_us, record=record, max_spikes=max_spikes)
