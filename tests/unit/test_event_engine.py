@@ -353,8 +353,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         "takes neuro.Spikes.*got Events",
     ),
     (
-        lambda: neuro.stream(Graph({"in": Input(1)}, [], clocked(1))),
-        "stream: the graph's execution is clocked",
+        lambda: neuro.Stream(Graph({"in": Input(1)}, [], clocked(1))),
+        "Stream: the graph's execution is clocked",
     ),
     (lambda: Events([1], [1], [1], (1,)), r"index\[0\] = 1 must be inside the 1 entries of \(1,\)"),
     (lambda: Events([-1], [0], [1], (1,)), r"t_us\[0\] = -1 must be inside 0 to 2\*\*62"),
