@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,7 +105,9 @@ def _affine(weight: Floats, bias: Floats, x: Floats) -> Floats:
 
 
 def _sigmoid(logits: Floats) -> Floats:
-    scores: Floats = (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))).astype(F)
+    """``(1 + tanh(x / 2)) / 2`` with the C library's tanh: NumPy's differs in the last bit, far below 0 that shows."""
+    tangents = [math.tanh(0.5 * float(x)) for x in logits.reshape(-1)]
+    scores: Floats = (0.5 * (1 + np.array(tangents, np.float64).reshape(logits.shape))).astype(F)
     return scores
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import neuro
 from neuro import reference
 from neuro.graph import ATTENTIONS, SYNAPSES, TEMPORAL, Graph, chain_before, fold_pooling
-from neuro.reference_attention import dense_scores
+from neuro.kernels.windows import sigmoid
+from neuro.reference_attention import _sigmoid, dense_scores
 from tests.attention_strategies import attended_runs
 
 Run = tuple[Graph, NDArray[np.float32]]
@@ -124,3 +125,10 @@ def test_a_dropped_frame_never_reaches_the_synapse(run: Run) -> None:
             if isinstance(graph.nodes[at], SYNAPSES):
                 assert result.counters.synaptic_operations[at] == 0
                 assert sum(result.counters.path_steps[at].values()) == 0
+
+
+def test_scores_far_below_zero_are_those_of_the_reference() -> None:
+    logits = np.linspace(-40, 40, 20_001, dtype=np.float32)
+    scores = np.empty_like(logits)
+    sigmoid(logits, scores)
+    np.testing.assert_array_equal(scores, _sigmoid(logits))
