@@ -20,6 +20,9 @@ MEASURES: tuple[Measure, ...] = ("confidence", "entropy", "gap")
 _READOUTS: tuple[ReadoutKind, ...] = ("mean", "sum")
 
 
+_TANH = np.frompyfunc(math.tanh, 1, 1)  # the engine's: NumPy's may differ in the last bit
+
+
 @dataclass(frozen=True)
 class ExitRule:
     """End a run as soon as its running readout is sure enough.
@@ -163,7 +166,8 @@ def running_certainty(readouts: NDArray[np.floating], rule: ExitRule) -> NDArray
         q = q / np.arange(1, q.shape[-2] + 1)[:, np.newaxis]
     if rule.measure == "gap":
         ordered = np.sort(q, axis=-1)
-        return np.asarray(np.tanh(0.5 * (ordered[..., -1] - ordered[..., -2])))
+        gap = 0.5 * (ordered[..., -1] - ordered[..., -2])
+        return np.asarray(_TANH(gap), np.float64)
     distances = q - q.max(axis=-1, keepdims=True)
     weights = np.exp(distances)
     total = weights.sum(axis=-1)

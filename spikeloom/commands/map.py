@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from spikeloom.commands.options import debug_option, json_option, write_json
+from spikeloom.commands.options import debug_option, json_option, nir_options, write_json
 
 
 @click.command("map")
@@ -27,15 +27,7 @@ from spikeloom.commands.options import debug_option, json_option, write_json
     multiple=True,
     help="Calibration recording, may be given several times: it chooses scales and says how much is sent.",
 )
-@click.option(
-    "--dt", type=float, default=None, help="Seconds of a step; needed for a NIR file that does not say it."
-)
-@click.option(
-    "--time-unit",
-    type=float,
-    default=None,
-    help="Unit of time of a NIR file that does not say it, in seconds: 1 or 0.001.",
-)
+@nir_options
 @click.option(
     "--weight-bits", type=click.IntRange(1, 8), default=None, help="Bits of a weight [what the chip has]."
 )

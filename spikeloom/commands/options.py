@@ -54,8 +54,8 @@ def damage_options(command: Command) -> Command:
     return allow(sort(command))
 
 
-def network_options(command: Command) -> Command:
-    """Add `--dt`, `--time-unit` and `--frames`: what a network that stands alone does not say."""
+def nir_options(command: Command) -> Command:
+    """Add `--dt` and `--time-unit`: what a NIR file may not say."""
     dt = click.option(
         "--dt",
         type=float,
@@ -68,13 +68,18 @@ def network_options(command: Command) -> Command:
         default=None,
         help="Unit of time of a NIR file that does not say it, in seconds: 1 or 0.001.",
     )
+    return dt(time_unit(command))
+
+
+def network_options(command: Command) -> Command:
+    """Add `--dt`, `--time-unit` and `--frames`: what a network that stands alone does not say."""
     frames = click.option(
         "--frames",
         type=click.IntRange(min=1),
         default=None,
         help="Frames (steps) of a window, for a network that stands alone.",
     )
-    return dt(time_unit(frames(command)))
+    return nir_options(frames(command))
 
 
 def write_json(answer: Mapping[str, Any]) -> None:
