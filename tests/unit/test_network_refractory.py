@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import neuro
-from neuro.graph import LIF, CobaLIF, CubaLIF, Graph, Node, clocked
+from neuro.graph import LIF, CobaLIF, CubaLIF, Graph, Node, SparseLinear, clocked
 from neuro.reference_networks import evaluate_network
 
 DT_S = 0.001
@@ -28,7 +28,8 @@ def driven(kind: str, n_hold: int) -> Graph:
         "cuba": CubaLIF(0.004, 0.005, -50.0, tau_inh_s=0.01, update="exact", **common),
         "coba": CobaLIF(0.004, 0.005, 0.01, -50.0, v_exc=0.0, v_inh=-80.0, **common),
     }
-    return Graph({"n": nodes[kind]}, [], clocked(DT_S))
+    nothing = SparseLinear.from_dense(np.zeros((N, N)), delay_s=DT_S)
+    return Graph({"n": nodes[kind], "w": nothing}, [("n", "w"), ("w", "n")], clocked(DT_S))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
