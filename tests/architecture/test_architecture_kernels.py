@@ -36,7 +36,7 @@ def test_there_are_kernels() -> None:
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_kernels_import_only_numpy_and_numba_with_its_llvmlite(path: Path) -> None:
-    own = ("neuro.kernels", "eventio")
+    own = ("neuro.kernels", "eventio", "hw")
     foreign = {
         name
         for name in _imported(ast.parse(path.read_text()))
