@@ -4,6 +4,9 @@ from typing import Any
 
 import numba
 
+UNCOUNTED: dict[str, Any] = {"_nrt": False, "nogil": True}
+"""Options of kernels that create no arrays: without reference counts, which cost up to half of the time."""
+
 
 @numba.njit(cache=True)
 def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:

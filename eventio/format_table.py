@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from eventio import prophesee_header
+from eventio.columns import Wish, parse_wish
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, evt21, nmnist
+from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, evt21, nmnist, text
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -109,7 +110,12 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
     Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode),
+    Format(text.CSV, "text (.csv, .txt)", (".csv",), text.matches_csv, text.TextSource, text.encode_csv),
+    Format(text.TXT, "text (.csv, .txt)", (".txt",), text.matches_txt, text.TextSource, text.encode_txt),
 )
+
+COLUMNED: dict[str, Callable[[Path, Wish], Source]] = {text.CSV: text.TextSource, text.TXT: text.TextSource}
+"""Readers of files with columns, whose order and unit may stand behind the format's name: "csv-xytp-ms"."""
 
 
 def find_by_name(name: str) -> Format:
@@ -134,6 +140,10 @@ def find_by_name(name: str) -> Format:
     for row in FORMATS:
         if row.name == name:
             return row
+    base, _, wish = name.partition("-")
+    if base in COLUMNED:
+        named = partial(COLUMNED[base], wish=parse_wish(wish, name))  # type: ignore[call-arg]
+        return replace(find_by_name(base), name=name, matches=never, open_source=named)
     raise ArgumentError(f"there is no format {name!r}; known are {', '.join(row.name for row in FORMATS)}")
 
 
