@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eventio import _kernels
 from eventio.errors import ArgumentError, FormatError
 from eventio.recording import EVENT_DTYPE, EventArray
 
@@ -127,7 +128,8 @@ def parse_wish(text: str, name: str) -> Wish:
         else:
             raise ArgumentError(
                 f"there is no format {name!r}: {part!r} must be an order of columns, once each of t, x, y and p "
-                f"and _ for columns to leave out, such as 'txyp' or 'xy_tp', or a unit of time, one of {', '.join(UNITS)}"
+                "and _ for columns to leave out, such as 'txyp' or 'xy_tp', or a unit of time, one of "
+                f"{', '.join(UNITS)}"
             )
     return Wish(order, unit)
 
@@ -345,6 +347,8 @@ def assemble(
         Of EVENT_DTYPE: the events up to the first that does not fit, and why that does not.
     """
     n_events = min(len(column) for column in columns.values())
+    if unit == "us" and origin == 0 and is_packed(columns):
+        return interleave(columns, n_events)
     checks = [check_time(columns["t"][:n_events], unit)]
     checks += [check_pixel(columns[name][:n_events], name, origin) for name in "xy"]
     checks.append(check_polarity(columns["p"][:n_events]))
@@ -353,6 +357,48 @@ def assemble(
     for name, (values, _, _) in zip(ROLES, checks, strict=True):
         events[name] = values[:n_good]
     return events, problem
+
+
+def is_packed(columns: dict[str, npt.NDArray[Any]]) -> bool:
+    """
+    Say whether columns have the kinds of an event's fields.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        "t", "x", "y" and "p".
+
+    Returns
+    -------
+    bool
+        They have, with a polarity of one byte.
+    """
+    kinds = {name: column.dtype.str for name, column in columns.items()}
+    return kinds["t"] == "<i8" and kinds["x"] == kinds["y"] == "<u2" and kinds["p"] in ("|b1", "|u1")
+
+
+def interleave(columns: dict[str, npt.NDArray[Any]], n_events: int) -> tuple[EventArray, str | None]:
+    """
+    Make events of columns of the kinds that `is_packed` names.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        "t", "x", "y" and "p".
+    n_events : int
+        How many to take.
+
+    Returns
+    -------
+    tuple of (ndarray, str or None)
+        As `assemble`.
+    """
+    t, x, y, p = (np.ascontiguousarray(columns[name][:n_events]) for name in ROLES)
+    events = np.empty(n_events, EVENT_DTYPE)
+    n_good = int(_kernels.interleave(t, x, y, p.view(np.uint8), events))
+    if n_good == n_events:
+        return events, None
+    return events[:n_good], f"p = {p[n_good]} is none of -1, 0 and 1"
 
 
 Checked = tuple[npt.NDArray[Any], int, str | None]

@@ -29,7 +29,9 @@ def skip_blanks(data: npt.NDArray[np.uint8], i: int) -> int:
 @numba.njit(cache=True, **UNCOUNTED)
 def parse_number(data: npt.NDArray[np.uint8], i: int) -> tuple[int, int, int]:
     """Read a decimal number; return its digits as a whole number, the power of ten, and the place behind (-1: none)."""
-    sign, mantissa, places, n_digits, n_seen = 1, np.int64(0), 0, 0, 0
+    sign: int = 1
+    mantissa: Any = np.int64(0)
+    places, n_digits, n_seen = 0, 0, 0
     if data[i] == MINUS or data[i] == MINUS - 2:
         sign = -1 if data[i] == MINUS else 1
         i += 1
@@ -60,7 +62,7 @@ def parse_number(data: npt.NDArray[np.uint8], i: int) -> tuple[int, int, int]:
             return 0, 0, -1
         power = 0
         while ZERO <= data[i] < ZERO + 10:
-            power = min(power * 10 + (np.int64(data[i]) - ZERO), 1000)
+            power = min(power * 10 + int(data[i]) - ZERO, 1000)
             i += 1
         places += -power if is_small else power
     return sign * mantissa, places, i
@@ -118,7 +120,8 @@ def convert(role: int, mantissa: int, places: int, time_places: int) -> tuple[in
 @numba.njit(cache=True, **UNCOUNTED)
 def parse_field(data: npt.NDArray[np.uint8], i: int, role: int, time_places: int) -> tuple[int, int, int]:
     """Read one field; return the number for the event, the place behind the field, and GOOD or what is wrong."""
-    value, stop = np.int64(0), i
+    value: Any = np.int64(0)
+    stop = i
     while ZERO <= data[stop] < ZERO + 10:
         value = value * 10 + (np.int64(data[stop]) - ZERO)
         stop += 1

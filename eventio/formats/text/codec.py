@@ -68,9 +68,10 @@ class TextSource:
             self._layout = find_layout(opening, wish)
         except FormatError as error:
             raise FormatError(f"{path}: {error}") from error
-        size = opening.size
-        is_known = size is not None and all(1 <= side <= MAX_SENSOR_SIDE for side in size)
-        self.width, self.height = size if size is not None and is_known else (None, None)
+        self.width: int | None = None
+        self.height: int | None = None
+        if opening.size is not None and all(1 <= side <= MAX_SENSOR_SIDE for side in opening.size):
+            self.width, self.height = opening.size
 
     def blocks(self) -> Iterator[EventArray]:
         """
