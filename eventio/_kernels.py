@@ -9,9 +9,10 @@ UNCOUNTED: dict[str, Any] = {"_nrt": False, "nogil": True}
 
 
 @numba.njit(cache=True)
-def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:
-    """Return the number of backward steps, the first one's index (-1: none), and the largest x and y."""
+def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:
+    """Return the number of backward steps, the first one's index (-1: none), and the largest x, y and t."""
     n_backward, first, max_x, max_y = 0, -1, 0, 0
+    max_t = previous_t
     for i in range(events.shape[0]):
         event = events[i]
         t, x, y = event.t, event.x, event.y
@@ -20,9 +21,10 @@ def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:
                 first = i
             n_backward += 1
         previous_t = t
+        max_t = max(max_t, t)
         max_x = max(max_x, x)
         max_y = max(max_y, y)
-    return n_backward, first, max_x, max_y
+    return n_backward, first, max_x, max_y, max_t
 
 
 @numba.njit(cache=True)
@@ -47,3 +49,12 @@ def interleave(t: Any, x: Any, y: Any, p: Any, events: Any) -> int:
         event.y = y[i]
         event.p = p[i] != 0
     return len(events)
+
+
+@numba.njit(cache=True)
+def find_time(events: Any, t_us: int) -> int:
+    """Return the index of the first event with t >= t_us, or -1."""
+    for i in range(events.shape[0]):
+        if events[i].t >= t_us:
+            return i
+    return -1

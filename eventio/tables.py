@@ -258,6 +258,7 @@ class TableSource(ABC):
         self.height: int | None = None
         self.time_offset = 0
         self._origin = 0
+        self._place = 0
         try:
             self._arrays = self.list_arrays()
             self._table, self._others = find_table(self._arrays)
@@ -379,6 +380,38 @@ class TableSource(ABC):
         FormatError
             The first event does not fit or cannot be read.
         """
+        yield from self.blocks_from(0)
+
+    def checkpoint(self) -> int:
+        """
+        Give the place behind the block handed over last.
+
+        Returns
+        -------
+        int
+            How many events lie before it.
+        """
+        return self._place
+
+    def blocks_from(self, checkpoint: int) -> Iterator[EventArray]:
+        """
+        Yield the events behind a checkpoint.
+
+        Parameters
+        ----------
+        checkpoint : int
+            As `checkpoint` gave it.
+
+        Yields
+        ------
+        ndarray
+            Of EVENT_DTYPE, shape (n_events,).
+
+        Raises
+        ------
+        FormatError
+            The first event does not fit or cannot be read.
+        """
         self.findings = Findings(conversions=self._layout.reasons)
         if self._origin:
             self.findings.conversions += ("columns and rows counted from 1 in the file",)
@@ -386,7 +419,7 @@ class TableSource(ABC):
             self.findings.add_skipped(
                 f"events of {table.names[0].rpartition('/')[0] or table.names[0]}", table.n_events
             )
-        for start in range(0, self._table.n_events, BLOCK_EVENTS):
+        for start in range(checkpoint, self._table.n_events, BLOCK_EVENTS):
             stop = min(start + BLOCK_EVENTS, self._table.n_events)
             try:
                 columns = self._read_columns(start, stop)
@@ -396,6 +429,7 @@ class TableSource(ABC):
             events, problem = assemble(columns, self._layout.unit, origin=self._origin)
             if self.time_offset:
                 events["t"] += self.time_offset
+            self._place = start + len(events)
             if len(events):
                 yield events
             if problem is not None:
