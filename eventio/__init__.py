@@ -1,6 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets
+from eventio import datasets, denoising
 from eventio.errors import (
     ArgumentError,
     DamagedRecordingWarning,
@@ -41,6 +41,7 @@ __all__ = [
     "emulate_dvs",
     "DvsModel",
     "datasets",
+    "denoising",
     "EventioError",
     "MissingFileError",
     "FileAccessError",

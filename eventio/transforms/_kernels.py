@@ -6,8 +6,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-NEVER_US = np.int64(-(2**63))
-
 
 @numba.njit(cache=True)
 def make_keys(
@@ -73,28 +71,3 @@ def accumulate(events: Any, start_us: int, bin_us: int, frames: npt.NDArray[np.u
         t = event.t
         if start_us <= t < stop_us:
             frames[(t - start_us) // bin_us, np.int64(event.p), event.y, event.x] += 1
-
-
-@numba.njit(cache=True)
-def keep_supported(events: Any, window_us: int, latest: npt.NDArray[np.int64], kept: Any) -> int:
-    """
-    Copy the events that a neighbour supports to kept; return their number.
-
-    latest has a margin of one pixel on each side and holds NEVER_US at first.
-    """
-    n = 0
-    for i in range(events.shape[0]):
-        event = events[i]
-        t, row, column = event.t, np.int64(event.y) + 1, np.int64(event.x) + 1
-        latest[row, column] = NEVER_US
-        is_supported = False
-        for r in range(row - 1, row + 2):
-            for c in range(column - 1, column + 2):
-                last = latest[r, c]
-                is_supported |= last != NEVER_US and t - last < window_us
-        latest[row, column] = t
-        if is_supported:
-            copy = kept[n]
-            copy.t, copy.x, copy.y, copy.p = t, event.x, event.y, event.p
-            n += 1
-    return n

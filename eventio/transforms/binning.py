@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from eventio.arguments import check_events
 from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, EventArray, check_inside, check_size
+from eventio.recording import EventArray, check_inside, check_size
 from eventio.transforms import _kernels
 
 MAX_KEY = 1 << 62
@@ -183,10 +184,7 @@ def check_bins(
     ArgumentError, OutOfSensorError
         As `bin_events`.
     """
-    if not isinstance(events, np.ndarray) or events.dtype != EVENT_DTYPE or events.ndim != 1:
-        raise ArgumentError(
-            "events must be a one-dimensional array of eventio.EVENT_DTYPE (Recording.events)"
-        )
+    check_events(events)
     width, height = sensor
     check_size(width, height)
     for name, value in (("bin_us", bin_us), ("n_frames", n_frames)):
