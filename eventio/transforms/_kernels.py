@@ -6,6 +6,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+U = np.uint64
+
 
 @numba.njit(cache=True)
 def make_keys(
@@ -63,11 +65,31 @@ def count_runs(
 
 
 @numba.njit(cache=True)
-def accumulate(events: Any, start_us: int, bin_us: int, frames: npt.NDArray[np.uint32]) -> None:
-    """Count the events within the frames (uint32, shape (n_frames, 2, height, width))."""
-    stop_us = start_us + bin_us * frames.shape[0]
+def count_in_frames(
+    events: Any, bins: tuple[int, int, int], sensor: tuple[int, int], frames: npt.NDArray[np.uint16]
+) -> Any:
+    """
+    Count the events within each frame; bins is (start_us, bin_us, n_frames), frames flat.
+
+    Returns whether a count went past 65535 and began again.
+    """
+    start_us, bin_us, n_frames = bins
+    stop_us = start_us + bin_us * n_frames
+    width, area = U(sensor[0]), U(sensor[0] * sensor[1])
+    begin, end, offset = start_us, start_us + bin_us, U(0)
+    n_wraps = U(0)
     for i in range(events.shape[0]):
         event = events[i]
         t = event.t
-        if start_us <= t < stop_us:
-            frames[(t - start_us) // bin_us, np.int64(event.p), event.y, event.x] += 1
+        if t < begin or t >= end:  # seldom: events mostly stay in the frame of the one before
+            if t < start_us or t >= stop_us:
+                continue
+            frame = (t - start_us) // bin_us
+            begin = start_us + frame * bin_us
+            end = begin + bin_us
+            offset = U(frame) * U(2) * area
+        place = offset + U(event.p) * area + U(event.y) * width + U(event.x)
+        raised = np.uint16(frames[place] + np.uint16(1))
+        frames[place] = raised
+        n_wraps += U(raised == np.uint16(0))
+    return n_wraps > U(0)

@@ -153,14 +153,15 @@ def to_frames(
     [[[[0, 0]], [[2, 0]]], [[[0, 1]], [[0, 0]]]]
     """
     start = check_bins(events, (width, height), bin_us, n_frames, start_us)
-    counts = np.zeros((n_frames, 2, height, width), np.uint32)
-    _kernels.accumulate(events, start, bin_us, counts)
-    largest = int(counts.max())
-    if largest > np.iinfo(np.uint16).max:
-        raise ArgumentError(
-            f"a pixel has {largest} events in one frame, more than 65535; use a shorter bin_us"
+    frames = np.zeros((n_frames, 2, height, width), np.uint16)
+    if _kernels.count_in_frames(events, (start, bin_us, n_frames), (width, height), frames.reshape(-1)):
+        binned = bin_events(
+            events, width=width, height=height, bin_us=bin_us, n_frames=n_frames, start_us=start
         )
-    return counts.astype(np.uint16)
+        raise ArgumentError(
+            f"a pixel has {int(binned.count.max())} events in one frame, more than 65535; use a shorter bin_us"
+        )
+    return frames
 
 
 def check_bins(
