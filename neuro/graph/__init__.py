@@ -2,65 +2,70 @@
 
 from __future__ import annotations
 
-from neuro.graph.attention_placement import chain_before
-from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
-from neuro.graph.files import read_graph, write_graph
-from neuro.graph.folding import fold_pooling, fold_spike_pooling
-from neuro.graph.graph import Graph
-from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
-from neuro.graph.nodes import (
-    ATTENTIONS,
-    CODED,
-    CODING,
-    IF,
-    LI,
-    LIF,
-    NEURONS,
-    NODE_TYPES,
-    POOLS,
-    POPULATIONS,
-    PRODUCTS,
-    SELECTIONS,
-    SPIKING,
-    SYNAPSES,
-    TEMPORAL,
-    AdaptiveLIF,
-    Add,
-    AvgPool2d,
-    ChannelAttention,
-    CobaLIF,
-    Concat,
-    Conv2d,
-    CountMatrixProduct,
-    CountMaxPool2d,
-    CountProduct,
-    CubaLIF,
-    Delay,
-    Difference,
-    FirstSpikeIF,
-    Flatten,
-    Input,
-    Izhikevich,
-    Linear,
-    MaxPool2d,
-    MovingAttention,
-    Node,
-    PoissonSource,
-    RadixIF,
-    RadixMaxPool2d,
-    Readout,
-    Rearrange,
-    SigmaDelta,
-    SignedIF,
-    SparseLinear,
-    SpatialAttention,
-    SumPool2d,
-    TemporalAttention,
-    TwoPhaseIF,
-)
-from neuro.graph.plasticity import Stdp
-from neuro.graph.storage import check_format, opened_file, replaced_file
-from neuro.graph.wiring import connect_in_degree, connect_one_to_one, connect_pairs
+from typing import TYPE_CHECKING
+
+from neuro.front import on_demand
+
+if TYPE_CHECKING:
+    from neuro.graph.attention_placement import chain_before
+    from neuro.graph.execution import Clocked, Continuous, Execution, clocked, continuous
+    from neuro.graph.files import read_graph, write_graph
+    from neuro.graph.folding import fold_pooling, fold_spike_pooling
+    from neuro.graph.graph import Graph
+    from neuro.graph.nir_exchange import read_nir, to_nir, write_nir
+    from neuro.graph.nodes import (
+        ATTENTIONS,
+        CODED,
+        CODING,
+        IF,
+        LI,
+        LIF,
+        NEURONS,
+        NODE_TYPES,
+        POOLS,
+        POPULATIONS,
+        PRODUCTS,
+        SELECTIONS,
+        SPIKING,
+        SYNAPSES,
+        TEMPORAL,
+        AdaptiveLIF,
+        Add,
+        AvgPool2d,
+        ChannelAttention,
+        CobaLIF,
+        Concat,
+        Conv2d,
+        CountMatrixProduct,
+        CountMaxPool2d,
+        CountProduct,
+        CubaLIF,
+        Delay,
+        Difference,
+        FirstSpikeIF,
+        Flatten,
+        Input,
+        Izhikevich,
+        Linear,
+        MaxPool2d,
+        MovingAttention,
+        Node,
+        PoissonSource,
+        RadixIF,
+        RadixMaxPool2d,
+        Readout,
+        Rearrange,
+        SigmaDelta,
+        SignedIF,
+        SparseLinear,
+        SpatialAttention,
+        SumPool2d,
+        TemporalAttention,
+        TwoPhaseIF,
+    )
+    from neuro.graph.plasticity import Stdp
+    from neuro.graph.storage import check_format, opened_file, replaced_file
+    from neuro.graph.wiring import connect_in_degree, connect_one_to_one, connect_pairs
 
 __all__ = [
     "Graph",
@@ -133,3 +138,68 @@ __all__ = [
     "PRODUCTS",
     "CODING",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "neuro.graph.attention_placement": ("chain_before",),
+        "neuro.graph.execution": ("Clocked", "Continuous", "Execution", "clocked", "continuous"),
+        "neuro.graph.files": ("read_graph", "write_graph"),
+        "neuro.graph.folding": ("fold_pooling", "fold_spike_pooling"),
+        "neuro.graph.graph": ("Graph",),
+        "neuro.graph.nir_exchange": ("read_nir", "to_nir", "write_nir"),
+        "neuro.graph.nodes": (
+            "ATTENTIONS",
+            "CODED",
+            "CODING",
+            "IF",
+            "LI",
+            "LIF",
+            "NEURONS",
+            "NODE_TYPES",
+            "POOLS",
+            "POPULATIONS",
+            "PRODUCTS",
+            "SELECTIONS",
+            "SPIKING",
+            "SYNAPSES",
+            "TEMPORAL",
+            "AdaptiveLIF",
+            "Add",
+            "AvgPool2d",
+            "ChannelAttention",
+            "CobaLIF",
+            "Concat",
+            "Conv2d",
+            "CountMatrixProduct",
+            "CountMaxPool2d",
+            "CountProduct",
+            "CubaLIF",
+            "Delay",
+            "Difference",
+            "FirstSpikeIF",
+            "Flatten",
+            "Input",
+            "Izhikevich",
+            "Linear",
+            "MaxPool2d",
+            "MovingAttention",
+            "Node",
+            "PoissonSource",
+            "RadixIF",
+            "RadixMaxPool2d",
+            "Readout",
+            "Rearrange",
+            "SigmaDelta",
+            "SignedIF",
+            "SparseLinear",
+            "SpatialAttention",
+            "SumPool2d",
+            "TemporalAttention",
+            "TwoPhaseIF",
+        ),
+        "neuro.graph.plasticity": ("Stdp",),
+        "neuro.graph.storage": ("check_format", "opened_file", "replaced_file"),
+        "neuro.graph.wiring": ("connect_in_degree", "connect_one_to_one", "connect_pairs"),
+    },
+)
