@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analog_bridge.converted import noted
-from analog_bridge.converters import CODES, CountingForm, Signed, build_graph, counting_form, whole_form
+from analog_bridge.converters import (
+    CODES,
+    CountingForm,
+    Signed,
+    build_graph,
+    counting_form,
+    on_grid,
+    whole_form,
+)
 from analog_bridge.errors import ConversionError
 from analog_bridge.ingest import ingest, ingest_file
 from analog_bridge.inputs import NetworkInput, NetworkInputs, Samples
@@ -227,7 +235,7 @@ def convert_layers(
         "outputs": json.dumps({name: built.readouts[form.outputs[name]] for name in quantised.outputs}),
     }
     return Conversion(
-        graph=noted(built.graph, notes),
+        graph=noted(built.graph if bits is None else on_grid(built.graph), notes),
         quantised=quantised if bits is None else form.layers,
         form=form,
         built=built,

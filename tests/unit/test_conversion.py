@@ -33,7 +33,7 @@ from analog_bridge.layers import (
     Sum,
 )
 from analog_bridge.measurement import measure_conversion
-from neuro.graph import CODED, Conv2d, Graph, SumPool2d
+from neuro.graph import CODED, Conv2d, Graph, Linear, SumPool2d
 
 METHODS: tuple[Method, ...] = (
     "signed",
@@ -291,6 +291,19 @@ def test_weights_that_would_be_rounded_are_refused() -> None:
         convert_layers(layers, method="signed", weight_bits=1)
 
 
+def test_the_grid_is_recorded_where_it_can_be_given() -> None:
+    layers = quantise_input(small(), [[1.0, 1.0]])
+    whole = convert_layers(layers, method="two_phase", weight_bits=4).graph
+    assert whole.weight_grid == min(
+        2.0 ** int(np.log2(np.abs(node.weight[node.weight != 0]).min()))  # weights are 1, 2 or 4 times their grid
+        for node in whole.nodes.values()
+        if isinstance(node, Linear)
+    )
+    assert convert_layers(small(), method="two_phase").graph.weight_grid is None
+    signed = quantise_input(small(), [[1.0, -1.0]])  # a negative input has no bound from 0 on
+    assert convert_layers(signed, method="integer").graph.weight_grid is None
+
+
 def test_quantise_input_covers_the_data_once() -> None:
     layers = quantise_input(small(), np.array([[0.9, -0.1]]))
     coding = layers.layers[1]
@@ -347,6 +360,7 @@ def test_a_file_of_the_graph_is_enough(tmp_path: Path, method: Method) -> None:
     loaded = ConvertedNetwork.load(tmp_path / "net.h5")
     assert np.array_equal(loaded.outputs(SAMPLES[:4]), conversion.outputs(SAMPLES[:4]))
     assert (loaded.guarantee, loaded.n_steps) == (conversion.guarantee, conversion.n_steps)
+    assert (loaded.graph.weight_grid is not None) is (method == "integer")
     plain = Graph(dict(conversion.graph.nodes), conversion.graph.edges, conversion.graph.execution)
     with pytest.raises(ConversionError, match="it was not made by"):
         ConvertedNetwork(plain)
