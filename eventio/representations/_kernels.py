@@ -1,4 +1,4 @@
-"""Kernels of counts, volumes and surfaces. Events lie within the sensor; flat arrays are indexed without wrap-around."""
+"""Kernels of counts, volumes and surfaces. Events are in the sensor; flat arrays are indexed without wrap-around."""
 
 import math
 from typing import Any

@@ -178,8 +178,8 @@ def check_sorted_events(events: EventArray) -> None:
     first = int(kernels.find_backward(events))
     if first >= 0:
         raise ArgumentError(
-            f"events must be sorted by time, but event {first} (counted from 0, t = {events['t'][first]} us) is earlier "
-            "than the one before it; see eventio.sort_by_time"
+            f"events must be sorted by time, but event {first} (counted from 0, t = {events['t'][first]} us) is "
+            "earlier than the one before it; see eventio.sort_by_time"
         )
 
 
