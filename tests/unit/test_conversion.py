@@ -295,7 +295,8 @@ def test_the_grid_is_recorded_where_it_can_be_given() -> None:
     layers = quantise_input(small(), [[1.0, 1.0]])
     whole = convert_layers(layers, method="two_phase", weight_bits=4).graph
     assert whole.weight_grid == min(
-        2.0 ** int(np.log2(np.abs(node.weight[node.weight != 0]).min()))  # weights are 1, 2 or 4 times their grid
+        2.0
+        ** int(np.log2(np.abs(node.weight[node.weight != 0]).min()))  # weights are 1, 2 or 4 times their grid
         for node in whole.nodes.values()
         if isinstance(node, Linear)
     )
