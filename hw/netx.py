@@ -139,6 +139,8 @@ def _bias(name: str, population: Population) -> dict[str, Any]:
 
 def _neuron(name: str, population: Population) -> dict[str, Any]:
     registers = ("current_decay", "membrane_decay", "threshold", "refractory_steps")
+    if np.any(population.subtraction):
+        raise HardwareError(f".net: {name!r} resets by subtraction, which the format cannot say")
     values = [np.unique(population.register(register)) for register in registers]
     for register, found in zip(registers, values, strict=True):
         if found.size > 1:

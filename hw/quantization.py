@@ -14,6 +14,7 @@ import neuro
 from hw.agreement import LayerReport, QuantizationReport, measure
 from hw.errors import QuantizationError
 from hw.fixed import NEVER, Connection, FixedGraph, Population
+from hw.host import split_readout
 from hw.operators import Operator, operator_of
 from hw.paths import Route, check_nodes, constant_into, depths_by_delay, neurons_of, routes_into
 from hw.registers import Dynamics, dynamics_of
@@ -47,7 +48,8 @@ def quantize(
     Parameters
     ----------
     graph : Graph
-        A clocked network of IF, LIF, CubaLIF and LI that reset to `v_leak`.
+        A clocked network of IF, LIF, CubaLIF and LI that reset to `v_leak`, or for Loihi 2 by subtraction. Readouts
+        behind one population, with the linear nodes before them, are left to the host.
     target : Target or str
         The chip.
     calibration : neuro.Spikes, array, or list of these, optional
@@ -80,6 +82,8 @@ def quantize(
     (410, 'mixed')
     """
     chip = find_target(target)
+    whole = graph
+    graph, host = split_readout(graph)
     check_nodes(graph)
     bits = chip["weight_bits"] if weight_bits is None else weight_bits
     if not 1 <= bits <= min(8, chip["weight_bits"]):
@@ -98,7 +102,12 @@ def quantize(
         shrink = {name: shrink.get(name, 1.0) / (2.0 if name in over else 1.0) for name in {*shrink, *over}}
         fixed = builder.build(shrink)
     layers = measure(folded, fixed, recordings, builder.layers)
-    return replace(fixed, report=QuantizationReport(layers, len(recordings)), source_digest=graph.digest)
+    notes = fixed.notes
+    if host is not None:
+        names = ", ".join(repr(name) for name in host.graph.order[1:])
+        notes += (f"the host computes {names} from the spikes of {host.source!r}, in float32",)
+    report = QuantizationReport(layers, len(recordings))
+    return replace(fixed, report=report, source_digest=whole.digest, notes=notes, host=host)
 
 
 def _recordings(calibration: Any) -> list[neuro.Spikes]:
@@ -205,6 +214,7 @@ class _Builder:
             current_decay=dynamics.current_decay, membrane_decay=dynamics.membrane_decay,
             threshold=_short(rounded), bias_mantissa=_short(mantissa), bias_exponent=_short(exponent),
             refractory_steps=dynamics.refractory_steps,
+            subtraction=_short(dynamics.rounded_subtraction(scale)),
             reset_step=self.depths[name] if np.any(mantissa) and self.depths[name] else -1,
             scale=64.0 * scale, rest=dynamics.rest,
         )  # fmt: skip

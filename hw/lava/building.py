@@ -88,11 +88,27 @@ def _lif(population: Population, path: str) -> Any:
         "bias_mant": population.register("bias_mantissa")[order].reshape(shape),
         "bias_exp": population.register("bias_exponent")[order].reshape(shape),
         "path": path,
+        "extras": _extras(population, order, shape),
     }
     if population.reset_step < 0:
         return RecordedLif(**settings)
     interval = population.reset_interval or _NEVER_AGAIN
     return RecordedLifReset(**settings, reset_interval=interval, reset_offset=population.reset_step + 1)
+
+
+def _extras(population: Population, order: NDArray[np.int64], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return what Lava's neuron has one of or has not."""
+    found: dict[str, Any] = {}
+    names = {"du": "current_decay", "dv": "membrane_decay", "vth": "threshold"}
+    for key, register in names.items():
+        values = population.register(register)[order].reshape(shape)
+        if (values != values.reshape(-1)[0]).any():
+            found[key] = values - (key == "du")
+    if np.any(population.refractory_steps):
+        found["hold"] = population.register("refractory_steps")[order].reshape(shape)
+    if np.any(population.subtraction):
+        found["subtract"] = population.register("subtraction")[order].reshape(shape) << 6
+    return found
 
 
 def _graded(population: Population) -> Any:
