@@ -308,9 +308,10 @@ class _Builder:
                 f"{route.target!r}; use more bits or put a neuron between them"
             )
         delay = route.delay + self.depths[route.target] - self.depths[route.source] - 1
-        if delay > self.chip["delay_steps"]:
+        longest = delay if op.delays is None else delay + int(op.delays.max())
+        if longest > self.chip["delay_steps"]:
             raise QuantizationError(
-                f"{route.source} -> {route.target}: needs a delay of {delay} steps, {self.chip.name} has "
+                f"{route.source} -> {route.target}: needs a delay of {longest} steps, {self.chip.name} has "
                 f"{self.chip['delay_steps']}; split it with a neuron that repeats spikes"
             )
         if delay > route.delay:
@@ -323,7 +324,9 @@ class _Builder:
         self.connections.append(
             Connection(
                 route.source, route.target, op.kind, mantissas.astype(np.int16), op.rows, op.columns,  # type: ignore[arg-type]
-                exponent, self.bits, sign, delay, has_values, op.stride, op.padding, op.dilation, op.groups,  # type: ignore[arg-type]
+                weight_exponent=exponent, weight_bits=self.bits, sign=sign,  # type: ignore[arg-type]
+                delay=delay if op.delays is None else op.delays + delay, is_graded=has_values,
+                stride=op.stride, padding=op.padding, dilation=op.dilation, groups=op.groups,
             )
         )  # fmt: skip
         note = f"{self.chip.name} has no values in spikes: the host sends a count of n as n spikes in the same step"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,38 @@ def _connect(fixed: FixedGraph, connection: Connection, processes: dict[str, Any
         out.s_out.connect(synapses.s_in)
         synapses.a_out.connect(into.a_in)
         return
-    synapses = _matrix(connection, source, target, bits)
-    flat = out.s_out if len(source.shape) == 1 else out.s_out.reshape((source.size,))
-    flat.connect(synapses.s_in)
-    result = synapses.a_out
-    if len(target.shape) > 1:
-        result = result.reshape(_lava_shape(target.shape))
-    result.connect(into.a_in)
+    for part in _without_repeats(connection):
+        synapses = _matrix(part, source, target, bits)
+        flat = out.s_out if len(source.shape) == 1 else out.s_out.reshape((source.size,))
+        flat.connect(synapses.s_in)
+        result = synapses.a_out
+        if len(target.shape) > 1:
+            result = result.reshape(_lava_shape(target.shape))
+        result.connect(into.a_in)
+
+
+def _without_repeats(connection: Connection) -> list[Connection]:
+    """Return one connection for each delay if a pair has several synapses, which Lava's matrices cannot say.
+
+    Lava shifts the sum of each delay by itself, so that nothing changes.
+    """
+    if connection.kind != "sparse":
+        return [connection]
+    assert connection.rows is not None
+    assert connection.columns is not None
+    pairs = np.stack([connection.rows, connection.columns])
+    if np.unique(pairs, axis=1).shape[1] == pairs.shape[1]:
+        return [connection]
+    delays = np.broadcast_to(connection.delay, pairs.shape[1])
+    found = []
+    for delay in np.unique(delays):
+        there = delays == delay
+        part = replace(
+            connection, weights=connection.weights[there], rows=connection.rows[there],
+            columns=connection.columns[there], delay=int(delay),
+        )  # fmt: skip
+        found.append(part)
+    return found
 
 
 def _convolution(connection: Connection, source: Population, bits: int) -> Any:

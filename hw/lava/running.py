@@ -70,6 +70,13 @@ def unsupported(fixed: FixedGraph) -> str:
         ):
             return f"population {name!r}: threshold and bias must be multiples of 2^{bits}"
     for connection in fixed.connections:
+        if connection.kind == "sparse":
+            assert connection.rows is not None
+            assert connection.columns is not None
+            delays = np.broadcast_to(connection.delay, connection.weights.shape)
+            ends = np.stack([connection.rows, connection.columns, delays])
+            if np.unique(ends, axis=1).shape[1] < ends.shape[1]:
+                return f"connection {connection.name}: Lava has one synapse for each pair and delay"
         if connection.kind == "conv" and connection.longest_delay:
             return f"connection {connection.name}: Lava has no convolution with a delay"
     return ""
