@@ -1,6 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets, denoising
+from eventio import datasets, denoising, representations
 from eventio.errors import (
     ArgumentError,
     DamagedRecordingWarning,
@@ -42,6 +42,7 @@ __all__ = [
     "DvsModel",
     "datasets",
     "denoising",
+    "representations",
     "EventioError",
     "MissingFileError",
     "FileAccessError",
