@@ -1,6 +1,7 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
 from eventio import datasets, denoising, representations
+from eventio.companions import IMU_DTYPE, TRIGGER_DTYPE, Companions, Frame, TriggerKind
 from eventio.errors import (
     ArgumentError,
     DamagedRecordingWarning,
@@ -11,7 +12,8 @@ from eventio.errors import (
     MissingPackageError,
     OutOfSensorError,
 )
-from eventio.reading import Reader, open, read
+from eventio.reader import Reader
+from eventio.reading import open, read
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
 from eventio.transforms import (
     BinnedEvents,
@@ -33,6 +35,11 @@ __all__ = [
     "Metadata",
     "EVENT_DTYPE",
     "make_events",
+    "Companions",
+    "Frame",
+    "IMU_DTYPE",
+    "TRIGGER_DTYPE",
+    "TriggerKind",
     "filter_background_activity",
     "sort_by_time",
     "bin_events",

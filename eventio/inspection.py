@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from eventio import _kernels
 from eventio.errors import (
@@ -15,7 +16,7 @@ from eventio.errors import (
     OutOfSensorError,
 )
 from eventio.recording import EventArray, Metadata, check_size
-from eventio.source import Source
+from eventio.source import SeekableSource, Source
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class Inspection:
     last_t: int = 0
     max_x: int = 0
     max_y: int = 0
+    max_t: int = 0
 
     def add(self, events: EventArray) -> None:
         """
@@ -41,7 +43,9 @@ class Inspection:
         if not len(events):
             return
         previous = self.last_t if self.n_events else int(events["t"][0])
-        n_backward, first, max_x, max_y = _kernels.inspect(events, previous)
+        highest = self.max_t if self.n_events else previous
+        n_backward, first, max_x, max_y, max_t = _kernels.inspect(events, previous)
+        self.max_t = max(highest, int(max_t))
         if n_backward and self.first_backward < 0:
             self.first_backward = self.n_events + int(first)
         self.n_backward_steps += int(n_backward)
@@ -51,7 +55,7 @@ class Inspection:
         self.n_events += len(events)
 
 
-def guarded_blocks(source: Source) -> Iterator[EventArray]:
+def guarded_blocks(source: Source, *, checkpoint: Any = None) -> Iterator[EventArray]:
     """
     Yield the blocks of a source, failures of the disk as errors that name the file.
 
@@ -59,6 +63,8 @@ def guarded_blocks(source: Source) -> Iterator[EventArray]:
     ----------
     source : Source
         The file's own reader.
+    checkpoint : object, optional
+        Where to go on, of a SeekableSource; None begins at the start.
 
     Yields
     ------
@@ -71,7 +77,10 @@ def guarded_blocks(source: Source) -> Iterator[EventArray]:
         The file cannot be read.
     """
     try:
-        yield from source.blocks()
+        if checkpoint is not None and isinstance(source, SeekableSource):
+            yield from source.blocks_from(checkpoint)
+        else:
+            yield from source.blocks()
     except OSError as error:
         raise FileAccessError(f"{source.path}: cannot be read ({error.strerror or error})") from error
 
@@ -185,7 +194,7 @@ def make_metadata(
     )
 
 
-def finish(metadata: Metadata, inspection: Inspection) -> None:
+def finish(metadata: Metadata, inspection: Inspection, *, may_be_empty: bool = False) -> None:
     """
     Refuse a file without events and warn of a damaged one.
 
@@ -195,13 +204,15 @@ def finish(metadata: Metadata, inspection: Inspection) -> None:
         What was noticed.
     inspection : Inspection
         Of all events.
+    may_be_empty : bool
+        Whether it is no error to have read no event.
 
     Raises
     ------
     FormatError
         No event was read.
     """
-    if inspection.n_events == 0:
+    if inspection.n_events == 0 and not may_be_empty:
         why = " before the file breaks off" if metadata.is_truncated else ""
         raise FormatError(f"{metadata.path}: holds no event{why}; record or copy it again")
     for text in metadata.warnings:

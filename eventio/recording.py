@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio import _kernels
+from eventio.companions import Companions, Frame, StructuredArray
 from eventio.errors import ArgumentError, OutOfSensorError
 
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")])
@@ -73,6 +74,8 @@ class Recording:
         Size of the sensor in pixels; every event lies inside it.
     metadata : Metadata
         Where the events came from.
+    companions : Companions
+        What the file holds besides: frames, inertial measurements, triggers and streams of other kinds.
 
     Raises
     ------
@@ -93,6 +96,7 @@ class Recording:
     width: int
     height: int
     metadata: Metadata = field(default_factory=Metadata)
+    companions: Companions = field(default_factory=Companions)
 
     def __post_init__(self) -> None:
         events = self.events
@@ -132,6 +136,21 @@ class Recording:
     def p(self) -> npt.NDArray[np.bool_]:
         """Polarity of each event, True is ON: bool, shape (n_events,), a view."""
         return self.events["p"]
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """Pictures taken beside the events."""
+        return self.companions.frames
+
+    @property
+    def imu(self) -> StructuredArray:
+        """Inertial measurements: of `IMU_DTYPE`, shape (n,)."""
+        return self.companions.imu
+
+    @property
+    def triggers(self) -> StructuredArray:
+        """Triggers: of `TRIGGER_DTYPE`, shape (n,)."""
+        return self.companions.triggers
 
     @property
     def is_damaged(self) -> bool:

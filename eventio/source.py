@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from eventio.companions import CompanionCollector
 from eventio.recording import EventArray
 
 BLOCK_EVENTS = 1 << 17
@@ -20,6 +21,7 @@ class Findings:
     truncation: str | None = None
     skipped: dict[str, int] = field(default_factory=dict)
     conversions: tuple[str, ...] = ()
+    companions: CompanionCollector = field(default_factory=CompanionCollector)
 
     def add_skipped(self, kind: str, n: int) -> None:
         """
@@ -76,6 +78,34 @@ class Source(Protocol):
 
     def blocks(self) -> Iterator[EventArray]:
         """Yield the events in file order, in arrays that are good until the next; starts anew at each call."""
+        ...
+
+
+@runtime_checkable
+class CompanionSource(Source, Protocol):
+    """
+    A source of a format that can hold frames, inertial measurements, triggers or other streams.
+
+    Attributes
+    ----------
+    keeps_companions : bool
+        Set by who reads, before `blocks`: whether these go to `findings.companions` as they come; they are counted
+        in any case.
+    """
+
+    keeps_companions: bool
+
+
+@runtime_checkable
+class SeekableSource(Source, Protocol):
+    """A source that can go on from a place where it has been."""
+
+    def checkpoint(self) -> Any:
+        """Give the place behind the block handed over last: small, and good for this source only."""
+        ...
+
+    def blocks_from(self, checkpoint: Any) -> Iterator[EventArray]:
+        """Yield the events behind a checkpoint; findings count on from there."""
         ...
 
 
