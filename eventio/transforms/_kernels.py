@@ -109,3 +109,17 @@ def count_in_frames(
             if raised == np.uint16(0):
                 return True
     return False
+
+
+@numba.njit(cache=True)
+def mark_every(
+    events: Any, n: int, width: int, counts: npt.NDArray[np.int64], is_kept: npt.NDArray[np.bool_]
+) -> None:
+    """Mark each pixel's n-th, 2n-th, ... event; counts is a flat map of zeros."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        at = U(event.y) * U(width) + U(event.x)
+        counts[at] += 1
+        is_kept[i] = counts[at] == n
+        if is_kept[i]:
+            counts[at] = 0
