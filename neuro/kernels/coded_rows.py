@@ -6,7 +6,7 @@ Rows of synapses hold what rows of chains hold (`neuro.kernels.chain_rows`); the
 
 import numpy as np
 
-from neuro.kernels.addresses import FIRST, floats_at, int32s_at, int64s_at
+from neuro.kernels.addresses import FIRST, bytes_at, floats_at, int32s_at, int64s_at, words_at
 from neuro.kernels.arrays import Floats, Frames, Int64s, Synapses
 from neuro.kernels.chain_rows import IN, KIND, N_CHANNELS, N_PIXELS, OUT, TRACE
 from neuro.kernels.coding import (
@@ -26,14 +26,17 @@ from neuro.kernels.pooling import pool
 TWO_PHASE, SIGNED, RADIX, FIRST_SPIKE, CHANGES = range(3, 8)
 COUNT_POOL, POOL, SUM, JOIN, READOUT, SPREAD, LIST, DIFFERENCE, DELAY, DENSE_DELAY = range(8, 18)
 
-# Numbers of a row: its sources, and for `JOIN` their channels. `IS_VALUED`: how it is known whether entries are 1.
-SOURCE, OTHER, IS_VALUED = 11, 3, 4
+# Numbers of a row: its sources, and for `JOIN` their channels. `IS_VALUED`: how it is known whether entries are 1;
+# `NEEDS_ZEROS`: a dense output is read also in steps that hold nothing.
+SOURCE, OTHER, IS_VALUED, NEEDS_ZEROS = 11, 3, 4, 9
 ALL_ONE, AS_SOURCE, ANY_VALUE = range(3)
 
 # Arrays of a row that is no layer: dense input, a second input (frames, dense), parameters, state, window, scratch.
 SECOND, CURRENTS, ADDEND, THRESHOLD, ADDED, VOLTAGE, CURRENT, SENT = 6, 9, 10, 11, 12, 13, 14, 15
 WINDOW, SCRATCH, PARAMETERS, AREA = 16, 23, 24, 25
 HELD = 26  # of a delay: the steps that are on their way, as frames or dense
+FIRED = 26  # of coded neurons: marks of those that fire, and the same as words
+BUSY_IN, BUSY_OTHER, BUSY = 30, 31, 35  # which steps of dense inputs and of a dense output hold anything
 SECOND_VALUES = FIRST + 2 * SECOND + 5
 COUNT, RADIX_CODE, FIRST_SPIKE_CODE = range(3)  # what a readout reads
 
@@ -48,7 +51,8 @@ def frames_at(row: Int64s, place: int) -> Frames:
 def dense_at(row: Int64s, place: int, n_steps: int) -> Floats:
     """Return dense values of a block, shape (n_steps, size)."""
     size = row[N_PIXELS] * row[N_CHANNELS]
-    return floats_at(row, place)[: n_steps * size].reshape((n_steps, size))
+    found: Floats = floats_at(row, place)[: n_steps * size].reshape((n_steps, size))
+    return found
 
 
 @njit(cache=True, **INLINED)
@@ -61,6 +65,9 @@ def population_at(row: Int64s) -> Population:
         floats_at(row, VOLTAGE),
         floats_at(row, CURRENT),
         int32s_at(row, SENT),
+        floats_at(row, SCRATCH),
+        bytes_at(row, FIRED),
+        words_at(row, FIRED + 1),
     )
 
 
@@ -101,19 +108,18 @@ def send_at(row: Int64s, first: int, n_steps: int) -> int:
     """Run the coded neurons of a row; return the number of entries."""
     numbers, into, cells = int64s_at(row, PARAMETERS), frames_at(row, OUT), population_at(row)
     currents, kind, n = dense_at(row, CURRENTS, n_steps), row[KIND], 0
-    no_trace = floats_at(row, AREA)[:0].reshape((0, 0))
+    busy, no_trace = bytes_at(row, BUSY_IN), floats_at(row, AREA)[:0].reshape((0, 0))
     if kind == TWO_PHASE:
-        n = send_two_phase(currents, cells, first, numbers[0], numbers[1], into, no_trace)
+        n = send_two_phase(currents, busy, cells, first, numbers[0], numbers[1], into, no_trace)
     elif kind == SIGNED:
-        n = send_signed(
-            currents, cells, first, numbers[0], numbers[1] != 0, numbers[2], numbers[3], into, no_trace
-        )
+        limits = (numbers[0], numbers[1] != 0, numbers[2], numbers[3])
+        n = send_signed(currents, busy, cells, first, *limits, into, no_trace)
     elif kind == RADIX:
-        n = send_radix(currents, cells, first, numbers[0], numbers[1], into, no_trace)
+        n = send_radix(currents, busy, cells, first, numbers[0], numbers[1], into, no_trace)
     elif kind == FIRST_SPIKE:
-        n = send_first_spike(currents, cells, first, numbers[0], numbers[1], into, no_trace)
+        n = send_first_spike(currents, busy, cells, first, numbers[0], numbers[1], into, no_trace)
     else:
-        n = send_changes(currents, cells, numbers[0], numbers[1], into, no_trace)
+        n = send_changes(currents, busy, cells, numbers[0], numbers[1], into, no_trace)
     return int(n)
 
 
@@ -136,15 +142,18 @@ def pool_at(row: Int64s, first: int, n_steps: int) -> None:
 @njit(cache=True, **UNCOUNTED)
 def read_at(row: Int64s, first: int, n_steps: int) -> None:
     """R156: what each step adds to the result."""
-    numbers, currents, out = int64s_at(row, PARAMETERS), dense_at(row, CURRENTS, n_steps), dense_at(row, TRACE, n_steps)
+    numbers, currents = int64s_at(row, PARAMETERS), dense_at(row, CURRENTS, n_steps)
+    out = dense_at(row, TRACE, n_steps)
+    bytes_at(row, BUSY)[:n_steps] = 1
     v, drive, code = floats_at(row, VOLTAGE), floats_at(row, ADDED), numbers[0]
+    busy = bytes_at(row, BUSY_IN)
     for step in range(n_steps):
         left = numbers[1] - (first + step)
         weight = np.float32(1)
         if code == RADIX_CODE:
             weight = np.float32(2.0**left) if left >= 0 else np.float32(0)
         for o in range(drive.size):
-            x = currents[step, o]
+            x = currents[step, o] if busy[step] != 0 else np.float32(0)
             if code == FIRST_SPIKE_CODE:
                 v[o] = v[o] + x
                 x = v[o] if left >= 0 else np.float32(0)
@@ -157,10 +166,15 @@ def read_at(row: Int64s, first: int, n_steps: int) -> None:
 def spread_at(row: Int64s, n_steps: int) -> None:
     """Write the frames of a row dense."""
     frames, dense, n_pixels = frames_at(row, IN), dense_at(row, TRACE, n_steps), row[N_PIXELS]
+    busy = bytes_at(row, BUSY)
     for step in range(n_steps):
+        lo, hi = frames.start[step * n_pixels], frames.start[(step + 1) * n_pixels]
+        busy[step] = hi > lo
+        if hi == lo:
+            continue
         for o in range(dense.shape[1]):
             dense[step, o] = 0
-        for k in range(frames.start[step * n_pixels], frames.start[(step + 1) * n_pixels]):
+        for k in range(lo, hi):
             dense[step, frames.index[k]] = frames.value[k] if frames.value.size > 0 else np.float32(1)
 
 
@@ -214,6 +228,7 @@ def delay_dense_at(row: Int64s, n_steps: int) -> None:
     """Delay dense values."""
     currents, out, held = floats_at(row, CURRENTS), floats_at(row, TRACE), floats_at(row, HELD)
     n_in, n_held = n_steps * row[N_PIXELS] * row[N_CHANNELS], held.size
+    bytes_at(row, BUSY)[:n_steps] = 1
     n_old = min(n_in, n_held)
     for k in range(n_old):
         out[k] = held[k]
@@ -227,10 +242,33 @@ def delay_dense_at(row: Int64s, n_steps: int) -> None:
 
 @njit(cache=True, **UNCOUNTED)
 def add_at(row: Int64s, n_steps: int) -> None:
-    """Add two dense inputs."""
-    a, b, out = (floats_at(row, CURRENTS), floats_at(row, ADDEND), floats_at(row, TRACE))
-    for k in range(n_steps * row[N_PIXELS] * row[N_CHANNELS]):
-        out[k] = a[k] + b[k]
+    """Add two dense inputs, each 0 in steps that hold nothing of it."""
+    a, b, out = (
+        dense_at(row, CURRENTS, n_steps),
+        dense_at(row, ADDEND, n_steps),
+        dense_at(row, TRACE, n_steps),
+    )
+    a_busy, b_busy, busy = bytes_at(row, BUSY_IN), bytes_at(row, BUSY_OTHER), bytes_at(row, BUSY)
+    for step in range(n_steps):
+        busy[step] = a_busy[step] | b_busy[step]
+        if a_busy[step] != 0 and b_busy[step] != 0:
+            for o in range(out.shape[1]):
+                out[step, o] = a[step, o] + b[step, o]
+        elif busy[step] != 0:
+            only = a[step] if a_busy[step] != 0 else b[step]
+            for o in range(out.shape[1]):
+                out[step, o] = only[o] + np.float32(0)
+
+
+@njit(cache=True, **UNCOUNTED)
+def write_zeros(row: Int64s, n_steps: int) -> None:
+    """Write the steps that hold nothing, for those that read all of them."""
+    out, busy = dense_at(row, TRACE, n_steps), bytes_at(row, BUSY)
+    for step in range(n_steps):
+        if busy[step] == 0:
+            busy[step] = 1
+            for o in range(out.shape[1]):
+                out[step, o] = 0
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -1,31 +1,46 @@
-"""A whole recording through a graph of coded neurons in one call: row after row over blocks of steps, and the exit rule.
+"""A recording through a graph of coded neurons in one call: row after row over blocks of steps, and the exit rule.
 
-Row 0 of the table is the Input; each other row takes what one or two rows before it hand on (`neuro.kernels.coded_rows`).
+Row 0 of the table is the Input; each other row takes what one or two rows before it hand on (`coded_rows`).
 Every list has room for all entries of the longest block, so that a call never comes back for more. A block ends where
 the exit rule is asked.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuro.kernels.addresses import bytes_at, floats_at, int32s_at, int64s_at
-from neuro.kernels.arrays import SPIKES, VISITS, Bytes, Floats, Frames, Int32s, Int64s
+from neuro.kernels.arrays import (
+    DENSE_FROM,
+    N_IN_PIXELS,
+    SCATTER_UNDER,
+    SCATTERED,
+    SPIKES,
+    VISITS,
+    Bytes,
+    Floats,
+    Frames,
+    Int32s,
+    Int64s,
+)
 from neuro.kernels.certainty import add_steps
 from neuro.kernels.chain_rows import (
     ENDS,
     FLATTEN,
     GRADED,
+    HAS_BIAS,
+    IN,
     IN_VALUES,
     IS_GRADED,
     KIND,
     LAYER,
     N_CHANNELS,
     N_PIXELS,
+    ORDERS,
     OUT,
     OUT_ENTRIES,
     OUT_VALUES,
     TALLY,
     TRACE,
+    WIRING,
 )
 from neuro.kernels.chains import (
     AT,
@@ -46,12 +61,15 @@ from neuro.kernels.chains import (
     run_layer_at,
 )
 from neuro.kernels.coded_rows import (
+    ANY_VALUE,
     AS_SOURCE,
+    BUSY,
     CHANGES,
-    COUNT_POOL,
     DELAY,
     DENSE_DELAY,
+    IS_VALUED,
     JOIN,
+    NEEDS_ZEROS,
     OTHER,
     POOL,
     READOUT,
@@ -59,8 +77,6 @@ from neuro.kernels.coded_rows import (
     SOURCE,
     SPREAD,
     SUM,
-    IS_VALUED,
-    ANY_VALUE,
     add_at,
     delay_at,
     delay_dense_at,
@@ -71,11 +87,14 @@ from neuro.kernels.coded_rows import (
     read_at,
     send_at,
     spread_at,
+    write_zeros,
 )
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.windows import list_frames
 
-BEHIND = ROOM  # the number of a run that chains keep for something else: steps before its first, in earlier runs
+BEHIND = (
+    ROOM  # the number of a run that chains keep for something else: steps before its first, in earlier runs
+)
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -126,20 +145,60 @@ def run_row(row: Int64s, first: int, n_steps: int) -> int:
     return int(n)
 
 
+@njit(cache=True, **UNCOUNTED)
+def next_busy(row: Int64s, step: int, n_steps: int) -> int:
+    """Mark the steps without input from a step on, and count them as scattered; return where they end."""
+    orders, start, tally = int64s_at(row, ORDERS), int32s_at(row, IN), int64s_at(row, TALLY)
+    if row[HAS_BIAS] != 0 or orders[SCATTER_UNDER] <= 0 or orders[DENSE_FROM] <= 0:
+        return step
+    n_in, busy = int64s_at(row, WIRING)[N_IN_PIXELS], bytes_at(row, BUSY)
+    while step < n_steps and start[step * n_in] == start[(step + 1) * n_in]:
+        busy[step] = 0
+        tally[SCATTERED] += 1
+        tally[VISITS] += row[N_PIXELS]
+        step += 1
+    return step
+
+
+@njit(cache=True, **UNCOUNTED)
+def busy_end(row: Int64s, step: int, n_steps: int) -> int:
+    """Mark the steps with input from a step on; return where they end (without a look, where none is passed over)."""
+    start, n_in, busy = int32s_at(row, IN), int64s_at(row, WIRING)[N_IN_PIXELS], bytes_at(row, BUSY)
+    is_any = row[HAS_BIAS] != 0
+    while step < n_steps and (is_any or start[step * n_in] != start[(step + 1) * n_in]):
+        busy[step] = 1
+        step += 1
+    return step
+
+
 @njit(cache=True, **INLINED)
-def run_block(table: Int64s, first: int, kept: Bytes, totals: Int64s) -> None:
+def run_synapse(row: Int64s, kept: Bytes) -> None:
+    """Run the steps of a synapse in which something comes."""
+    step, n_steps = 0, kept.size
+    int64s_at(row, TALLY)[:] = 0
+    while step < n_steps:
+        step = next_busy(row, step, n_steps)
+        end = max(busy_end(row, step, n_steps), min(step + 1, n_steps))
+        if end > step:
+            bytes_at(row, BUSY)[step:end] = 1
+            step = run_layer_at(row, kept, (step, end))
+
+
+@njit(cache=True, **INLINED)
+def run_block(table: Int64s, first: int, kept: Bytes, is_watched: bool, totals: Int64s) -> None:
     """Run all rows over a block of steps, and count."""
     n_steps = kept.size
     for k in range(1, table.shape[0]):
         row = table[k]
         if row[KIND] == LAYER:
-            int64s_at(row, TALLY)[:] = 0
-            run_layer_at(row, kept, (0, n_steps))
+            run_synapse(row, kept)
         else:
             n = run_row(row, first, n_steps)
             if row[KIND] <= CHANGES:
                 totals[k, SPIKES] += n
                 totals[k, VISITS] += n_steps * row[N_PIXELS]
+        if bytes_at(row, BUSY).size > 0 and (is_watched or row[NEEDS_ZEROS] != 0):
+            write_zeros(row, n_steps)
     end_block(table, n_steps, totals)
 
 
@@ -195,7 +254,7 @@ def run_coded(
         mark_values(table, has_any(is_graded[at:stop], 1))
         frames = Frames(int32s_at(table[0], OUT), int32s_at(table[0], OUT + 1), floats_at(table[0], OUT + 2))
         list_frames(index, value, ends, (at, at, stop), kept, layout, frames)
-        run_block(table, numbers[BEHIND] + at, kept[at:stop], totals)
+        run_block(table, numbers[BEHIND] + at, kept[at:stop], numbers[IS_WATCHED] != 0, totals)
         put_out(table[-1], stop - at, output[at:stop])
         add_steps(output[at:stop], total)
         ended = stop == n_steps
