@@ -15,11 +15,13 @@ import hw
 from hw._kernels_network import PAR_LAST
 from hw._kernels_neurons import THRESHOLD
 from hw._kernels_synapses import TILE
-from hw.blocks import Layer, axon_words, layers_of
+from hw.axons import axon_words
+from hw.blocks import Layer, layers_of
 from hw.lava import running
-from hw.partitioning import lower_bound, partition, sequential
+from hw.partition_search import partition
 from hw.placement import place
 from hw.proof import SplitEngine
+from hw.yardsticks import lower_bound, sequential
 from neuro.graph import LI, LIF, Conv2d, Flatten, Graph, Input, Linear, clocked
 
 RNG = np.random.default_rng(5)
