@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from eventio import prophesee_header
+from eventio.columns import Wish, parse_wish
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, evt21, nmnist
+from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, evt21, hdf5, mat, nmnist, npz, text
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -19,10 +20,9 @@ FOREIGN_STARTS = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
-    (b"PK\x03\x04", "a ZIP archive (or .npz)"),
+    (b"PK\x03\x04", "a ZIP archive without arrays"),
     (b"\x1f\x8b", "gzip data"),
     (b"\x28\xb5\x2f\xfd", "Zstandard data"),
-    (b"\x89HDF", "an HDF5 file"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x7fELF", "a program"),
     (b"%PDF", "a PDF document"),
@@ -53,6 +53,8 @@ class Format:
         Takes a path, gives a Source.
     encode : callable or None
         Takes a Recording, yields the bytes of a file; None where the format is only read.
+    holds_streams : bool
+        A file may hold companions alone, without pixel events.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Format:
     matches: Callable[[bytes], bool]
     open_source: Callable[[Path], Source]
     encode: Callable[[Recording], Iterator[bytes]] | None
+    holds_streams: bool = False
 
 
 def never(head: bytes) -> bool:
@@ -94,7 +97,7 @@ FORMATS: tuple[Format, ...] = (
             aedat2.SUFFIXES,
             never,
             partial(aedat2.Aedat2Source, chip=chip),
-            partial(aedat2.encode, chip=chip),
+            partial(aedat2.encode, chip=chip) if chip.address_space == "pixels" else None,
         )
         for chip in aedat2.CHIPS
     ),
@@ -108,8 +111,22 @@ FORMATS: tuple[Format, ...] = (
         partial(evt21.encode, is_legacy=True),
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
-    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode),
+    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode, True),
+    Format(npz.NAME, npz.TITLE, npz.SUFFIXES, npz.matches, npz.NpzSource, npz.encode),
+    Format(hdf5.NAME, hdf5.TITLE, hdf5.SUFFIXES, hdf5.matches, hdf5.Hdf5Source, hdf5.encode),
+    Format(mat.NAME, mat.TITLE, mat.SUFFIXES, mat.matches, mat.MatSource, mat.encode),
+    Format(text.CSV, "text (.csv, .txt)", (".csv",), text.matches_csv, text.TextSource, text.encode_csv),
+    Format(text.TXT, "text (.csv, .txt)", (".txt",), text.matches_txt, text.TextSource, text.encode_txt),
 )
+
+COLUMNED: dict[str, Callable[[Path, Wish], Source]] = {
+    npz.NAME: npz.NpzSource,
+    hdf5.NAME: hdf5.Hdf5Source,
+    mat.NAME: mat.MatSource,
+    text.CSV: text.TextSource,
+    text.TXT: text.TextSource,
+}
+"""Readers of files with columns, whose order and unit may stand behind the format's name: "csv-xytp-ms"."""
 
 
 def find_by_name(name: str) -> Format:
@@ -134,6 +151,10 @@ def find_by_name(name: str) -> Format:
     for row in FORMATS:
         if row.name == name:
             return row
+    base, _, wish = name.partition("-")
+    if base in COLUMNED:
+        named = partial(COLUMNED[base], wish=parse_wish(wish, name))  # type: ignore[call-arg]
+        return replace(find_by_name(base), name=name, matches=never, open_source=named)
     raise ArgumentError(f"there is no format {name!r}; known are {', '.join(row.name for row in FORMATS)}")
 
 

@@ -53,13 +53,14 @@ def test_an_empty_file(tmp_path: Path, name: str) -> None:
     ("name", "data", "text"),
     [
         ("a.bin", b"\x89PNG\r\n\x1a\n" + bytes(50), "this is a PNG picture"),
-        ("a.raw", b"\x89HDF\r\n\x1a\n" + bytes(50), "this is an HDF5 file"),
+        ("a.raw", b"\x89HDF\r\n\x1a\n" + bytes(50), "cannot be opened .* damaged or cut short"),
         (
             "a.aedat",
             b"#!AER-DAT2.0\r\n# hello\r\n" + bytes(8),
             "has no line 'AEChip:'.*format='aedat2-dvs128'",
         ),
-        ("a.bin", b"time,x,y,polarity\n1,2,3,4\n", "text file"),
+        ("a.bin", b"time,x,y,polarity\nnone, none, none, none\n", "text file"),
+        ("a.bin", b"time,x,y,polarity\n1,2,3,4\n", "line 2, at byte 18, has a polarity that is none of"),
         ("a.raw", b"% evt 4.0\n% end\n" + bytes(8), "Prophesee EVT 4.0 is not read"),
         ("a.raw", bytes(range(200, 240)), "not a known recording"),
         ("a", bytes(range(200, 240)), "format='nmnist'"),
