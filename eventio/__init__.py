@@ -1,6 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets
+from eventio import datasets, live
 from eventio.companions import IMU_DTYPE, TRIGGER_DTYPE, Companions, Frame, TriggerKind
 from eventio.errors import (
     ArgumentError,
@@ -48,6 +48,7 @@ __all__ = [
     "emulate_dvs",
     "DvsModel",
     "datasets",
+    "live",
     "EventioError",
     "MissingFileError",
     "FileAccessError",
