@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,16 @@ class LiveDecision:
         Class, confidence and cost of this window alone.
     latency_s : float
         Wall time from the arrival of the window's last event to the decision. It includes the wait for an event
-        of a later window, or for the stream's end, which tells that the window is over.
+        of a later window, which tells that this one is over.
+    is_complete : bool
+        Whether such an event came; otherwise the end of the stream cut the window short.
     """
 
     index: int
     start_us: int
     decision: Decision
     latency_s: float
+    is_complete: bool
 
     def to_json(self) -> dict[str, Any]:
         """Give the numbers for JSON."""
@@ -53,6 +56,7 @@ class LiveDecision:
             "frames_kept": self.decision.frames_kept,
             "synaptic_operations": self.decision.synaptic_operations,
             "latency_s": self.latency_s,
+            "complete": self.is_complete,
             "compute_s": self.decision.seconds,
         }
 
@@ -65,6 +69,7 @@ class _OpenWindow:
     start_us: int
     parts: tuple[Events, ...]
     arrival_s: float
+    is_complete: bool = False
 
 
 def recognize_live(
@@ -130,7 +135,7 @@ def _windows(chunks: Iterator[Events], stream: LiveStream, window_us: int) -> It
         while position < len(chunk):
             index = (int(times[position]) - first_us) // window_us
             if now is not None and index != now.index:
-                yield now
+                yield replace(now, is_complete=True)
                 now = None
             start_us = first_us + index * window_us
             stop = int(np.searchsorted(times, start_us + window_us, side="left"))
@@ -154,7 +159,8 @@ def _decide(recognizer: Recognizer, window: _OpenWindow) -> LiveDecision:
     )
     tally.add(run)
     end = time.perf_counter()
-    return LiveDecision(window.index, window.start_us, tally.decision(end - start), end - window.arrival_s)
+    decision = tally.decision(end - start)
+    return LiveDecision(window.index, window.start_us, decision, end - window.arrival_s, window.is_complete)
 
 
 def warm_up(recognizer: Recognizer) -> None:

@@ -108,7 +108,7 @@ def replay(
     with UdpSender(address, wire=wire, datagram_bytes=datagram_bytes) as sender:
         for chunk in chunks_of(recording, wire):
             if first_t is None:
-                first_t = int(chunk["t"][0])
+                first_t, start = int(chunk["t"][0]), time.perf_counter()
             due_s = np.maximum.accumulate(chunk["t"] - first_t) / (1e6 * speed)
             position = 0
             while position < len(chunk) and not stop.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,22 +89,23 @@ def _line(found: LiveDecision) -> str:
     decision = found.decision
     return (
         f"window {found.index} from {found.start_us:,} us: {decision.label}  {sureness(decision.confidence)}  "
-        f"{decision.events:,} events  {short_time(found.latency_s)} after the last"
+        f"{decision.events:,} events  "
+        + (f"{short_time(found.latency_s)} after the last" if found.is_complete else "cut short by the end")
     )
 
 
 def _rows(decisions: list[LiveDecision], counts: LiveCounts) -> list[tuple[str, str]]:
     from spikeloom.console import short_time
 
-    latencies = sorted(found.latency_s for found in decisions)
+    latencies = [found.latency_s for found in decisions if found.is_complete]
     rows = [
         ("decisions", f"{len(decisions):,}"),
         ("events", f"{counts.n_received:,} received, {counts.n_handed_over:,} used"),
         ("lost", counts.describe()),
     ]
     if latencies:
-        middle = latencies[len(latencies) // 2]
-        rows.insert(1, ("latency", f"{short_time(middle)} median, {short_time(latencies[-1])} at most"))
+        middle, most = statistics.median(latencies), max(latencies)
+        rows.insert(1, ("latency", f"{short_time(middle)} median, {short_time(most)} at most"))
     return rows
 
 

@@ -61,6 +61,7 @@ def test_live_windows_are_those_of_a_file(n_events: int) -> None:
         assert each.decision.label == recognizer.class_names[readout.argmax()]
         assert each.decision.events == len(run.window.events)
         assert each.latency_s >= each.decision.seconds > 0
+    assert [each.is_complete for each in found] == [True] * (len(runs) - 1) + [False]
 
 
 def test_live_recognition_ends_after_some_windows_and_refuses_other_sensors() -> None:
