@@ -1,6 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets, live
+from eventio import datasets, denoising, live
 from eventio.companions import IMU_DTYPE, TRIGGER_DTYPE, Companions, Frame, TriggerKind
 from eventio.errors import (
     ArgumentError,
@@ -49,6 +49,7 @@ __all__ = [
     "DvsModel",
     "datasets",
     "live",
+    "denoising",
     "EventioError",
     "MissingFileError",
     "FileAccessError",

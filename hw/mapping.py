@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 
 import neuro
 from hw.agreement import kept_steps
+from hw.core_work import CoreWork, count_work
 from hw.costs import Cost, price
 from hw.emulator import Engine
 from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
-from hw.partitioning import Partition, lower_bound, partition, sequential
+from hw.partition_search import partition
+from hw.partitioning import Partition
 from hw.placement import Placement, place
 from hw.quantization import quantize
 from hw.results import Result
 from hw.targets import Target, find_target
+from hw.yardsticks import lower_bound, sequential
 from neuro.graph import Graph
 
 __all__ = ["Mapping", "map_graph", "map_fixed"]
@@ -57,6 +60,8 @@ class Mapping:
         Cores that a split population by population takes.
     sequential_messages : float
         Messages per step between cores of that split.
+    work : CoreWork
+        What each core does in each step of the recordings; without recordings in a step in which every neuron fires.
     costs : tuple of Cost
         Time and energy under each price table of the target.
     n_steps : float
@@ -74,6 +79,7 @@ class Mapping:
     bound: dict[str, int]
     sequential_cores: int
     sequential_messages: float
+    work: CoreWork
     costs: tuple[Cost, ...]
     n_steps: float
     graph: Graph | None = None
@@ -222,13 +228,11 @@ def map_fixed(
     placement = place(messages[:-1], chip, seed=seed)
     other = sequential(fixed, chip)
     n_steps = float(np.mean([train.n_steps for train in spikes])) if spikes else 1.0
-    costs = tuple(
-        price(fixed, found, placement, messages=messages, results=results, table=table)
-        for table in chip.prices
-    )
+    work = count_work(fixed, found, messages, results)
+    costs = tuple(price(work, placement, table) for table in chip.prices)
     return Mapping(
         fixed, chip, found, placement, messages, bool(spikes), lower_bound(fixed, chip), other.n_cores,
-        float(other.traffic(fixed, rates)[:-1].sum()), costs, n_steps, graph,
+        float(other.traffic(fixed, rates)[:-1].sum()), work, costs, n_steps, graph,
     )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ class LiveStream:
         if buffer_events < 1:
             raise ArgumentError(f"buffer_events must be at least 1, got {buffer_events}")
         self.width, self.height = width, height
-        self._feed = feed
+        self.feed = feed
         self._capacity = buffer_events
         self._keep_late = keep_late
         self._waiting: deque[tuple[EventArray, float]] = deque()
@@ -159,20 +159,20 @@ class LiveStream:
             self._is_closed = True
             self._condition.notify_all()
         self._thread.join()
-        self._feed.close()
+        self.feed.close()
 
     @property
     def counts(self) -> LiveCounts:
         """What became of the events so far."""
         with self._condition:
             return replace(
-                self._counts, n_lost=self._feed.n_lost, n_malformed_bytes=self._feed.n_malformed_bytes
+                self._counts, n_lost=self.feed.n_lost, n_malformed_bytes=self.feed.n_malformed_bytes
             )
 
     def _run(self) -> None:
         try:
             while not self._is_closed:
-                events = self._feed.receive(POLL_S)
+                events = self.feed.receive(POLL_S)
                 if events is None:
                     break
                 if len(events):

@@ -28,6 +28,7 @@ LIMIT_NAMES: Mapping[str, str] = MappingProxyType(
         "output_axons": "axons that leave a core",
         "population_axons": "1: the neurons of a pixel share an axon, like pixels a kernel; 2: all pixels one; 0: none",
         "population_channels": "most neurons that share an axon",
+        "population_axon_slots": "output axons that an axon shared by a pixel takes",
         "words_per_axon": "64-bit words that one axon may read",
         "synapses_per_entry": "most synapses under one header",
         "index_bits": "bits of a target's number in sparse synapses",

@@ -14,6 +14,7 @@ from neuro.graph.nodes import (
     ATTENTIONS,
     CODED,
     LI,
+    PRODUCTS,
     SPIKING,
     SYNAPSES,
     Add,
@@ -42,7 +43,7 @@ __all__ = ["check_grid", "check_non_negative"]
 
 _EXACT = 2.0**24
 _UNSIGNED = (*SPIKING, TwoPhaseIF, RadixIF, FirstSpikeIF, RadixMaxPool2d)  # they hand on 0 and 1
-_SIGNED = (SignedIF, SigmaDelta, CountMaxPool2d, Difference, Readout)
+_SIGNED = (SignedIF, SigmaDelta, CountMaxPool2d, *PRODUCTS, Difference, Readout)
 
 
 def check_non_negative(
@@ -132,7 +133,7 @@ def _values(
         return _Values(1.0, 1.0)
     if isinstance(node, (*CODED, RadixMaxPool2d)):
         return _coded(node)
-    if isinstance(node, (LI, Readout)) or (isinstance(node, ATTENTIONS) and node.scaling):
+    if isinstance(node, (LI, Readout, *PRODUCTS)) or (isinstance(node, ATTENTIONS) and node.scaling):
         return None
     known = [item for item in inputs if item is not None]
     if isinstance(node, (Linear, Conv2d)):

@@ -34,6 +34,17 @@ PRE_NODE, PRE_FIRST, POST, DELAY, TRACE_X, TRACE_Y, N_PRE, N_POST, PRE_ROW, POST
 THRESHOLD, RESET, JUMP, SECOND_JUMP, OWN = range(5)
 N_PARAMETERS = OWN + 6
 
+LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
+# Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
+# long to be alone after the next stall, and still; then for each part in which phase it was claimed, and done.
+PHASE, JOB, LONELY, PARTS = 0, LINE, 2 * LINE, 3 * LINE
+ALONE = 1024  # phases that the leader goes on alone after the first stall, four times as many after each further one
+
+
+def shared_size(n_parts: int) -> int:
+    """Return the length of `shared`."""
+    return PARTS + 2 * LINE * n_parts
+
 
 class Network(NamedTuple):
     """What does not change while a network runs.

@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.kernels import networks as nw
-from neuro.kernels.network_run import run_alone
-from neuro.kernels.network_shared import ALONE, LONELY, run_shared, shared_size
-from neuro.kernels.network_tables import count_pending
-from neuro.kernels.networks import TILE, Frames, Live, Network
-from neuro.kernels.sharing import LINE
+from neuro.kernels.networks import ALONE, LINE, LONELY, TILE, Frames, Live, Network, shared_size
+from neuro.lowering.entries import Entry
 from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState
@@ -28,6 +25,10 @@ __all__ = ["Block", "NetworkRun"]
 _BLOCK_STEPS = 4096
 _TRACE_VALUES = 2**22
 _LINE_BYTES = 64
+
+run_alone = Entry("network_run", "run_alone")
+run_shared = Entry("network_shared", "run_shared")
+count_pending = Entry("network_tables", "count_pending")
 
 
 @dataclass(frozen=True, eq=False)

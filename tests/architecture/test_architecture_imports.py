@@ -23,6 +23,7 @@ FRONT_DOORS = [
     "neuro.graph",
     "eventio",
     "eventio.datasets",
+    "eventio.denoising",
     "analog_bridge",
     "hw",
     "hw.targets",

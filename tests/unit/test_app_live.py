@@ -78,7 +78,7 @@ def test_live_recognition_ends_after_some_windows_and_refuses_other_sensors() ->
 
 def free_port() -> int:
     with eventio.live.open_udp(("127.0.0.1", 0), width=1, height=1) as stream:
-        return int(stream._feed.port)
+        return int(stream.feed.port)
 
 
 @pytest.mark.parametrize("as_json", [False, True])

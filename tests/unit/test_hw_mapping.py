@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 
 import hw
-from hw.blocks import Layer, axon_words, layers_of
+from hw._kernels_network import PAR_LAST
+from hw._kernels_neurons import THRESHOLD
+from hw._kernels_synapses import TILE
+from hw.axons import axon_words
+from hw.blocks import Layer, layers_of
 from hw.lava import running
-from hw.partitioning import lower_bound, partition, sequential
+from hw.partition_search import partition
 from hw.placement import place
 from hw.proof import SplitEngine
+from hw.yardsticks import lower_bound, sequential
 from neuro.graph import LI, LIF, Conv2d, Flatten, Graph, Input, Linear, clocked
 
 RNG = np.random.default_rng(5)
@@ -105,7 +110,9 @@ def test_a_wrong_register_is_found(
 
     def wrong(self: SplitEngine, mapping: hw.Mapping) -> None:
         original(self, mapping)
-        self.blocks["a"][0][1].threshold[:] += 1 << 20
+        block = self.tables.blocks[self.tables.rows["a"]][0]
+        first = block[PAR_LAST] + THRESHOLD
+        self.tables.registers[first : first + TILE] += 1 << 20
 
     monkeypatch.setattr(SplitEngine, "__init__", wrong)
     certificate = hw.verify(mapping, recording, engines=["cores"])
