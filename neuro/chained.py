@@ -20,6 +20,8 @@ from neuro.kernels import chains as places
 from neuro.kernels.arrays import Bytes, Floats, Int64s
 from neuro.lowering.chain_running import ChainRun
 from neuro.lowering.chains import Chain
+from neuro.lowering.coded_running import CodedRun
+from neuro.lowering.coded_tables import CodedTable
 from neuro.lowering.deciding import temporal_report
 from neuro.lowering.execution import count
 from neuro.lowering.plan import Plan
@@ -34,8 +36,6 @@ from neuro.watching import exit_rule, report_run
 
 __all__ = ["Chained"]
 
-_NONE_HELD = np.zeros(0, np.int32)
-_NONE_HELD.setflags(write=False)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -59,7 +59,7 @@ class Chained:
 
     graph: Graph
     plan: Plan
-    chain: Chain
+    chain: Chain | CodedTable
     dynamics: Dynamics | None
     dropping: Temporal | None
     path: Path | None
@@ -71,7 +71,7 @@ class Chained:
         cls,
         graph: Graph,
         plan: Plan,
-        chain: Chain,
+        chain: Chain | CodedTable,
         *,
         use_attention: bool = True,
         dynamics: Dynamics | None = None,
@@ -101,7 +101,8 @@ class Chained:
             check_frames(graph, spikes.n_steps, state, is_dropping=True)
         tape = chain.tape(self.path)
         tape.reserve(spikes.n_steps)
-        run = ChainRun(chain, self.numbers, self.reals, spikes.n_steps)
+        kind = CodedRun if isinstance(chain, CodedTable) else ChainRun
+        run = kind(chain, self.numbers, self.reals, spikes.n_steps)
         parts = _Parts(self, run, state)
         if node is not None:
             run.score(node, parts.history(node), tape)
@@ -203,18 +204,15 @@ class _Parts:
 
     @property
     def state(self) -> State:
-        chained, values, membranes = self._chained, self._run.state, {}
-        values.setflags(write=False)
-        for name, at, n, n_currents in chained.chain.states:
-            membranes[name] = (values[at : at + n], values[at + n : at + n + n_currents], _NONE_HELD)
+        chained, run = self._chained, self._run
         histories = dict(self._histories)
         if chained.dropping is not None:
             before = self.history(chained.dropping)
-            histories[chained.plan.source] = self._run.history(chained.dropping, before)
+            histories[chained.plan.source] = run.history(chained.dropping, before)
         return State(
             chained.graph.digest,
-            self._n_before + self._run.n_run,
-            MappingProxyType(membranes),
-            _NOTHING,
+            self._n_before + run.n_run,
+            MappingProxyType(run.membranes(chained.chain)),
+            MappingProxyType(run.lines),
             histories=MappingProxyType(histories),
         )

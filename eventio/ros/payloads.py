@@ -28,7 +28,7 @@ class PayloadDecoder(Protocol):
         """Give the events of the next packet."""
         ...
 
-    def conclude(self, findings: Findings) -> None:
+    def conclude(self, findings: Findings, *, keeps_companions: bool) -> None:
         """Note what was noticed besides events."""
         ...
 
@@ -69,7 +69,7 @@ class MonoDecoder:
         kernels.decode_mono(words, base_ns, events)
         return events
 
-    def conclude(self, findings: Findings) -> None:
+    def conclude(self, findings: Findings, *, keeps_companions: bool) -> None:
         """
         Note what was noticed besides events.
 
@@ -77,7 +77,10 @@ class MonoDecoder:
         ----------
         findings : Findings
             Where.
+        keeps_companions : bool
+            Not used: these encodings have none.
         """
+        del keeps_companions
         findings.conversions += (ROUNDED,)
         findings.add_skipped("bytes of incomplete words", self._n_odd)
         findings.add_skipped("invalid events", self._n_invalid)

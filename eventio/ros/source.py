@@ -42,6 +42,7 @@ class RosSource(ABC):
         self.findings = Findings()
         self.width: int | None = None
         self.height: int | None = None
+        self.keeps_companions = False
         self._decoders: Decoders = {**DECODERS, **decoders}
         try:
             topics = self.list_topics()
@@ -97,7 +98,7 @@ class RosSource(ABC):
                 raise type(error)(f"{self.path}: {error}") from error
             self.findings.truncation = f"behind message {n_messages - 1} of {self._topic}: {error}"
         for decoder in used.values():
-            decoder.conclude(self.findings)
+            decoder.conclude(self.findings, keeps_companions=self.keeps_companions)
         for name, n in self.count_others().items():
             self.findings.add_skipped(f"messages of {name}", n)
 

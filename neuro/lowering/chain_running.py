@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro.graph import MovingAttention
 from neuro.kernels import chains as places
-from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Int64s
+from neuro.kernels.arrays import N_TALLIES, Bytes, Floats, Int64s, Membranes
 from neuro.kernels.chain_rows import WINDOW
 from neuro.kernels.chains import run_chain
 from neuro.lowering.chains import Chain, Tape
@@ -23,6 +24,9 @@ from neuro.spikes import Spikes
 __all__ = ["ChainRun", "OnBlock"]
 
 OnBlock = Callable[[dict[str, Signal], int, Bytes], None]  # signals by node, first step, which steps are kept
+_NONE_HELD = np.zeros(0, np.int32)
+_NONE_HELD.setflags(write=False)
+_NO_LINES: Mapping[str, Signal] = MappingProxyType({})
 _NO_SCORES = np.zeros((2, 0), np.float32)
 
 
@@ -51,6 +55,7 @@ class ChainRun:
         self.totals = np.zeros((1 + len(chain.rows), N_TALLIES + 1), np.int64)
         self.state = np.empty(chain.state_size, np.float32)
         self.scores = _NO_SCORES
+        self.lines: Mapping[str, Signal] = _NO_LINES
 
     @property
     def n_run(self) -> int:
@@ -102,6 +107,14 @@ class ChainRun:
                 first = self.n_run
             else:
                 return bool(status == places.FINISHED)
+
+    def membranes(self, chain: Chain) -> Mapping[str, Membranes]:
+        """Return the state by node; it must not be written."""
+        values, found = self.state, {}
+        values.setflags(write=False)
+        for name, at, n, n_currents in chain.states:
+            found[name] = Membranes(values[at : at + n], values[at + n : at + n + n_currents], _NONE_HELD)
+        return found
 
     @property
     def verdict(self) -> Verdict:

@@ -50,13 +50,13 @@ class Remembering(Operation):
                 "leave the gate out"
             )
         if self.name not in run.membranes:
-            run.membranes[self.name] = self._rest()
+            run.membranes[self.name] = self.rest_state()
         state = run.membranes[self.name]
         first = int(state.held[-1])
         state.held[-1] = first + run.n_steps
         return state, first
 
-    def _rest(self) -> Membranes:
+    def rest_state(self) -> Membranes:
         """Return the state before the first step."""
         raise NotImplementedError
 
@@ -123,7 +123,7 @@ class Coded(Remembering):
             n = coding.send_changes(currents, cells, node.min_count, node.max_count, into, trace)
         return int(n)
 
-    def _rest(self) -> Membranes:
+    def rest_state(self) -> Membranes:
         n = self.layout.size
         slope = np.zeros(n if isinstance(self.node, FirstSpikeIF) else 0, np.float32)
         if isinstance(self.node, SignedIF):
@@ -153,7 +153,7 @@ class CountPool(Remembering):
         coding.pool_counts(frames, self.window, np.float32(base), steps, *state_arrays, into)
         return Frames(into.start, into.index, _NOTHING) if base == 2 else into
 
-    def _rest(self) -> Membranes:
+    def rest_state(self) -> Membranes:
         counts, maxima = np.zeros(self.layouts[0].size, np.float32), np.zeros(self.layout.size, np.float32)
         return Membranes(counts, maxima, np.zeros(1, np.int32))
 
@@ -172,7 +172,7 @@ class Change(Remembering):
         state.voltage[:] = dense[-1]
         return as_frames(dense - before, run.kept, self.layout)
 
-    def _rest(self) -> Membranes:
+    def rest_state(self) -> Membranes:
         return Membranes(np.zeros(self.layout.size, np.float32), _NOTHING, np.zeros(1, np.int32))
 
 
@@ -204,7 +204,7 @@ class Decode(Remembering):
         out[is_driven] += self.drive
         return out
 
-    def _rest(self) -> Membranes:
+    def rest_state(self) -> Membranes:
         return Membranes(np.zeros(self.layout.size, np.float32), _NOTHING, np.zeros(1, np.int32))
 
 
