@@ -7,6 +7,25 @@ import numba
 UNCOUNTED: dict[str, Any] = {"_nrt": False, "nogil": True}
 """Options of kernels that create no arrays: without reference counts, which cost up to half of the time."""
 
+PREVIOUS_T, LATE, INSIDE, LIMIT, N_COMMON = 0, 1, 2, 3, 4
+"""
+Places in the state of every decoder: the last time; OR of all steps of time, so negative after one that fell; AND of
+LIMIT less each place (`x | y << 16`); and what `find_limit` makes of the sensor's size.
+"""
+HIGH_BITS = 0x80008000
+NEVER = -(1 << 62)
+
+
+def find_limit(width: int, height: int) -> int:
+    """
+    Return the number that, less the place of an event inside a sensor, keeps both HIGH_BITS.
+
+    0, which says nothing, where a side is over 32768 pixels.
+    """
+    if max(width, height) > 1 << 15:
+        return 0
+    return HIGH_BITS | (width - 1) | (height - 1) << 16
+
 
 @numba.njit(cache=True)
 def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:

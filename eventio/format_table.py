@@ -53,6 +53,8 @@ class Format:
         Takes a path, gives a Source.
     encode : callable or None
         Takes a Recording, yields the bytes of a file; None where the format is only read.
+    holds_streams : bool
+        A file may hold companions alone, without pixel events.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Format:
     matches: Callable[[bytes], bool]
     open_source: Callable[[Path], Source]
     encode: Callable[[Recording], Iterator[bytes]] | None
+    holds_streams: bool = False
 
 
 def never(head: bytes) -> bool:
@@ -94,7 +97,7 @@ FORMATS: tuple[Format, ...] = (
             aedat2.SUFFIXES,
             never,
             partial(aedat2.Aedat2Source, chip=chip),
-            partial(aedat2.encode, chip=chip),
+            partial(aedat2.encode, chip=chip) if chip.address_space == "pixels" else None,
         )
         for chip in aedat2.CHIPS
     ),
@@ -108,7 +111,7 @@ FORMATS: tuple[Format, ...] = (
         partial(evt21.encode, is_legacy=True),
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
-    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode),
+    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode, True),
     Format(npz.NAME, npz.TITLE, npz.SUFFIXES, npz.matches, npz.NpzSource, npz.encode),
     Format(hdf5.NAME, hdf5.TITLE, hdf5.SUFFIXES, hdf5.matches, hdf5.Hdf5Source, hdf5.encode),
     Format(mat.NAME, mat.TITLE, mat.SUFFIXES, mat.matches, mat.MatSource, mat.encode),

@@ -16,7 +16,7 @@ from eventio.errors import (
     OutOfSensorError,
 )
 from eventio.recording import EventArray, Metadata, check_size
-from eventio.source import SeekableSource, Source
+from eventio.source import CheckingSource, SeekableSource, Source
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Inspection:
     max_y: int = 0
     max_t: int = 0
 
-    def add(self, events: EventArray) -> None:
+    def add(self, events: EventArray, *, is_clean: bool = False) -> None:
         """
         Look at the next events.
 
@@ -39,8 +39,16 @@ class Inspection:
         ----------
         events : ndarray
             Of EVENT_DTYPE, shape (n_events,).
+        is_clean : bool
+            They are known to lie inside the sensor and in order, also after those before; the largest places are
+            then not looked for.
         """
         if not len(events):
+            return
+        if is_clean:
+            self.last_t = int(events["t"][-1])
+            self.max_t = max(self.max_t, self.last_t) if self.n_events else self.last_t
+            self.n_events += len(events)
             return
         previous = self.last_t if self.n_events else int(events["t"][0])
         highest = self.max_t if self.n_events else previous
@@ -55,7 +63,9 @@ class Inspection:
         self.n_events += len(events)
 
 
-def guarded_blocks(source: Source, *, checkpoint: Any = None) -> Iterator[EventArray]:
+def guarded_blocks(
+    source: Source, *, checkpoint: Any = None, room: EventArray | None = None
+) -> Iterator[EventArray]:
     """
     Yield the blocks of a source, failures of the disk as errors that name the file.
 
@@ -65,6 +75,8 @@ def guarded_blocks(source: Source, *, checkpoint: Any = None) -> Iterator[EventA
         The file's own reader.
     checkpoint : object, optional
         Where to go on, of a SeekableSource; None begins at the start.
+    room : ndarray, optional
+        Array that a CheckingSource writes into.
 
     Yields
     ------
@@ -79,6 +91,8 @@ def guarded_blocks(source: Source, *, checkpoint: Any = None) -> Iterator[EventA
     try:
         if checkpoint is not None and isinstance(source, SeekableSource):
             yield from source.blocks_from(checkpoint)
+        elif room is not None and isinstance(source, CheckingSource):
+            yield from source.blocks_into(room)
         else:
             yield from source.blocks()
     except OSError as error:
@@ -191,6 +205,7 @@ def make_metadata(
         is_truncated=findings.truncation is not None,
         skipped=tuple(findings.skipped.items()),
         conversions=findings.conversions,
+        address_space=findings.address_space,
     )
 
 
@@ -214,6 +229,11 @@ def finish(metadata: Metadata, inspection: Inspection, *, may_be_empty: bool = F
     """
     if inspection.n_events == 0 and not may_be_empty:
         why = " before the file breaks off" if metadata.is_truncated else ""
-        raise FormatError(f"{metadata.path}: holds no event{why}; record or copy it again")
+        others = ", ".join(f"{n} {kind}" for kind, n in metadata.skipped)
+        remedy = "record or copy it again"
+        if others:
+            why += f", only {others}"
+            remedy = "eventio.open(path).read_companions() gives frames, triggers and other streams"
+        raise FormatError(f"{metadata.path}: holds no event{why}; {remedy}")
     for text in metadata.warnings:
         warnings.warn(text, DamagedRecordingWarning, stacklevel=3)

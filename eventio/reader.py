@@ -20,7 +20,7 @@ from eventio.inspection import (
 )
 from eventio.recording import EventArray, Metadata, check_inside, join_events, seal
 from eventio.seeking import Index, Span
-from eventio.source import CompanionSource, Source
+from eventio.source import CheckingSource, CompanionSource, Source
 
 USUAL_CHUNK_EVENTS = 1 << 16
 
@@ -57,6 +57,8 @@ class Reader:
                 scan.add(block)
             size = choose_size(scan, source)
         self.width, self.height = size
+        if isinstance(source, CheckingSource):
+            source.expect_size(*size)
 
     def __enter__(self) -> Self:
         return self
@@ -180,15 +182,18 @@ class Reader:
             self._source.keeps_companions = False
 
     def _checked_blocks(self, blocks: Iterator[tuple[int, EventArray]]) -> Iterator[EventArray]:
+        checking = self._source if isinstance(self._source, CheckingSource) else None
         for first_number, block in blocks:
-            check_inside(
-                block,
-                width=self.width,
-                height=self.height,
-                source=str(self.path),
-                first_number=first_number,
-            )
-            self._inspection.add(block)
+            is_clean = checking is not None and checking.is_clean
+            if not is_clean:
+                check_inside(
+                    block,
+                    width=self.width,
+                    height=self.height,
+                    source=str(self.path),
+                    first_number=first_number,
+                )
+            self._inspection.add(block, is_clean=is_clean)
             yield block
 
 

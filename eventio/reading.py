@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from eventio.buffer import EventBuffer
 from eventio.companions import Companions
 from eventio.errors import FileAccessError, FormatError, MissingFileError
@@ -18,8 +20,8 @@ from eventio.inspection import (
     make_metadata,
 )
 from eventio.reader import Reader
-from eventio.recording import Recording, check_inside, seal
-from eventio.source import CompanionSource, Source
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, check_inside, make_checked
+from eventio.source import SPARE_EVENTS, CheckingSource, CompanionSource, Source
 
 BYTES_PER_EVENT = 4
 """What an event takes in a file, roughly; how much memory is set aside at first."""
@@ -59,7 +61,7 @@ def read(
     MissingFileError, FileAccessError
         The file does not exist or cannot be read.
     FormatError
-        The file is empty, foreign, or holds no event.
+        The file is empty, foreign, or holds no event; companions of such a file come from `Reader.read_companions`.
     OutOfSensorError
         An event lies outside the sensor.
     ArgumentError
@@ -85,20 +87,46 @@ def read(
     size = known_size(source, width, height)
     if isinstance(source, CompanionSource):
         source.keeps_companions = keep_companions
+    if size is not None and isinstance(source, CheckingSource):
+        source.expect_size(*size)
     inspection = Inspection()
+    events = gather(source, inspection)
+    metadata = make_metadata(source, row.name, inspection, is_size_derived=size is None)
+    companions = source.findings.companions.finish() if keep_companions else Companions()
+    finish(metadata, inspection)
+    if size is None:
+        size = choose_size(inspection, source)
+    if inspection.max_x >= size[0] or inspection.max_y >= size[1]:
+        check_inside(events, width=size[0], height=size[1], source=str(path))
+    return make_checked(events, width=size[0], height=size[1], metadata=metadata, companions=companions)
+
+
+def gather(source: Source, inspection: Inspection) -> EventArray:
+    """
+    Read all events into one array.
+
+    Parameters
+    ----------
+    source : Source
+        The file's own reader.
+    inspection : Inspection
+        Looks at all events.
+
+    Returns
+    -------
+    ndarray
+        Of EVENT_DTYPE, shape (n_events,).
+    """
+    if isinstance(source, CheckingSource):
+        room = np.empty(source.count_at_most() + SPARE_EVENTS, EVENT_DTYPE)
+        for block in guarded_blocks(source, room=room):
+            inspection.add(block, is_clean=source.is_clean)
+        return room[: inspection.n_events]
     buffer = EventBuffer(source.path.stat().st_size // BYTES_PER_EVENT)
     for block in guarded_blocks(source):
         inspection.add(block)
         buffer.append(block)
-    metadata = make_metadata(source, row.name, inspection, is_size_derived=size is None)
-    finish(metadata, inspection)
-    if size is None:
-        size = choose_size(inspection, source)
-    events = buffer.finish()
-    if inspection.max_x >= size[0] or inspection.max_y >= size[1]:
-        check_inside(events, width=size[0], height=size[1], source=str(path))
-    companions = source.findings.companions.finish() if keep_companions else Companions()
-    return Recording(seal(events), width=size[0], height=size[1], metadata=metadata, companions=companions)
+    return buffer.finish()
 
 
 def open(

@@ -10,7 +10,7 @@ from eventio import _kernels
 from eventio.errors import ArgumentError
 from eventio.inspection import Inspection, guarded_blocks
 from eventio.recording import EventArray
-from eventio.source import SeekableSource, Source
+from eventio.source import CheckingSource, SeekableSource, Source
 
 PLACE_EVENTS = 1 << 20
 """About how many events lie between two places that are kept."""
@@ -72,6 +72,8 @@ class Index:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._seekable = source if isinstance(source, SeekableSource) else None
+        self._checking = source if isinstance(source, CheckingSource) else None
         self._places: list[Place] = []
 
     def select(self, span: Span) -> Iterator[tuple[int, EventArray]]:
@@ -126,9 +128,9 @@ class Index:
 
     def _note(self, passed: Inspection, block: EventArray) -> None:
         """Take note of a block just handed over, and keep the place behind it when the last one is far."""
-        if not isinstance(self._source, SeekableSource):
+        if self._seekable is None:
             return
-        passed.add(block)
+        passed.add(block, is_clean=self._checking is not None and self._checking.is_clean)
         last = self._places[-1].n_events if self._places else 0
         if passed.n_events >= last + PLACE_EVENTS:
-            self._places.append(Place(passed.n_events, passed.max_t, self._source.checkpoint()))
+            self._places.append(Place(passed.n_events, passed.max_t, self._seekable.checkpoint()))

@@ -12,6 +12,8 @@ from eventio.recording import EventArray
 
 BLOCK_EVENTS = 1 << 17
 """About how many events a source hands over at once."""
+SPARE_EVENTS = 64
+"""Room behind the last event that a decoder may need: it writes before it knows whether a word is an event."""
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class Findings:
     truncation: str | None = None
     skipped: dict[str, int] = field(default_factory=dict)
     conversions: tuple[str, ...] = ()
+    address_space: str = "pixels"
     companions: CompanionCollector = field(default_factory=CompanionCollector)
 
     def add_skipped(self, kind: str, n: int) -> None:
@@ -106,6 +109,34 @@ class SeekableSource(Source, Protocol):
 
     def blocks_from(self, checkpoint: Any) -> Iterator[EventArray]:
         """Yield the events behind a checkpoint; findings count on from there."""
+        ...
+
+
+@runtime_checkable
+class CheckingSource(Source, Protocol):
+    """
+    A source that looks at its events while it decodes them, and that can write them into one array.
+
+    Attributes
+    ----------
+    is_clean : bool
+        Whether in the block handed over last no time falls, also not from the block before, and every event lies
+        inside the expected sensor; False may also mean that this was not looked at.
+    """
+
+    @property
+    def is_clean(self) -> bool: ...  # numpydoc ignore=GL08
+
+    def expect_size(self, width: int, height: int) -> None:
+        """Say which sensor is expected."""
+        ...
+
+    def count_at_most(self) -> int:
+        """Say how many events the file can hold at most."""
+        ...
+
+    def blocks_into(self, room: EventArray) -> Iterator[EventArray]:
+        """Yield the events in file order, as consecutive parts of an array with SPARE_EVENTS more than needed."""
         ...
 
 

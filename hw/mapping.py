@@ -145,6 +145,7 @@ def map_graph(
     *,
     calibration: Any = None,
     weight_bits: int | None = None,
+    partitioner: str = "own",
     seed: int = 0,
 ) -> Mapping:
     """Quantise a network, cut it into blocks, place them on a chip's mesh, and price a step.
@@ -159,6 +160,8 @@ def map_graph(
         Recordings; they choose scales and say how much is sent.
     weight_bits : int, optional
         1 to 8; None: what the chip has.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores: an own search, or the package mtkahypar (``pip install mtkahypar``).
     seed : int
         Of the placement's search.
 
@@ -188,7 +191,9 @@ def map_graph(
         if calibration is None
         else [calibration]
     )
-    return map_fixed(fixed, chip, recordings=list(recordings), graph=graph, seed=seed)
+    return map_fixed(
+        fixed, chip, recordings=list(recordings), graph=graph, partitioner=partitioner, seed=seed
+    )
 
 
 def map_fixed(
@@ -197,6 +202,7 @@ def map_fixed(
     *,
     recordings: Sequence[Any] = (),
     graph: Graph | None = None,
+    partitioner: str = "own",
     seed: int = 0,
 ) -> Mapping:
     """Map a network that is in whole numbers already, see :func:`map_graph`.
@@ -211,6 +217,8 @@ def map_fixed(
         What says how much is sent.
     graph : Graph, optional
         What the network came from: its temporal attention says which steps the host drops.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores.
     seed : int
         Of the placement's search.
 
@@ -223,7 +231,7 @@ def map_fixed(
     _check_registers(fixed, chip)
     spikes = [x if isinstance(x, neuro.Spikes) else neuro.Spikes.from_dense(x) for x in recordings]
     rates, results = _measure(fixed, spikes, graph)
-    found = partition(fixed, chip, rates)
+    found = partition(fixed, chip, rates, partitioner=partitioner)
     messages = found.traffic(fixed, rates)
     placement = place(messages[:-1], chip, seed=seed)
     other = sequential(fixed, chip)

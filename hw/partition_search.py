@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from hw.block_moves import improved
 from hw.blocks import Layer, Outgoing, layers_of
 from hw.capacity import check_core_count, too_large
-from hw.errors import CapacityError
+from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
+from hw.hypergraph import hypergraph_partition
 from hw.partitioning import Partition, fill
 from hw.targets import Target
 from hw.yardsticks import lower_bound
 
-__all__ = ["partition"]
+__all__ = ["partition", "PARTITIONERS"]
+
+PARTITIONERS = ("own", "mtkahypar")
 
 Floats = NDArray[np.float64]
 _GROUPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -88,6 +91,7 @@ class _Search:
                 most[name] = Outgoing(
                     np.maximum(outgoing.shared, before.shared), np.maximum(outgoing.single, before.single)
                 )
+            layers = [layer.with_room_for(most[layer.name]) for layer in layers]
             found = fill(layers, self.target, refill=refill, outgoing=most).with_output_axons(self.fixed)
         return found
 
@@ -96,7 +100,13 @@ class _Search:
         return self.work >= _MOST_WORK
 
 
-def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None = None) -> Partition:
+def partition(
+    fixed: FixedGraph,
+    target: Target,
+    rates: dict[str, Floats] | None = None,
+    *,
+    partitioner: str = "own",
+) -> Partition:
     """Cut a network into blocks and put them into cores.
 
     Each population is cut into groups of channels and tiles of pixels, or filled into cores up to the tightest limit.
@@ -112,6 +122,8 @@ def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None
         The chip.
     rates : dict of str to float64 array, optional
         Messages per step of each neuron; None: one each.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores; 'mtkahypar' needs the package of this name.
 
     Returns
     -------
@@ -120,9 +132,15 @@ def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None
 
     Raises
     ------
+    HardwareError
+        If the partitioner is unknown.
+    MissingPackageError
+        If it is not installed.
     CapacityError
         If something does not fit; the message names block, limit, used, allowed and the smallest change that fits.
     """
+    if partitioner not in PARTITIONERS:
+        raise HardwareError(f"partitioner must be one of {', '.join(PARTITIONERS)}, got {partitioner!r}")
     rates = rates or {name: np.ones(p.size) for name, p in fixed.populations.items()}
     search = _Search(fixed, target, rates)
     check_core_count(max(lower_bound(fixed, target).values()), target)
@@ -137,6 +155,11 @@ def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None
     _descend(search, by_density, options)
     if search.best is None:
         raise _unfit(fixed, target, by_density)
+    if partitioner == "mtkahypar":
+        cut, n_cores = search.best_layers, search.best.partition.n_cores
+        found = hypergraph_partition(fixed, target, rates, layers=cut, n_cores=n_cores)
+        check_core_count(found.n_cores, target)
+        return found
     found = improved(
         search.best.partition, search.best.partition.volumes(fixed, rates), target, search.allowed
     )

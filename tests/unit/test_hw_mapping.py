@@ -26,6 +26,10 @@ from neuro.graph import LI, LIF, Conv2d, Flatten, Graph, Input, Linear, clocked
 
 RNG = np.random.default_rng(5)
 
+needs_lava = pytest.mark.skipif(
+    running.lava_version() is None, reason="lava-nc is not installed: run make lava"
+)
+
 
 @pytest.fixture(autouse=True)
 def same_numbers_in_any_order() -> None:
@@ -78,7 +82,7 @@ def test_the_network_core_by_core_is_the_whole_one(mapping: hw.Mapping, recordin
     assert "lava" not in certificate.skipped
 
 
-@pytest.mark.skipif(running.lava_version() is None, reason="lava-nc is not installed: run make lava")
+@needs_lava
 def test_the_whole_network_is_that_of_lava(graph: Graph, recording: np.ndarray) -> None:
     certificate = hw.verify(hw.map_graph(graph, "loihi2", calibration=recording), recording)
     assert certificate
@@ -125,17 +129,25 @@ def test_engines_that_cannot_run_are_named(mapping: hw.Mapping, recording: np.nd
         hw.verify(mapping, recording, engines=["brian"])
 
 
-def test_refractory_networks_skip_lava_with_the_reason(recording: np.ndarray) -> None:
+@needs_lava
+def test_what_lava_has_not_runs_in_lava_with_a_note(recording: np.ndarray) -> None:
     nodes = {
         "in": Input((2, 10, 10), max_count=1),
         "flat": Flatten(),
         "line": Linear(RNG.normal(0, 1, (9, 200))),
-        "out": LIF(0.01, refractory_s=0.004),
+        "out": LIF(np.linspace(0.01, 0.03, 9), refractory_s=0.004, reset="subtract"),
     }
     graph = Graph(nodes, [("in", "flat"), ("flat", "line"), ("line", "out")], clocked(0.002))
     certificate = hw.verify(hw.map_graph(graph, "loihi2"), recording)
     assert certificate.is_equal
-    assert "no fixed-point model of refractory periods" in certificate.skipped["lava"]
+    assert not certificate.skipped
+    assert certificate.n_values["lava"] > 0
+    for text in (
+        "lava: population 'out': Lava's neuron takes one membrane_decay, it was given one for each",
+        "lava: population 'out': Lava's neuron has no refractory period, it is held by spikeloom",
+        "lava: population 'out': Lava's neuron resets to 0, spikeloom subtracts instead",
+    ):
+        assert text in certificate.notes
 
 
 def test_documents(mapping: hw.Mapping, recording: np.ndarray, tmp_path: Path) -> None:
