@@ -21,6 +21,7 @@ from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
 from neuro.lowering.branches import Stage
 from neuro.lowering.chains import chain_of
+from neuro.lowering.coded_tables import coded_table_of
 from neuro.lowering.execution import count, counted_of, end_run, frame_sums, run_block, start_run
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
@@ -102,7 +103,7 @@ def _chained(
 ) -> Chained | None:
     """Return the graph as a chain, or None where it is none or a chain does not do what is asked."""
     plan = lower(graph)
-    chain = chain_of(plan)
+    chain = chain_of(plan) or coded_table_of(plan)
     if chain is None or _wants_membranes(record):
         return None
     if dynamics is not None and (not isinstance(dynamics, Dynamics) or dynamics.heads or dynamics.gates):

@@ -11,6 +11,7 @@ from neuro.graph import (
     CODED,
     IF,
     NEURONS,
+    PRODUCTS,
     SPIKING,
     SYNAPSES,
     Add,
@@ -320,7 +321,7 @@ def _is_binary(graph: Graph, name: str) -> bool:
         return node.max_count == 1
     if isinstance(node, (*NEURONS, *CODED)):
         return isinstance(node, (*SPIKING, *_ONES))
-    if isinstance(node, (Difference, Readout)):
+    if isinstance(node, (*PRODUCTS, Difference, Readout)):
         return False
     if isinstance(node, (*SYNAPSES, SparseLinear, Add, SumPool2d, AvgPool2d)) or getattr(
         node, "scaling", False
@@ -330,4 +331,5 @@ def _is_binary(graph: Graph, name: str) -> bool:
 
 
 def _unpriced(graph: Graph) -> tuple[str, ...]:
-    return tuple(name for name in graph.order if isinstance(graph.nodes[name], (Add, SumPool2d, AvgPool2d)))
+    kinds = (Add, SumPool2d, AvgPool2d, *PRODUCTS)
+    return tuple(name for name in graph.order if isinstance(graph.nodes[name], kinds))

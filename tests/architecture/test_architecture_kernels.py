@@ -39,7 +39,7 @@ def test_there_are_kernels() -> None:
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_kernels_import_only_numpy_and_numba_with_its_llvmlite(path: Path) -> None:
-    own = ("neuro.kernels", "eventio")
+    own = ("neuro.kernels", "eventio", "hw")
     allowed = ALLOWED | (KEYS if path.name == "sources.py" else set())
     foreign = {
         name
