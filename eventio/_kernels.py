@@ -27,7 +27,7 @@ def find_limit(width: int, height: int) -> int:
     return HIGH_BITS | (width - 1) | (height - 1) << 16
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:
     """Return the number of backward steps, the first one's index (-1: none), and the largest x, y and t."""
     n_backward, first, max_x, max_y = 0, -1, 0, 0
@@ -46,7 +46,7 @@ def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:
     return n_backward, first, max_x, max_y, max_t
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def find_outside(events: Any, width: int, height: int) -> int:
     """Return the index of the first event with x >= width or y >= height, or -1."""
     for i in range(events.shape[0]):
@@ -70,7 +70,7 @@ def interleave(t: Any, x: Any, y: Any, p: Any, events: Any) -> int:
     return len(events)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def find_time(events: Any, t_us: int) -> int:
     """Return the index of the first event with t >= t_us, or -1."""
     for i in range(events.shape[0]):

@@ -237,7 +237,7 @@ def test_evt2_cannot_step_back_by_half_its_range(tmp_path: Path) -> None:
     ("name", "format_name", "text"),
     [
         ("a.xyz", None, r"suffix '\.xyz' names no format that can be written; use \.bin \(nmnist\)"),
-        ("a.aedat4", "aedat4", "'aedat4' is only read"),
+        ("a.aedat", "aedat2-cochlea", "'aedat2-cochlea' is only read"),
         ("a.bin", "none", "no format 'none'"),
     ],
 )
@@ -311,16 +311,6 @@ def test_damaged_aedat4_headers(tmp_path: Path, data: bytes) -> None:
         warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
         with pytest.raises(eventio.FormatError, match=r"a\.aedat4: "):
             eventio.read(write_bytes(tmp_path, "a.aedat4", data))
-
-
-def test_a_missing_decoder_is_an_error_with_the_pip_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "aedat.py").write_text("raise ImportError\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    path = write_bytes(tmp_path, "a.aedat4", b"#!AER-DAT4.0\r\n" + bytes(100))
-    with pytest.raises(eventio.MissingPackageError, match="pip install aedat"):
-        eventio.read(path)
 
 
 def test_a_file_that_breaks_off_before_its_first_event(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import swap_bytes
 
 WRAP_US = 1 << 32
@@ -22,7 +22,7 @@ DVS128, DAVIS, COCHLEA = 0, 1, 2
 """Layouts of addresses."""
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def kind_of(address: int, layout: int) -> int:
     """Return the kind of a word that is no event of a pixel or channel, or -1 where it is one."""
     if layout == DAVIS:
@@ -35,7 +35,7 @@ def kind_of(address: int, layout: int) -> int:
     return -1 if address < 0x400 else UNKNOWN
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def place_of(address: int, layout: int, width: int, height: int) -> tuple[int, int]:
     """Return `x | y << 16`, from the top-left pixel where it lies inside the sensor, and 1 for ON."""
     if layout == COCHLEA:
@@ -49,7 +49,7 @@ def place_of(address: int, layout: int, width: int, height: int) -> tuple[int, i
     return x | y << 16, (address >> 11) & 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint32], layout: int, state: npt.NDArray[np.int64], events: Any, others: Any
 ) -> tuple[int, int, int]:
@@ -94,7 +94,7 @@ def decode(
     return used, n, n_others if others.shape[0] else 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, size: tuple[int, int], is_davis: bool, words: npt.NDArray[np.uint32]) -> None:
     """Write one address and one time of words (uint32, shape (n, 2), big-endian) for each event."""
     for i in range(events.shape[0]):

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import count_bits, lowest_bit
 
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
@@ -19,7 +19,7 @@ WAITING = COUNTS + 16
 N_STATE = WAITING + 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def count_events(words: npt.NDArray[np.uint32], upper: int) -> Any:
     """Return how many events words (uint32, shape (n, 2)) hold."""
     n = np.int64(0)
@@ -29,7 +29,7 @@ def count_events(words: npt.NDArray[np.uint32], upper: int) -> Any:
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def pass_waiting(words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64]) -> Any:
     """Count what comes before the first word of time; return its place, or the number of words."""
     for i in range(words.shape[0]):
@@ -43,7 +43,7 @@ def pass_waiting(words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[n
     return words.shape[0]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_run(
     words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any
 ) -> tuple[int, int]:
@@ -82,7 +82,7 @@ def decode_run(
     return i, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any, triggers: Any
 ) -> tuple[int, int, int]:
@@ -112,7 +112,7 @@ def decode(
     return used, n, n_triggers
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, upper: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
     """
     Write at most two words (uint32, shape (n, 2)) per event; return their number and the last upper time.

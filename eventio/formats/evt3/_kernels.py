@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import count_bits, lowest_bit
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6, 0x8
@@ -36,7 +36,7 @@ class Written(NamedTuple):
     row: int
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def count_events(words: npt.NDArray[np.uint16]) -> Any:
     """Return how many events words hold, those included that miss a time, a row or a base."""
     n = np.int64(0)
@@ -48,7 +48,7 @@ def count_events(words: npt.NDArray[np.uint16]) -> Any:
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def pass_waiting(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64]) -> int:
     """Take words one by one until time and row are known; return how many."""
     used = 0
@@ -78,7 +78,7 @@ def pass_waiting(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64]) ->
     return used
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def set_high(value: Any, state: npt.NDArray[np.int64]) -> None:
     """Take a new upper time."""
     if state[HIGH] - value > HALF_RANGE:
@@ -88,7 +88,7 @@ def set_high(value: Any, state: npt.NDArray[np.int64]) -> None:
     state[HIGH] = value
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
     """Write events until a rare kind of word; return words used and events. Time and row are known."""
     start, low, row = state[WRAPS] + (state[HIGH] << 12), state[LOW], state[ROW] << 16
@@ -136,7 +136,7 @@ def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], even
     return used, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], events: Any, triggers: Any
 ) -> tuple[int, int, int]:
@@ -169,7 +169,7 @@ def decode(
     return used, n, n_triggers
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def write_time(t: int, written: Written, words: npt.NDArray[np.uint16], n: int) -> tuple[Written, int]:
     """Write the words that bring the reader's time to t: steps of the upper time stay under half its range."""
     high, low = written.high, written.low
@@ -189,7 +189,7 @@ def write_time(t: int, written: Written, words: npt.NDArray[np.uint16], n: int) 
     return Written(high, low, written.row), n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def measure_run(events: Any, first: int) -> int:
     """Return how many events from the first on share time, row and polarity, with columns rising within 32."""
     lead = events[first]
@@ -206,7 +206,7 @@ def measure_run(events: Any, first: int) -> int:
     return stop - first
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, written: Written, words: npt.NDArray[np.uint16]) -> tuple[int, Written]:
     """Write the words of events, in their order; return the number of words and what they have said."""
     n, i = 0, 0

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 
 TIME_OVERFLOW_ROW = 240
 TIME_OVERFLOW_US = 1 << 13
@@ -16,7 +16,7 @@ OFFSET, N_OVERFLOWS, N_STATE = N_COMMON, N_COMMON + 1, N_COMMON + 2
 """Places in `state`: time added by overflows, and how many there were."""
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(words: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
     """Write the events of words (uint8, shape (n, 5)) while there is room; return words used and events."""
     offset_us = state[OFFSET]
@@ -40,7 +40,7 @@ def decode(words: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: A
     return n_words, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, words: npt.NDArray[np.uint8]) -> None:
     """Write one 5-byte word of words (uint8, shape (n, 5)) for each event."""
     for i in range(events.shape[0]):
