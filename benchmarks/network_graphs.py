@@ -81,7 +81,7 @@ def _synapses(
     is_inhibitory = bool(network.is_inhibitory[first])
     weight: Any = network.weight[part] if network.weight.size > 2 else network.weight[int(is_inhibitory)]
     delay: Any = network.delay_steps[part] if network.delay_steps.size > 1 else network.delay_steps[0]
-    owner = np.searchsorted(bounds, target, side="right") - 1
+    owner = network.population[target]
     found = []
     for post in range(bounds.size - 1):
         chosen = np.flatnonzero(owner == post)

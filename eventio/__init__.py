@@ -1,6 +1,7 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets
+from eventio import datasets, denoising, live, representations
+from eventio.companions import IMU_DTYPE, TRIGGER_DTYPE, Companions, Frame, TriggerKind
 from eventio.errors import (
     ArgumentError,
     DamagedRecordingWarning,
@@ -11,16 +12,30 @@ from eventio.errors import (
     MissingPackageError,
     OutOfSensorError,
 )
-from eventio.reading import Reader, open, read
+from eventio.reader import Reader
+from eventio.reading import open, read
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
 from eventio.transforms import (
     BinnedEvents,
     DvsModel,
     bin_events,
+    crop,
+    decimate,
+    downsample,
+    drop_area,
+    drop_events,
+    drop_period,
     emulate_dvs,
     filter_background_activity,
+    flip,
+    jitter,
+    merge_polarities,
+    rotate,
+    slice_events,
+    slice_time,
     sort_by_time,
     to_frames,
+    turn,
 )
 from eventio.writing import write
 
@@ -33,14 +48,35 @@ __all__ = [
     "Metadata",
     "EVENT_DTYPE",
     "make_events",
+    "Companions",
+    "Frame",
+    "IMU_DTYPE",
+    "TRIGGER_DTYPE",
+    "TriggerKind",
     "filter_background_activity",
     "sort_by_time",
     "bin_events",
     "BinnedEvents",
     "to_frames",
+    "crop",
+    "downsample",
+    "flip",
+    "turn",
+    "rotate",
+    "slice_time",
+    "slice_events",
+    "merge_polarities",
+    "decimate",
+    "jitter",
+    "drop_events",
+    "drop_period",
+    "drop_area",
     "emulate_dvs",
     "DvsModel",
     "datasets",
+    "live",
+    "denoising",
+    "representations",
     "EventioError",
     "MissingFileError",
     "FileAccessError",

@@ -4,11 +4,34 @@ from typing import Any
 
 import numba
 
+UNCOUNTED: dict[str, Any] = {"_nrt": False, "nogil": True}
+"""Options of kernels that create no arrays: without reference counts, which cost up to half of the time."""
 
-@numba.njit(cache=True)
-def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:
-    """Return the number of backward steps, the first one's index (-1: none), and the largest x and y."""
+PREVIOUS_T, LATE, INSIDE, LIMIT, N_COMMON = 0, 1, 2, 3, 4
+"""
+Places in the state of every decoder: the last time; OR of all steps of time, so negative after one that fell; AND of
+LIMIT less each place (`x | y << 16`); and what `find_limit` makes of the sensor's size.
+"""
+HIGH_BITS = 0x80008000
+NEVER = -(1 << 62)
+
+
+def find_limit(width: int, height: int) -> int:
+    """
+    Return the number that, less the place of an event inside a sensor, keeps both HIGH_BITS.
+
+    0, which says nothing, where a side is over 32768 pixels.
+    """
+    if max(width, height) > 1 << 15:
+        return 0
+    return HIGH_BITS | (width - 1) | (height - 1) << 16
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:
+    """Return the number of backward steps, the first one's index (-1: none), and the largest x, y and t."""
     n_backward, first, max_x, max_y = 0, -1, 0, 0
+    max_t = previous_t
     for i in range(events.shape[0]):
         event = events[i]
         t, x, y = event.t, event.x, event.y
@@ -17,16 +40,40 @@ def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int]:
                 first = i
             n_backward += 1
         previous_t = t
+        max_t = max(max_t, t)
         max_x = max(max_x, x)
         max_y = max(max_y, y)
-    return n_backward, first, max_x, max_y
+    return n_backward, first, max_x, max_y, max_t
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def find_outside(events: Any, width: int, height: int) -> int:
     """Return the index of the first event with x >= width or y >= height, or -1."""
     for i in range(events.shape[0]):
         event = events[i]
         if event.x >= width or event.y >= height:
+            return i
+    return -1
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def interleave(t: Any, x: Any, y: Any, p: Any, events: Any) -> int:
+    """Write columns into events; return how many have a polarity of 0 or 1 from the first."""
+    for i in range(events.shape[0]):
+        if p[i] > 1:
+            return i
+        event = events[i]
+        event.t = t[i]
+        event.x = x[i]
+        event.y = y[i]
+        event.p = p[i] != 0
+    return len(events)
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def find_time(events: Any, t_us: int) -> int:
+    """Return the index of the first event with t >= t_us, or -1."""
+    for i in range(events.shape[0]):
+        if events[i].t >= t_us:
             return i
     return -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from eventio import _kernels
 from eventio.errors import (
@@ -15,7 +16,7 @@ from eventio.errors import (
     OutOfSensorError,
 )
 from eventio.recording import EventArray, Metadata, check_size
-from eventio.source import Source
+from eventio.source import CheckingSource, SeekableSource, Source
 
 
 @dataclass(slots=True)
@@ -28,8 +29,9 @@ class Inspection:
     last_t: int = 0
     max_x: int = 0
     max_y: int = 0
+    max_t: int = 0
 
-    def add(self, events: EventArray) -> None:
+    def add(self, events: EventArray, *, is_clean: bool = False) -> None:
         """
         Look at the next events.
 
@@ -37,11 +39,21 @@ class Inspection:
         ----------
         events : ndarray
             Of EVENT_DTYPE, shape (n_events,).
+        is_clean : bool
+            They are known to lie inside the sensor and in order, also after those before; the largest places are
+            then not looked for.
         """
         if not len(events):
             return
+        if is_clean:
+            self.last_t = int(events["t"][-1])
+            self.max_t = max(self.max_t, self.last_t) if self.n_events else self.last_t
+            self.n_events += len(events)
+            return
         previous = self.last_t if self.n_events else int(events["t"][0])
-        n_backward, first, max_x, max_y = _kernels.inspect(events, previous)
+        highest = self.max_t if self.n_events else previous
+        n_backward, first, max_x, max_y, max_t = _kernels.inspect(events, previous)
+        self.max_t = max(highest, int(max_t))
         if n_backward and self.first_backward < 0:
             self.first_backward = self.n_events + int(first)
         self.n_backward_steps += int(n_backward)
@@ -51,7 +63,9 @@ class Inspection:
         self.n_events += len(events)
 
 
-def guarded_blocks(source: Source) -> Iterator[EventArray]:
+def guarded_blocks(
+    source: Source, *, checkpoint: Any = None, room: EventArray | None = None
+) -> Iterator[EventArray]:
     """
     Yield the blocks of a source, failures of the disk as errors that name the file.
 
@@ -59,6 +73,10 @@ def guarded_blocks(source: Source) -> Iterator[EventArray]:
     ----------
     source : Source
         The file's own reader.
+    checkpoint : object, optional
+        Where to go on, of a SeekableSource; None begins at the start.
+    room : ndarray, optional
+        Array that a CheckingSource writes into.
 
     Yields
     ------
@@ -71,7 +89,12 @@ def guarded_blocks(source: Source) -> Iterator[EventArray]:
         The file cannot be read.
     """
     try:
-        yield from source.blocks()
+        if checkpoint is not None and isinstance(source, SeekableSource):
+            yield from source.blocks_from(checkpoint)
+        elif room is not None and isinstance(source, CheckingSource):
+            yield from source.blocks_into(room)
+        else:
+            yield from source.blocks()
     except OSError as error:
         raise FileAccessError(f"{source.path}: cannot be read ({error.strerror or error})") from error
 
@@ -182,10 +205,11 @@ def make_metadata(
         is_truncated=findings.truncation is not None,
         skipped=tuple(findings.skipped.items()),
         conversions=findings.conversions,
+        address_space=findings.address_space,
     )
 
 
-def finish(metadata: Metadata, inspection: Inspection) -> None:
+def finish(metadata: Metadata, inspection: Inspection, *, may_be_empty: bool = False) -> None:
     """
     Refuse a file without events and warn of a damaged one.
 
@@ -195,14 +219,21 @@ def finish(metadata: Metadata, inspection: Inspection) -> None:
         What was noticed.
     inspection : Inspection
         Of all events.
+    may_be_empty : bool
+        Whether it is no error to have read no event.
 
     Raises
     ------
     FormatError
         No event was read.
     """
-    if inspection.n_events == 0:
+    if inspection.n_events == 0 and not may_be_empty:
         why = " before the file breaks off" if metadata.is_truncated else ""
-        raise FormatError(f"{metadata.path}: holds no event{why}; record or copy it again")
+        others = ", ".join(f"{n} {kind}" for kind, n in metadata.skipped)
+        remedy = "record or copy it again"
+        if others:
+            why += f", only {others}"
+            remedy = "eventio.open(path).read_companions() gives frames, triggers and other streams"
+        raise FormatError(f"{metadata.path}: holds no event{why}; {remedy}")
     for text in metadata.warnings:
         warnings.warn(text, DamagedRecordingWarning, stacklevel=3)

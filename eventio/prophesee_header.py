@@ -10,14 +10,11 @@ header without a geometry still names the sensor's generation, and every sensor 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from eventio.errors import FormatError
-from eventio.recording import EventArray
-from eventio.source import Findings
+from eventio.word_source import Layout, State, TriggerRoom, WordSource
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_SIDE = 2048
@@ -182,9 +179,9 @@ def make_header(version: str, name: str, width: int, height: int, *, more: tuple
     return "".join(f"% {line}\n" for line in lines).encode()
 
 
-class PropheseeSource(ABC):
+class PropheseeSource(WordSource):
     """
-    What the readers of Prophesee's .raw files share: the header and the sensor's size.
+    What the readers of Prophesee's .raw files share: the header, the sensor's size, and what they count.
 
     Parameters
     ----------
@@ -192,19 +189,32 @@ class PropheseeSource(ABC):
         The file.
     usual_sizes : tuple of (int, int)
         Sizes to choose from when the header says none.
+    dtype : str
+        NumPy's name of a number of the file.
+    n_numbers : int
+        Numbers in a word.
     """
 
-    def __init__(self, path: Path, usual_sizes: tuple[tuple[int, int], ...]) -> None:
-        self.path = path
-        self.usual_sizes = usual_sizes
-        self.findings = Findings()
+    def __init__(
+        self, path: Path, usual_sizes: tuple[tuple[int, int], ...], dtype: str, n_numbers: int = 1
+    ) -> None:
         self.header = read_header(path)
-        self.width: int | None = None
-        self.height: int | None = None
+        super().__init__(path, Layout(self.header.n_bytes, dtype, n_numbers), usual_sizes)
+        self.triggers = TriggerRoom()
         size = find_size(self.header, path)
         if size is not None:
             self.width, self.height = size
 
-    @abstractmethod
-    def blocks(self) -> Iterator[EventArray]:
-        """Yield the events in file order."""
+    def add_counts(self, counts: State, kinds: dict[int, str]) -> None:
+        """
+        Add to the findings how many words of other kinds there were.
+
+        Parameters
+        ----------
+        counts : ndarray
+            int64, shape (16,): by kind.
+        kinds : dict of int to str
+            What the known ones are.
+        """
+        for kind in range(16):
+            self.findings.add_skipped(kinds.get(kind, "unknown words"), int(counts[kind]))

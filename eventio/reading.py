@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+import numpy as np
 
 from eventio.buffer import EventBuffer
-from eventio.errors import ArgumentError, FileAccessError, FormatError, MissingFileError
+from eventio.companions import Companions
+from eventio.errors import FileAccessError, FormatError, MissingFileError
 from eventio.format_table import HEAD_BYTES, Format, find_by_content, find_by_name
 from eventio.inspection import (
     Inspection,
@@ -19,124 +19,12 @@ from eventio.inspection import (
     known_size,
     make_metadata,
 )
-from eventio.recording import EventArray, Metadata, Recording, check_inside, join_events, seal
-from eventio.source import Source
+from eventio.reader import Reader
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, check_inside, make_checked
+from eventio.source import SPARE_EVENTS, CheckingSource, CompanionSource, Source
 
 BYTES_PER_EVENT = 4
 """What an event takes in a file, roughly; how much memory is set aside at first."""
-
-
-class Reader:
-    """
-    An open recording whose events come in chunks; made by `eventio.open`, used in a `with` statement.
-
-    The chunks joined are the events of `eventio.read`, whatever their size. `metadata` and `warnings` are
-    complete once the chunks are exhausted; a DamagedRecordingWarning is given then.
-
-    Parameters
-    ----------
-    source : Source
-        The file's own reader.
-    format_name : str
-        Name of the format.
-    width, height : int or None
-        Size of the sensor where the caller knows better than the file.
-    """
-
-    def __init__(self, source: Source, format_name: str, width: int | None, height: int | None) -> None:
-        self._source = source
-        self._inspection = Inspection()
-        self._blocks: Iterator[EventArray] | None = None
-        self.format = format_name
-        self.path = source.path
-        size = known_size(source, width, height)
-        self.is_size_derived = size is None
-        if size is None:
-            scan = Inspection()
-            for block in guarded_blocks(source):
-                scan.add(block)
-            size = choose_size(scan, source)
-        self.width, self.height = size
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; chunks end early."""
-        if self._blocks is not None and hasattr(self._blocks, "close"):
-            self._blocks.close()
-
-    @property
-    def metadata(self) -> Metadata:
-        """What was noticed so far; complete once the chunks are exhausted."""
-        return make_metadata(
-            self._source, self.format, self._inspection, is_size_derived=self.is_size_derived
-        )
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """One sentence for each kind of damage found so far; complete once the chunks are exhausted."""
-        return self.metadata.warnings
-
-    def chunks(self, *, n_events: int = 1 << 16) -> Iterator[EventArray]:
-        """
-        Yield the events in file order, from the first; the memory used does not depend on the file's size.
-
-        Parameters
-        ----------
-        n_events : int
-            Events in a chunk, at least 1; the last chunk may be shorter.
-
-        Yields
-        ------
-        ndarray
-            Of EVENT_DTYPE, shape (n_events,), read-only.
-
-        Raises
-        ------
-        ArgumentError
-            n_events is under 1.
-        OutOfSensorError
-            An event lies outside the sensor.
-        FormatError
-            The file holds no event.
-        """
-        if n_events < 1:
-            raise ArgumentError(f"n_events must be at least 1, got {n_events}")
-        self._inspection = Inspection()
-        self._blocks = self._checked_blocks()
-        pending: list[EventArray] = []
-        n_pending = 0
-        for block in self._blocks:
-            pending.append(join_events([block]))
-            n_pending += len(block)
-            if n_pending < n_events:
-                continue
-            joined = pending[0] if len(pending) == 1 else join_events(pending)
-            n_whole = n_pending - n_pending % n_events
-            for start in range(0, n_whole, n_events):
-                yield seal(joined[start : start + n_events])
-            pending, n_pending = [joined[n_whole:]], n_pending - n_whole
-        if n_pending:
-            yield seal(join_events(pending))
-        finish(self.metadata, self._inspection)
-
-    def _checked_blocks(self) -> Iterator[EventArray]:
-        for block in guarded_blocks(self._source):
-            check_inside(
-                block,
-                width=self.width,
-                height=self.height,
-                source=str(self.path),
-                first_number=self._inspection.n_events,
-            )
-            self._inspection.add(block)
-            yield block
 
 
 def read(
@@ -145,6 +33,7 @@ def read(
     format: str | None = None,
     width: int | None = None,
     height: int | None = None,
+    keep_companions: bool = True,
 ) -> Recording:
     """
     Read a whole recording.
@@ -157,6 +46,9 @@ def read(
         Name of its format; found out from its content when not given.
     width, height : int, optional
         Size of the sensor in pixels, where it is known better than the file says; both or none.
+    keep_companions : bool
+        Whether frames, inertial measurements, triggers and streams of other kinds are kept in `companions`;
+        without them a file with many frames takes less time and memory.
 
     Returns
     -------
@@ -169,7 +61,7 @@ def read(
     MissingFileError, FileAccessError
         The file does not exist or cannot be read.
     FormatError
-        The file is empty, foreign, or holds no event.
+        The file is empty, foreign, or holds no event; companions of such a file come from `Reader.read_companions`.
     OutOfSensorError
         An event lies outside the sensor.
     ArgumentError
@@ -193,19 +85,48 @@ def read(
     """
     row, source = open_source(Path(path), format)
     size = known_size(source, width, height)
+    if isinstance(source, CompanionSource):
+        source.keeps_companions = keep_companions
+    if size is not None and isinstance(source, CheckingSource):
+        source.expect_size(*size)
     inspection = Inspection()
+    events = gather(source, inspection)
+    metadata = make_metadata(source, row.name, inspection, is_size_derived=size is None)
+    companions = source.findings.companions.finish() if keep_companions else Companions()
+    finish(metadata, inspection)
+    if size is None:
+        size = choose_size(inspection, source)
+    if inspection.max_x >= size[0] or inspection.max_y >= size[1]:
+        check_inside(events, width=size[0], height=size[1], source=str(path))
+    return make_checked(events, width=size[0], height=size[1], metadata=metadata, companions=companions)
+
+
+def gather(source: Source, inspection: Inspection) -> EventArray:
+    """
+    Read all events into one array.
+
+    Parameters
+    ----------
+    source : Source
+        The file's own reader.
+    inspection : Inspection
+        Looks at all events.
+
+    Returns
+    -------
+    ndarray
+        Of EVENT_DTYPE, shape (n_events,).
+    """
+    if isinstance(source, CheckingSource):
+        room = np.empty(source.count_at_most() + SPARE_EVENTS, EVENT_DTYPE)
+        for block in guarded_blocks(source, room=room):
+            inspection.add(block, is_clean=source.is_clean)
+        return room[: inspection.n_events]
     buffer = EventBuffer(source.path.stat().st_size // BYTES_PER_EVENT)
     for block in guarded_blocks(source):
         inspection.add(block)
         buffer.append(block)
-    metadata = make_metadata(source, row.name, inspection, is_size_derived=size is None)
-    finish(metadata, inspection)
-    if size is None:
-        size = choose_size(inspection, source)
-    events = buffer.finish()
-    if inspection.max_x >= size[0] or inspection.max_y >= size[1]:
-        check_inside(events, width=size[0], height=size[1], source=str(path))
-    return Recording(seal(events), width=size[0], height=size[1], metadata=metadata)
+    return buffer.finish()
 
 
 def open(
@@ -216,7 +137,9 @@ def open(
     height: int | None = None,
 ) -> Reader:
     """
-    Open a recording to read it in chunks of bounded memory.
+    Open a recording to read it in chunks of bounded memory, by number or by time, from any place on.
+
+    See `Reader.chunks`; frames and other companions of the events come from `Reader.read_companions`.
 
     Parameters
     ----------

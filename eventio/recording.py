@@ -11,10 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio import _kernels
+from eventio.companions import Companions, Frame, StructuredArray
 from eventio.errors import ArgumentError, OutOfSensorError
 
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")])
 """One event: `t` in microseconds, `x` to the right and `y` down from the top-left pixel, `p` True for ON."""
+
+PLACED_DTYPE = np.dtype([("t", "<i8"), ("xy", "<u4"), ("p", "u1")])
+"""The same bytes for decoders, which write `x | y << 16` at once."""
 
 EventArray = npt.NDArray[np.void]
 MAX_SENSOR_SIDE = 65536
@@ -43,6 +47,8 @@ class Metadata:
         Words of the file that are no pixel events, by kind, and how many there are.
     conversions : tuple of str
         What was done to the file's numbers to fit eventio's conventions: axes turned, clocks continued.
+    address_space : str
+        What x and y count: "pixels" of a camera, or "channels" of a cochlea.
     """
 
     format: str = "memory"
@@ -53,6 +59,7 @@ class Metadata:
     is_truncated: bool = False
     skipped: tuple[tuple[str, int], ...] = ()
     conversions: tuple[str, ...] = ()
+    address_space: str = "pixels"
 
     @property
     def n_skipped(self) -> int:
@@ -73,6 +80,8 @@ class Recording:
         Size of the sensor in pixels; every event lies inside it.
     metadata : Metadata
         Where the events came from.
+    companions : Companions
+        What the file holds besides: frames, inertial measurements, triggers and streams of other kinds.
 
     Raises
     ------
@@ -93,6 +102,7 @@ class Recording:
     width: int
     height: int
     metadata: Metadata = field(default_factory=Metadata)
+    companions: Companions = field(default_factory=Companions)
 
     def __post_init__(self) -> None:
         events = self.events
@@ -134,9 +144,54 @@ class Recording:
         return self.events["p"]
 
     @property
+    def frames(self) -> tuple[Frame, ...]:
+        """Pictures taken beside the events."""
+        return self.companions.frames
+
+    @property
+    def imu(self) -> StructuredArray:
+        """Inertial measurements: of `IMU_DTYPE`, shape (n,)."""
+        return self.companions.imu
+
+    @property
+    def triggers(self) -> StructuredArray:
+        """Triggers: of `TRIGGER_DTYPE`, shape (n,)."""
+        return self.companions.triggers
+
+    @property
     def is_damaged(self) -> bool:
         """Whether the file was cut short or its time runs backwards."""
         return self.metadata.is_truncated or self.metadata.n_backward_steps > 0
+
+
+def make_checked(
+    events: EventArray, *, width: int, height: int, metadata: Metadata, companions: Companions
+) -> Recording:
+    """
+    Make a recording of events that are known to lie inside the sensor, without looking again.
+
+    Parameters
+    ----------
+    events : ndarray
+        Of EVENT_DTYPE, shape (n_events,), contiguous, nobody else's; made read-only.
+    width, height : int
+        Size of the sensor in pixels.
+    metadata : Metadata
+        Where the events came from.
+    companions : Companions
+        What came along.
+
+    Returns
+    -------
+    Recording
+        With this very array.
+    """
+    nothing = Recording(np.empty(0, EVENT_DTYPE), width=width, height=height)
+    events.flags.writeable = False
+    object.__setattr__(nothing, "events", events)
+    object.__setattr__(nothing, "metadata", metadata)
+    object.__setattr__(nothing, "companions", companions)
+    return nothing
 
 
 def make_events(*, t: Any, x: Any, y: Any, p: Any) -> EventArray:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from eventio.companions import CompanionCollector
 from eventio.recording import EventArray
 
 BLOCK_EVENTS = 1 << 17
 """About how many events a source hands over at once."""
+SPARE_EVENTS = 64
+"""Room behind the last event that a decoder may need: it writes before it knows whether a word is an event."""
 
 
 @dataclass(slots=True)
@@ -20,6 +23,8 @@ class Findings:
     truncation: str | None = None
     skipped: dict[str, int] = field(default_factory=dict)
     conversions: tuple[str, ...] = ()
+    address_space: str = "pixels"
+    companions: CompanionCollector = field(default_factory=CompanionCollector)
 
     def add_skipped(self, kind: str, n: int) -> None:
         """
@@ -79,42 +84,57 @@ class Source(Protocol):
         ...
 
 
-def read_words(
-    path: Path, findings: Findings, *, start: int, word_bytes: int, n_words: int, unit: str = "a word"
-) -> Iterator[bytes]:
+@runtime_checkable
+class CompanionSource(Source, Protocol):
     """
-    Read a file of words of equal size piece by piece; an incomplete last word goes into the findings.
+    A source of a format that can hold frames, inertial measurements, triggers or other streams.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        The file.
-    findings : Findings
-        Where a truncation is noted.
-    start : int
-        Byte at which the words begin.
-    word_bytes : int
-        Size of a word.
-    n_words : int
-        Words to read at a time.
-    unit : str
-        What to call a word in the note, with its article.
-
-    Yields
-    ------
-    bytes
-        Whole words, at least one.
+    keeps_companions : bool
+        Set by who reads, before `blocks`: whether these go to `findings.companions` as they come; they are counted
+        in any case.
     """
-    position = start
-    with path.open("rb") as file:
-        file.seek(start)
-        while data := file.read(word_bytes * n_words):
-            n_left = len(data) % word_bytes
-            position += len(data)
-            if n_left:
-                findings.truncation = (
-                    f"the file ends within {unit}, with {n_left} of its {word_bytes} bytes, "
-                    f"at byte {position - n_left}"
-                )
-            if len(data) > n_left:
-                yield data[: len(data) - n_left]
+
+    keeps_companions: bool
+
+
+@runtime_checkable
+class SeekableSource(Source, Protocol):
+    """A source that can go on from a place where it has been."""
+
+    def checkpoint(self) -> Any:
+        """Give the place behind the block handed over last: small, and good for this source only."""
+        ...
+
+    def blocks_from(self, checkpoint: Any) -> Iterator[EventArray]:
+        """Yield the events behind a checkpoint; findings count on from there."""
+        ...
+
+
+@runtime_checkable
+class CheckingSource(Source, Protocol):
+    """
+    A source that looks at its events while it decodes them, and that can write them into one array.
+
+    Attributes
+    ----------
+    is_clean : bool
+        Whether in the block handed over last no time falls, also not from the block before, and every event lies
+        inside the expected sensor; False may also mean that this was not looked at.
+    """
+
+    @property
+    def is_clean(self) -> bool: ...  # numpydoc ignore=GL08
+
+    def expect_size(self, width: int, height: int) -> None:
+        """Say which sensor is expected."""
+        ...
+
+    def count_at_most(self) -> int:
+        """Say how many events the file can hold at most."""
+        ...
+
+    def blocks_into(self, room: EventArray) -> Iterator[EventArray]:
+        """Yield the events in file order, as consecutive parts of an array with SPARE_EVENTS more than needed."""
+        ...

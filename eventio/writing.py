@@ -21,7 +21,8 @@ def write(path: str | os.PathLike[str], recording: Recording, *, format: str | N
     path : str or path-like
         The file to be; an older one is replaced.
     recording : Recording
-        What to write, at least one event.
+        What to write, at least one event. Companions are written where the format holds them ("es": streams of
+        exposure, colour or generic events; "aedat4": frames, inertial measurements and triggers) and left elsewhere.
     format : str, optional
         Name of the format; chosen by the suffix when not given (.bin: "nmnist", .raw: "evt3", .aedat: "aedat2",
         .dat: "dat", .es: "es").
@@ -50,7 +51,7 @@ def write(path: str | os.PathLike[str], recording: Recording, *, format: str | N
     if row.encode is None:
         writable = ", ".join(each.name for each in FORMATS if each.encode is not None)
         raise ArgumentError(f"format {row.name!r} is only read; choose one of {writable}")
-    if len(recording) == 0:
+    if len(recording) == 0 and not (row.holds_streams and recording.companions):
         raise FormatError(f"{path}: the recording holds no event, and no reader would take such a file")
     partial = None
     try:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.axons import Reach, axon_words, channel_fans, kinds_of, stored_synapses
 from hw.fixed import Connection, FixedGraph, Population
 from hw.targets import Target
 
-__all__ = ["Usage", "Layer", "Reach", "layers_of", "RESOURCES"]
+__all__ = ["Usage", "Layer", "Arrival", "Outgoing", "layers_of", "RESOURCES"]
 
 Ints = NDArray[np.int64]
 RESOURCES = (
     "compartments",
     "synaptic_words",
     "input_axons",
+    "output_axons",
     "neuron_configurations",
     "threshold_configurations",
     "synapse_formats",
 )
-_MOST_TAPS = 60
 
 
 @dataclass(frozen=True)
@@ -52,38 +52,55 @@ class Usage:
                 return name
         return "words_per_axon" if self.axon_words > target["words_per_axon"] else ""
 
+    def with_outgoing(self, n_axons: int) -> Usage:
+        """Return the same with a number of output axons."""
+        return Usage(self.values | {"output_axons": n_axons}, self.axon_words)
+
 
 EMPTY = Usage(dict.fromkeys(RESOURCES, 0))
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
-    """What of a source a block hears through one connection.
+class Arrival:
+    """The neurons that a block hears through one connection, and what each of their spikes makes it do.
 
     Attributes
     ----------
     source : str
         The population.
-    units : int64 array
-        Its units (pixels, or neurons of a flat population) with a synapse in the block.
-    axons : int
-        Axons that this takes.
-    words : int
-        64-bit words of synapses.
-    axon_words : int
-        The most words of one axon.
+    neurons : int64 array, shape (n,)
+        Those of its neurons with a synapse in the block, ascending.
+    synapses : int64 array, shape (n,)
+        Synapses that a spike of each reads.
+    pixels : int64 array, optional
+        The pixels of these neurons, if those of a pixel share an axon.
     """
 
     source: str
-    units: Ints
-    axons: int
-    words: int
-    axon_words: int
+    neurons: Ints
+    synapses: Ints
+    pixels: Ints | None = None
+
+
+@dataclass(eq=False)
+class Outgoing:
+    """Blocks that hear a population: output axons are needed for each.
+
+    Attributes
+    ----------
+    shared : int64 array, shape (n_pixels,)
+        Entries for each pixel, whatever the number of its neurons in a core.
+    single : int64 array, shape (n,)
+        Entries for each neuron.
+    """
+
+    shared: Ints
+    single: Ints
 
 
 @dataclass(eq=False)
 class Layer:
-    """A population as it is cut: in units (pixels with all channels, or single neurons) in an order of their own.
+    """A population as it is cut: in units (pixels with the channels of a group, or neurons) in an order of its own.
 
     Attributes
     ----------
@@ -97,11 +114,15 @@ class Layer:
         The chip.
     by_pixel : bool
         Whether a unit is a pixel.
-    n_groups : int
-        Groups of channels that are cut apart, because all of them together do not fit: units are numbered group after
-        group, and have the channels of their group only.
+    bounds : tuple of int
+        Where groups of channels begin and end that are cut apart: units are numbered group after group, and have the
+        channels of their group only. (0, 1) for flat populations.
     order : int64 array, shape (n_units,)
         The units in the order of cutting.
+    stops : int64 array
+        Where in this order tiles end.
+    is_whole : bool
+        Whether only whole tiles go into a core.
     """
 
     name: str
@@ -109,70 +130,102 @@ class Layer:
     connections: list[tuple[Connection, Population]]
     target: Target
     by_pixel: bool
-    n_groups: int = 1
+    bounds: tuple[int, ...]
     order: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    stops: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    is_whole: bool = False
+    _known: dict[tuple[int, int], Usage] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups of channels."""
+        return len(self.bounds) - 1
 
     @property
     def n_units(self) -> int:
         """Number of units."""
-        return self.population.size // self.unit
+        return self.n_groups * self.n_pixels
 
-    @property
-    def unit(self) -> int:
-        """Neurons of a unit."""
-        return self.population.shape[0] // self.n_groups if self.by_pixel else 1
-
-    @property
+    @cached_property
     def n_pixels(self) -> int:
         """Number of pixels, or of neurons of a flat population."""
-        return self.n_units // self.n_groups
+        return self.population.size // (self.population.shape[0] if self.by_pixel else 1)
 
-    def ordered(self, strip: int) -> Layer:
-        """Return the layer cut in vertical strips of pixels, each row by row; 0: as numbered."""
-        order = np.arange(self.n_units)
-        if strip and self.by_pixel:
-            columns = self.population.shape[2]
-            group, pixel = order // self.n_pixels, order % self.n_pixels
-            row, column = pixel // columns, pixel % columns
-            order = np.lexsort((column, row, column // strip, group))
-        return replace(self, order=order)
+    @cached_property
+    def widths(self) -> Ints:
+        """Channels of each group."""
+        return np.diff(self.bounds)
 
-    def grouped(self) -> Layer:
-        """Return the layer with as few groups of channels as let a pixel leave room in a core."""
-        channels, room = self.population.shape[0], 0.7 * self.target["synaptic_words"]
-        for n in range(1, channels + 1):
-            if self.by_pixel and channels % n == 0:
-                layer = replace(self, n_groups=n).ordered(0)
-                usage = layer.usage(layer.order[layer.n_pixels // 2 :][:1])
-                if usage.values["synaptic_words"] <= room and not usage.over(self.target):
-                    return layer
-        return self
+    def sizes(self, units: Ints) -> Ints:
+        """Return the number of neurons of units."""
+        return self.widths[units // self.n_pixels]
 
-    def mapwise(self) -> Layer:
-        """Return the layer with as few groups of channels as let the whole map of a group into one core."""
-        channels = self.population.shape[0]
-        for n in range(self.n_groups, channels + 1):
-            if self.by_pixel and channels % n == 0:
-                layer = replace(self, n_groups=n).ordered(0)
-                if not layer.usage(layer.order[: layer.n_pixels]).over(self.target):
-                    return layer
-        return self
+    def tiled(self, rows: int = 0, columns: int = 0, *, is_whole: bool = False) -> Layer:
+        """Return the layer cut tile after tile, each row by row; 0: as many as there are.
+
+        Parameters
+        ----------
+        rows, columns : int
+            Of a tile; a flat population has `columns` only.
+        is_whole : bool
+            Whether only whole tiles go into a core.
+
+        Returns
+        -------
+        Layer
+            With an order of its own.
+        """
+        n_rows, n_columns = self.population.shape[1:] if self.by_pixel else (1, self.n_pixels)
+        unit = np.arange(self.n_units)
+        group, pixel = unit // self.n_pixels, unit % self.n_pixels
+        row, column = pixel // n_columns, pixel % n_columns
+        across = -(-n_columns // (columns or n_columns))
+        down = -(-n_rows // (rows or n_rows))
+        tile_row, tile_column = (
+            row * down // n_rows,
+            column * across // n_columns,
+        )  # tiles differ by one at most
+        order = np.lexsort((column, row, tile_column, tile_row, group))
+        tile = ((group * down + tile_row) * across + tile_column)[order]
+        stops = np.append(np.flatnonzero(np.diff(tile)) + 1, unit.size)
+        return replace(self, order=order, stops=stops, is_whole=is_whole, _known={})
+
+    def grouped(self, n_groups: int) -> Layer:
+        """Return the layer with its channels in groups of about the same size."""
+        channels = self.population.shape[0] if self.by_pixel else 1
+        bounds = tuple(int(x) for x in np.arange(n_groups + 1) * channels // n_groups)
+        return replace(self, bounds=bounds, order=np.zeros(0, np.int64), _known={}).tiled()
 
     def neurons(self, units: Ints) -> Ints:
         """Return the neurons of units, in the order of the population's shape: channel after channel."""
         if not self.by_pixel:
             return units
-        group, pixel = units // self.n_pixels, units % self.n_pixels
-        channel = group[None, :] * self.unit + np.arange(self.unit)[:, None]
-        return (channel * self.n_pixels + pixel[None, :]).reshape(-1)
+        parts = []
+        for group, pixels in self._by_group(units):
+            channels = np.arange(self.bounds[group], self.bounds[group + 1])
+            parts.append((channels[:, None] * self.n_pixels + pixels).reshape(-1))
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def _by_group(self, units: Ints) -> list[tuple[int, Ints]]:
+        group = units // self.n_pixels
+        if self.n_groups == 1 or (units.size and (group[0] == group).all()):
+            return [(int(group[0]), units % self.n_pixels)] if units.size else []
+        return [(int(g), units[group == g] % self.n_pixels) for g in np.unique(group)]
 
     @cached_property
     def _configurations(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         return self.population.configurations(), self.population.register("threshold")
 
+    def part(self, start: int, stop: int) -> Usage:
+        """Return what the units from one place of the order to another take of a core."""
+        key = (start, stop)
+        if key not in self._known:
+            self._known[key] = self.usage(self.order[start:stop])
+        return self._known[key]
+
     def usage(self, units: Ints) -> Usage:
-        """Count what the units take of a core."""
-        n = units.size * self.unit
+        """Count what the units take of a core, output axons left out: these depend on other cores."""
+        n = int(self.sizes(units).sum())
         reaches = self.reaches(units)
         target, longest = self.target, max((c.longest_delay for c, _ in self.connections), default=0)
         slots = -(-(longest + 1) // (target["free_delay_steps"] + 1))
@@ -182,6 +235,7 @@ class Layer:
                 "compartments": n * slots,
                 "synaptic_words": state_words + sum(reach.words for reach in reaches),
                 "input_axons": sum(reach.axons for reach in reaches),
+                "output_axons": 0,
                 "neuron_configurations": self._distinct(0, units),
                 "threshold_configurations": self._distinct(1, units),
                 "synapse_formats": len(self.connections),
@@ -201,13 +255,11 @@ class Layer:
         return [self._reach(connection, source, units) for connection, source in self.connections]
 
     def _reach(self, connection: Connection, source: Population, units: Ints) -> Reach:
-        bits = connection.weight_bits + (connection.sign == "mixed" and connection.weight_bits < 8)
-        delay_bits = int(connection.longest_delay).bit_length()
         if connection.kind == "conv":
-            return self._convolution(connection, source, units, bits + delay_bits)
+            return self._convolution(connection, source, units)
         counts = self._counts(connection, units)
         heard = np.flatnonzero(counts)
-        words = axon_words(counts[heard], units.size * self.unit, bits + delay_bits, self.target)
+        words = axon_words(counts[heard], int(self.sizes(units).sum()), _bits(connection), self.target)
         total, most = int(words.sum()), int(words.max(initial=0))
         found = heard
         if len(source.shape) == 3:
@@ -225,105 +277,93 @@ class Layer:
         n_source = int(connection.columns.max(initial=-1)) + 1 if connection.columns is not None else 0
         return np.bincount(connection.columns[there], minlength=n_source)  # type: ignore[index]
 
-    def _convolution(self, connection: Connection, source: Population, units: Ints, bits: int) -> Reach:
-        """Find the pixels that are heard, and the kernels that differ between them: others share one."""
-        groups = np.unique(units // self.n_pixels)
-        found = [
-            self._kernels(connection, source, units[units // self.n_pixels == g] % self.n_pixels, bits)
-            for g in groups
-        ]
-        if len(found) == 1:
-            return found[0]
-        pixels = np.unique(np.concatenate([reach.units for reach in found]))
-        per_pixel = found[0].axons // max(1, found[0].units.size)
-        return Reach(
-            connection.source, pixels, int(pixels.size * per_pixel), sum(reach.words for reach in found),
-            sum(reach.axon_words for reach in found),
-        )  # fmt: skip
+    def _convolution(self, connection: Connection, source: Population, units: Ints) -> Reach:
+        """Count words group by group: pixels of a kind share the list of a kernel."""
+        target, bits = self.target, _bits(connection)
+        whole_kernel = int(np.prod(connection.weights.shape[2:]))
+        found, words, longest = [], 0, 0
+        channels: set[int] = set()
+        for group, pixels in self._by_group(units):
+            kinds = kinds_of(connection, source.shape, self.population.shape[2], pixels)
+            found.append(kinds.pixels)
+            most = 0
+            fans = channel_fans(connection, source.shape[0], self.bounds[group], self.bounds[group + 1])
+            for start, stop, heard_by in fans:
+                taps = kinds.distinct if target["population_axons"] else kinds.taps
+                each = axon_words(taps * heard_by, 0, bits, target)
+                most = max(most, int(each.max(initial=0)))
+                if target["population_axons"] == 2:
+                    each = axon_words(np.array([whole_kernel * heard_by]), 0, bits, target)
+                words += int(each.sum()) * (stop - start)
+                channels.update(range(start, stop))
+            longest += most
+        heard = found[0] if len(found) == 1 else np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
+        each_pixel = len(channels)
+        if target["population_axons"]:
+            each_pixel = -(-each_pixel // target["population_channels"])
+        return Reach(connection.source, heard, int(heard.size) * each_pixel, words, longest)
 
-    def _kernels(self, connection: Connection, source: Population, units: Ints, bits: int) -> Reach:
-        """Do so for the pixels of one group of channels."""
-        channels, height, width = source.shape
-        out_columns = self.population.shape[2]
-        r, c = units // out_columns, units % out_columns
-        n_rows, n_columns = connection.weights.shape[2:]
-        heard = np.zeros(height * width, np.int64)
-        synapses = np.zeros(height * width, np.int64)
-        for i in range(n_rows):
-            for m in range(n_columns):
-                y = r * connection.stride[0] - connection.padding[0] + i * connection.dilation[0]
-                x = c * connection.stride[1] - connection.padding[1] + m * connection.dilation[1]
-                inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-                place = y[inside] * width + x[inside]
-                heard[place] |= 1 << ((i * n_columns + m) % _MOST_TAPS)
-                synapses[place] += 1
-        pixels = np.flatnonzero(synapses)
-        heard_by = max(1, connection.weights.shape[0] // connection.groups // self.n_groups)
-        per_pixel = synapses[pixels] * heard_by  # of one input channel
-        target = self.target
-        if target["population_axons"] == 2:
-            words = axon_words(np.array([n_rows * n_columns * heard_by]), 0, bits, target) * channels
-            n_axons = pixels.size * -(-channels // target["population_channels"])
-            most = int(axon_words(per_pixel, 0, bits, target).max(initial=0))
-        elif target["population_axons"] and n_rows * n_columns <= _MOST_TAPS:
-            _, first = np.unique(heard[pixels], return_index=True)
-            words = axon_words(per_pixel[first], 0, bits, target) * channels
-            n_axons = pixels.size * -(-channels // target["population_channels"])
-            most = int(words.max(initial=0)) // channels
+    def arrivals(self, units: Ints) -> list[Arrival]:
+        """Return what the units hear, neuron by neuron, connection by connection."""
+        return [self._arrival(connection, source, units) for connection, source in self.connections]
+
+    def _arrival(self, connection: Connection, source: Population, units: Ints) -> Arrival:
+        if connection.kind != "conv":
+            counts = self._counts(connection, units)
+            heard = np.flatnonzero(counts)
+            read = stored_synapses(
+                counts[heard], int(self.sizes(units).sum()), _bits(connection), self.target
+            )
+            return Arrival(connection.source, heard, read)
+        neurons: list[Ints] = []
+        synapses: list[Ints] = []
+        parts: list[Ints] = []
+        n_pixels = source.size // source.shape[0]
+        for group, pixels in self._by_group(units):
+            kinds = kinds_of(connection, source.shape, self.population.shape[2], pixels)
+            parts.append(kinds.pixels)
+            fans = channel_fans(connection, source.shape[0], self.bounds[group], self.bounds[group + 1])
+            for start, stop, heard_by in fans:
+                neurons.append((np.arange(start, stop)[:, None] * n_pixels + kinds.pixels).reshape(-1))
+                synapses.append(np.tile(kinds.taps * heard_by, stop - start))
+        shares = bool(self.target["population_axons"]) and source.shape[0] > 1
+        if len(parts) == 1:
+            found, counts, pixels = np.concatenate(neurons), np.concatenate(synapses), parts[0]
         else:
-            words = axon_words(per_pixel, 0, bits, target) * channels
-            n_axons, most = pixels.size * channels, int(words.max(initial=0)) // channels
-        return Reach(connection.source, pixels, int(n_axons), int(words.sum()), most)
+            found, place = np.unique(np.concatenate(neurons), return_inverse=True)
+            counts = np.bincount(place, np.concatenate(synapses)).astype(np.int64)
+            pixels = np.unique(np.concatenate(parts))
+        return Arrival(connection.source, found, counts, pixels if shares else None)
+
+    def output_axons(self, units: Ints, outgoing: Outgoing | None) -> int:
+        """Return the output axons that the units need."""
+        if outgoing is None:
+            return 0
+        pixels = units % self.n_pixels
+        if self.n_groups > 1:
+            pixels = np.unique(pixels)
+        return int(outgoing.shared[pixels].sum() + outgoing.single[self.neurons(units)].sum())
+
+    def with_room_for(self, outgoing: Outgoing) -> Layer:
+        """Return the layer with more groups of channels if one of its units has too many output axons for a core."""
+        layer, channels = self, self.population.shape[0]
+        while layer.by_pixel and layer.n_groups < channels:
+            single = np.add.reduceat(outgoing.single.reshape(channels, -1), layer.bounds[:-1], axis=0)
+            used = int((single + outgoing.shared).max(initial=0))
+            if used <= self.target["output_axons"]:
+                break
+            layer = layer.grouped(min(channels, layer.n_groups * -(-used // self.target["output_axons"])))
+        return layer
 
 
-def axon_words(n_synapses: Ints, n_targets: int, bits: int, target: Target) -> Ints:
-    """Return the 64-bit words of axons' synapses in the shortest encoding.
-
-    Headers have 10 bits (4 for the format, 6 for the count) for at most 60 synapses. 'dense' lists a weight for each of
-    the targets (headers also say where they begin), 'sparse' a number with each weight, 'run length' 4 bits of
-    distance. A last word without room for the end mark costs one more.
-
-    Parameters
-    ----------
-    n_synapses : int64 array
-        Of each axon.
-    n_targets : int
-        Neurons of the block; 0: the synapses lie side by side (a kernel).
-    bits : int
-        Of a weight and its delay.
-    target : Target
-        The chip.
-
-    Returns
-    -------
-    int64 array
-        Words of each axon.
-
-    Examples
-    --------
-    >>> from hw import loihi1
-    >>> axon_words(np.array([3, 60]), 64, 8, loihi1).tolist()
-    [1, 9]
-    """
-    n = np.asarray(n_synapses, np.int64)
-    index, per_entry = target["index_bits"], target["synapses_per_entry"]
-
-    def words(count: Any, each: int, header: int) -> Ints:
-        total = -(-count // per_entry) * header + count * each
-        rest = total % 64
-        return np.asarray(-(-total // 64) + ((rest == 0) | (rest >= 59)), np.int64)
-
-    side_by_side = np.full_like(n, n_targets) if n_targets else n
-    found = [
-        words(side_by_side, bits, 10 + index),
-        words(n, bits + index, 10),
-        words(n, bits + 4, 10 + index),
-    ]
-    return np.asarray(np.minimum.reduce(found[: 3 if n_targets else 1]), np.int64)
+def _bits(connection: Connection) -> int:
+    """Return the bits of a weight with its delay."""
+    mixed = connection.sign == "mixed" and connection.weight_bits < 8
+    return connection.weight_bits + mixed + int(connection.longest_delay).bit_length()
 
 
 def layers_of(fixed: FixedGraph, target: Target) -> list[Layer]:
-    """Return the populations with neurons, as they are cut.
+    """Return the populations with neurons, all channels of a pixel together, in one tile.
 
     Parameters
     ----------
@@ -343,5 +383,6 @@ def layers_of(fixed: FixedGraph, target: Target) -> list[Layer]:
             continue
         into = [(c, fixed.populations[c.source]) for c in fixed.into(name)]
         by_pixel = len(population.shape) == 3
-        layers.append(Layer(name, population, into, target, by_pixel).ordered(0).grouped())
+        bounds = (0, population.shape[0] if by_pixel else 1)
+        layers.append(Layer(name, population, into, target, by_pixel, bounds).tiled())
     return layers

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import neuro
-from hw._kernels import Membranes, Registers, Train, run_differences, run_graded, run_neurons
+from hw._kernels_network import (
+    OPERATIONS,
+    PART_FIRST,
+    PART_LAST,
+    POPULATION,
+    RECORD,
+    SATURATED,
+    SIZE,
+    WRAPPED,
+    WRAPPED_SUMS,
+    Live,
+    Net,
+    run_steps,
+)
+from hw._kernels_neurons import N_STATE
+from hw._kernels_synapses import LAG, LANES, MOST, SOURCE, TILE, Log
 from hw.errors import HardwareError
-from hw.fixed import GRADED_KINDS, FixedGraph, Population
+from hw.fixed import GRADED_KINDS, FixedGraph
 from hw.inputs import checked_inputs
 from hw.results import Counters, IntegerTrain, Result
-from hw.synapses import Synapses, channel_last, lower_connection
+from hw.synapses import channel_last, lower_connection
 from hw.topology import components
+from hw.wiring import Block, registers_of, tables_of
 
 __all__ = ["emulate", "Engine"]
 
 Int32s = NDArray[np.int32]
-_BLOCK = 2**22  # values of a population that are computed together
-_MOST = 2**24
-_NOTHING = np.zeros((0, 0), np.int64)
 
 
 def emulate(
@@ -77,18 +90,33 @@ def emulate(
     return engine.run(spikes, record=record, kept=kept, given=given)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
-    """What changes while a population runs."""
+    """A run under way: its state, and the spikes listed so far."""
 
-    state: Membranes
-    graded: Int32s
-    train: Train
-    u: list[NDArray[np.signedinteger]] = field(default_factory=list)
-    v: list[NDArray[np.signedinteger]] = field(default_factory=list)
-    n_operations: int = 0
-    n_wrapped_sums: int = 0
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
+    live: Live
+    log: Log
+    u: dict[str, NDArray[np.signedinteger]]
+    v: dict[str, NDArray[np.signedinteger]]
+
+    def list_spikes(self, name: int, train: IntegerTrain, neurons: Int32s) -> None:
+        """Append the spikes of an input."""
+        n_steps, n = self.log.begin.shape[1], neurons.size
+        first = int(self.live.position[0])
+        self.make_room(n)
+        ends = first + np.cumsum(np.bincount(train.step, minlength=n_steps)[:n_steps])
+        self.log.begin[name, 0], self.log.begin[name, 1:], self.log.end[name] = first, ends[:-1], ends
+        self.log.neuron[first : first + n] = neurons
+        self.log.value[first : first + n] = train.value
+        self.live.position[0] = first + n
+
+    def make_room(self, n: int) -> None:
+        """Let `n` more spikes be listed."""
+        size = int(self.live.position[0]) + n
+        if size > self.log.neuron.size:
+            size = max(size, 2 * self.log.neuron.size)
+            neuron, value = (np.resize(part, size) for part in (self.log.neuron, self.log.value))
+            self.log = self.log._replace(neuron=neuron, value=value)
 
 
 class Engine:
@@ -100,8 +128,9 @@ class Engine:
         The network.
     profile : {'lava', 'loihi1'}
         Rules of arithmetic.
-    synapses : mapping of str to list of Synapses, optional
-        What leads into each population, if it is not to be made from the connections of `fixed`.
+    blocks : sequence of Block, optional
+        Its neurons in blocks with synapses of their own, population after population; None: each population is one,
+        with the connections of `fixed`.
 
     Raises
     ------
@@ -109,27 +138,20 @@ class Engine:
         If the profile is unknown or cannot do a population.
     """
 
-    def __init__(
-        self, fixed: FixedGraph, profile: str, synapses: Mapping[str, list[Synapses]] | None = None
-    ) -> None:
+    def __init__(self, fixed: FixedGraph, profile: str, blocks: Sequence[Block] | None = None) -> None:
         if profile not in ("lava", "loihi1"):
             raise HardwareError(f"emulate: profile must be 'lava' or 'loihi1', got {profile!r}")
         for name, population in fixed.populations.items():
             if profile == "loihi1" and population.kind in GRADED_KINDS:
                 raise HardwareError(f"Population {name!r}: Loihi 1 has no neuron of kind {population.kind!r}")
+            if profile == "loihi1" and np.any(population.subtraction):
+                raise HardwareError(f"Population {name!r}: Loihi 1 resets to 0 and subtracts nothing")
         self.fixed, self.profile = fixed, profile
-        populations = fixed.populations
-        self.synapses: dict[str, list[Synapses]] = {name: [] for name in populations}
-        if synapses is not None:
-            self.synapses.update(synapses)
-        else:
-            for c in fixed.connections:
-                parts = lower_connection(c, populations[c.source], populations[c.target], profile)
-                self.synapses[c.target].extend(parts)
-        edges = [(s.source, name) for name, parts in self.synapses.items() for s in parts]
-        self.parts = components(list(populations), edges)
-        self.registers = {name: _registers(population) for name, population in populations.items()}
-        self.places = {name: channel_last(population.shape) for name, population in populations.items()}
+        blocks = _whole_blocks(fixed, profile) if blocks is None else blocks
+        edges = {(part.source, block.population) for block in blocks for part in block.synapses}
+        self.parts = components(list(fixed.populations), sorted(edges))
+        self.tables = tables_of(fixed, profile, blocks)
+        self.places = {name: channel_last(p.shape) for name, p in fixed.populations.items()}
 
     def run(
         self,
@@ -146,155 +168,125 @@ class Engine:
                 raise HardwareError(f"emulate: there is no population {name!r}")
         n_steps, inputs = checked_inputs(self.fixed, spikes, kept, given)
         n_chip = n_steps + self.fixed.depth
-        runs: dict[str, _Run] = {}
+        run = self._start(n_chip, sum(len(train) for train in inputs.values()))
         recorded = {*record, *(name for name, p in populations.items() if p.kind == "readout")}
         for part in self.parts:
             for name in part:
-                runs[name] = self._start(name, inputs.get(name), n_chip)
-            todo = [name for name in part if name not in inputs]
-            looped = len(part) > 1 or any(s.source == part[0] for s in self.synapses[part[0]])
-            longest = max((populations[name].size for name in todo), default=1)
-            block = 1 if looped else max(1, min(n_chip, _BLOCK // longest))
-            for first in range(0, n_chip, block):
-                for name in todo:
-                    self._step(name, runs, first, min(block, n_chip - first), name in recorded)
-        return self._result(runs, recorded, n_steps)
+                if name in inputs:
+                    train = inputs[name]
+                    neurons = self.places[name][train.index].astype(np.int32)
+                    run.list_spikes(list(populations).index(name), train, neurons)
+            todo = [name for name in part if name not in inputs and name in self.tables.rows]
+            self._run_part(run, todo, [name for name in todo if name in recorded])
+        return self._result(run, inputs, n_steps)
 
-    def _start(self, name: str, given: IntegerTrain | None, n_chip: int) -> _Run:
-        population = self.fixed.populations[name]
-        n = population.size
+    def _start(self, n_chip: int, n_inputs: int) -> _Run:
+        fixed, tables = self.fixed, self.tables
         wide = np.int64 if self.profile == "loihi1" else np.int32
-        state = Membranes(np.zeros(n, wide), np.zeros(n, wide), np.zeros(n, np.int32))
-        start = np.zeros(n_chip + 1, np.int64)
-        if given is None:
-            return _Run(
-                state, np.zeros((4, n), np.int32), Train(start, np.zeros(0, np.int32), np.zeros(0, np.int32))
-            )
-        np.cumsum(np.bincount(given.step, minlength=n_chip)[:n_chip], out=start[1:])
-        index = self.places[name][given.index].astype(np.int32)
-        return _Run(state, np.zeros((0, 0), np.int32), Train(start, index, given.value))
+        n_populations, fired = len(fixed.populations), np.zeros(TILE, np.uint8)
+        has_graded = any(p.kind in GRADED_KINDS for p in fixed.populations.values())
+        room, nothing = tables.most_neurons + LANES, np.zeros((0, 0), wide)
+        live = Live(
+            np.zeros(tables.n_tiles * N_STATE * TILE, wide), np.zeros(tables.n_tiles, np.uint8),
+            np.zeros(tables.most_neurons // TILE + 1, np.uint8),
+            np.zeros((tables.numbers.size if has_graded else 0, 4), np.int32),
+            np.zeros(room, np.int32), np.zeros(room, np.int32), fired, fired.view(np.uint64),
+            np.zeros((n_populations, 4), np.int64), np.array([0, -1]), nothing, nothing,
+        )  # fmt: skip
+        begin, end = np.zeros((2, n_populations, n_chip), np.int64)
+        neuron, value = np.empty((2, n_inputs), np.int32)
+        return _Run(live, Log(begin, end, neuron, value), {}, {})
 
-    def _step(self, name: str, runs: dict[str, _Run], first: int, n_steps: int, is_recorded: bool) -> None:
-        population, run = self.fixed.populations[name], runs[name]
-        a = np.zeros((n_steps, population.size), np.int32)
-        parts = self.synapses[name]
-        sums = np.zeros_like(a) if any(part.down or part.wraps for part in parts) else a
-        for part in parts:
-            train = runs[part.source].train
-            if not part.is_graded:
-                train = Train(train.start, train.neuron, _ones(train.value))
-            elif train.value.size and int(np.abs(train.value).max()) * part.bound > _MOST:
-                raise neuro.InputError(
-                    f"emulate: values of {part.source!r} reach {int(np.abs(train.value).max())}, with the weights into "
-                    f"{name!r} a step can bring more than {_MOST}; lower the weights' exponent"
-                )
-            n, n_wrapped = part.add(a, sums, train, first)
-            run.n_operations += n
-            run.n_wrapped_sums += n_wrapped
-        start = np.zeros(n_steps + 1, np.int64)
-        found = np.empty(n_steps * population.size, np.int32)
-        values = found
-        if population.kind in GRADED_KINDS:
-            values = np.empty_like(found)
-            self._update_graded(population, self.registers[name], run, a, (start, found, values))
-        else:
-            room = (n_steps, population.size) if is_recorded else (0, 0)
-            records = (np.empty(room, run.state.u.dtype), np.empty(room, run.state.v.dtype))
-            registers = self.registers[name]
-            timing = np.array(
-                [
-                    first, population.reset_step, population.reset_interval,
-                    bool(registers.hold.any()), self.profile == "lava",
-                ],
-                np.int64,
-            )  # fmt: skip
-            run_neurons(a, run.state, registers, timing, start, found, records, run.counts)
-            if is_recorded:
-                run.u.append(records[0])
-                run.v.append(records[1])
-        n_found = int(start[-1])
-        new = values[:n_found].copy() if values is not found else np.ones(n_found, np.int32)
-        run.train = _extended(run.train, first, start, found[:n_found], new)
-
-    def _update_graded(
-        self,
-        population: Population,
-        registers: Registers,
-        run: _Run,
-        a: Int32s,
-        found: tuple[NDArray[np.int64], Int32s, Int32s],
-    ) -> None:
-        threshold = registers.threshold >> 6
-        if population.kind.startswith("graded"):
-            run_graded(a, run.graded[0], threshold, population.kind == "graded_relu", *found)
+    def _run_part(self, run: _Run, todo: Sequence[str], recorded: Sequence[str]) -> None:
+        """Run populations that are in a loop with each other, or one that is in none, for all steps."""
+        tables, n_chip = self.tables, run.log.begin.shape[1]
+        if not todo:
             return
-        sums, sends = population.kind.startswith("sigma"), population.kind.endswith("delta")
-        up = population.spike_exponent + population.state_exponent if not sums else 0
-        down = population.state_exponent if sends else 0
-        mode = np.array([sums, sends, up, down, population.is_cumulative], np.int64)
-        run_differences(a, run.graded, threshold, registers.bias, mode, *found)
+        blocks = np.concatenate([tables.blocks[tables.rows[name]] for name in todo])
+        column = 0
+        live, columns = run.live, {}
+        for name in recorded:
+            size = self.fixed.populations[name].size
+            blocks[blocks[:, POPULATION] == list(self.fixed.populations).index(name), RECORD] = column
+            columns[name] = slice(column, column + size)
+            column += size
+        if recorded:
+            u, v = (np.empty((n_chip, column), live.u.dtype) for _ in range(2))
+            live = live._replace(u=u, v=v)
+        net = Net(blocks, tables.wiring, tables.registers, tables.numbers)
+        room, reached = int(blocks[:, SIZE].sum()), 0
+        while reached < n_chip:
+            run.make_room(room)
+            reached = run_steps(net, live, run.log, reached, n_chip, room)
+            if live.position[1] >= 0:
+                self._refuse(run.log, int(live.position[1]), reached)
+        for name, where in columns.items():
+            run.u[name], run.v[name] = (part[:, where][:, self.places[name]] for part in (live.u, live.v))
 
-    def _result(self, runs: dict[str, _Run], recorded: set[str], n_steps: int) -> Result:
-        fixed = self.fixed
-        trains = {name: self._outside(name, run.train) for name, run in runs.items()}
-        own = {name: run for name, run in runs.items() if run.v}
-        u = {
-            name: np.concatenate(run.u)[:, self.places[name]] for name, run in own.items() if name in recorded
-        }
-        v = {
-            name: np.concatenate(run.v)[:, self.places[name]] for name, run in own.items() if name in recorded
-        }
-        n_chip = n_steps + fixed.depth
-        neurons = [name for name in fixed.populations if fixed.populations[name].kind != "input"]
-        counters = Counters(
-            spikes={name: len(trains[name]) for name in trains},
-            synaptic_operations={name: runs[name].n_operations for name in neurons},
-            neuron_updates={name: n_chip * fixed.populations[name].size for name in neurons},
-            current_overflows={name: int(runs[name].counts[0]) for name in neurons},
-            membrane_overflows={name: int(runs[name].counts[1]) for name in neurons},
-            sum_overflows={name: runs[name].n_wrapped_sums for name in neurons},
+    def _refuse(self, log: Log, number: int, step: int) -> None:
+        part = self.tables.wiring.parts[number]
+        source = int(part[SOURCE])
+        target = next(
+            list(self.fixed.populations)[row[POPULATION]]
+            for row in self.tables.blocks
+            if row[PART_FIRST] <= number < row[PART_LAST]
         )
-        return Result(fixed, self.profile, n_steps, trains, u, v, counters)
+        there = slice(*(int(x[source, step - part[LAG]]) for x in (log.begin, log.end)))
+        raise neuro.InputError(
+            f"emulate: values of {list(self.fixed.populations)[source]!r} reach {int(np.abs(log.value[there]).max())}, "
+            f"with the weights into {target!r} a step can bring more than {MOST}; lower the weights' exponent"
+        )
 
-    def _outside(self, name: str, train: Train) -> IntegerTrain:
-        shape = self.fixed.populations[name].shape
-        step = np.repeat(np.arange(train.start.size - 1, dtype=np.int32), np.diff(train.start))
-        index = train.neuron
-        if len(shape) > 1:
-            index = channel_last(tuple(reversed_layout(shape)))[index].astype(np.int32)
-            order = np.lexsort((index, step))
-            return IntegerTrain(step, index[order], train.value[order])
-        return IntegerTrain(step, index, train.value)
+    def _result(self, run: _Run, inputs: Mapping[str, IntegerTrain], n_steps: int) -> Result:
+        fixed, counts = self.fixed, run.live.counts
+        names = list(fixed.populations)
+        trains = {name: inputs[name] if name in inputs else self._train(run.log, name) for name in names}
+        rows = {name: k for k, name in enumerate(names) if fixed.populations[name].kind != "input"}
+        n_chip = n_steps + fixed.depth
+        counters = Counters(
+            spikes={name: len(trains[name]) for name in names},
+            synaptic_operations={name: int(counts[k, OPERATIONS]) for name, k in rows.items()},
+            neuron_updates={name: n_chip * fixed.populations[name].size for name in rows},
+            current_overflows={name: int(counts[k, WRAPPED]) for name, k in rows.items()},
+            membrane_overflows={name: int(counts[k, SATURATED]) for name, k in rows.items()},
+            sum_overflows={name: int(counts[k, WRAPPED_SUMS]) for name, k in rows.items()},
+        )
+        return Result(fixed, self.profile, n_steps, trains, run.u, run.v, counters)
+
+    def _train(self, log: Log, name: str) -> IntegerTrain:
+        """Return the spikes of a population sorted by step and number."""
+        k, population = list(self.fixed.populations).index(name), self.fixed.populations[name]
+        counts = log.end[k] - log.begin[k]
+        before = np.cumsum(counts) - counts
+        entries = np.arange(int(counts.sum())) + np.repeat(log.begin[k] - before, counts)
+        step = np.repeat(np.arange(counts.size), counts)
+        index = log.neuron[entries].astype(np.int64)
+        if len(population.shape) > 1:
+            index = channel_last(_reversed_layout(population.shape))[index]
+        key = step * population.size + index
+        if population.kind in GRADED_KINDS:
+            order = np.argsort(key)
+            index, value = index[order], log.value[entries][order]
+        else:
+            index, value = np.sort(key) - step * population.size, np.ones(index.size, np.int32)
+        return IntegerTrain(step.astype(np.int32), index.astype(np.int32), value)
 
 
-def reversed_layout(shape: tuple[int, ...]) -> tuple[int, int]:
+def _reversed_layout(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return the shape whose channel-last order leads back: (pixels, channels)."""
     return int(np.prod(shape[1:])), shape[0]
 
 
-def _registers(population: Population) -> Registers:
-    order = np.argsort(channel_last(population.shape))
-    return Registers(
-        4096 - population.register("current_decay")[order],
-        4096 - population.register("membrane_decay")[order],
-        population.bias[order],
-        population.register("threshold")[order] << 6,
-        population.register("refractory_steps")[order],
-    )
-
-
-def _ones(values: Int32s) -> Int32s:
-    return values if values.size == 0 or (values.min() == 1 == values.max()) else np.ones_like(values)
-
-
-def _extended(train: Train, first: int, start: NDArray[np.int64], index: Int32s, value: Int32s) -> Train:
-    """Return a train with the spikes of further steps; later steps have none yet."""
-    whole = train.start
-    before = int(whole[first])
-    whole[first : first + start.size] = before + start
-    whole[first + start.size :] = before + start[-1]
-    if before == 0:
-        return Train(whole, index.copy(), value)
-    if index.size == 0:
-        return train
-    return Train(whole, np.concatenate([train.neuron, index]), np.concatenate([train.value, value]))
+def _whole_blocks(fixed: FixedGraph, profile: str) -> list[Block]:
+    blocks = []
+    for name, population in fixed.populations.items():
+        if population.kind == "input":
+            continue
+        synapses = [
+            part
+            for c in fixed.into(name)
+            for part in lower_connection(c, fixed.populations[c.source], population, profile)
+        ]
+        numbers = np.arange(population.size, dtype=np.int32)
+        blocks.append(Block(name, numbers, synapses, registers_of(population)))
+    return blocks

@@ -8,23 +8,29 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import neuro
 from hw.agreement import kept_steps
+from hw.core_work import CoreWork, count_work
 from hw.costs import Cost, price
 from hw.emulator import Engine
 from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
-from hw.partitioning import Partition, lower_bound, partition, sequential
+from hw.partition_search import partition
+from hw.partitioning import Partition
 from hw.placement import Placement, place
 from hw.quantization import quantize
 from hw.results import Result
 from hw.targets import Target, find_target
+from hw.yardsticks import lower_bound, sequential
 from neuro.graph import Graph
+
+if TYPE_CHECKING:
+    from hw.proof import Certificate
 
 __all__ = ["Mapping", "map_graph", "map_fixed"]
 
@@ -57,6 +63,8 @@ class Mapping:
         Cores that a split population by population takes.
     sequential_messages : float
         Messages per step between cores of that split.
+    work : CoreWork
+        What each core does in each step of the recordings; without recordings in a step in which every neuron fires.
     costs : tuple of Cost
         Time and energy under each price table of the target.
     n_steps : float
@@ -74,6 +82,7 @@ class Mapping:
     bound: dict[str, int]
     sequential_cores: int
     sequential_messages: float
+    work: CoreWork
     costs: tuple[Cost, ...]
     n_steps: float
     graph: Graph | None = None
@@ -88,23 +97,28 @@ class Mapping:
         """Messages between cores in a step."""
         return float(self.messages[:-1].sum())
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> str:
+    def report(
+        self, path: str | os.PathLike[str] | None = None, *, certificate: Certificate | None = None
+    ) -> str:
         """Return a table for a terminal; with a path also write a self-contained HTML page.
 
         Parameters
         ----------
         path : path, optional
             The page; an existing file is replaced.
+        certificate : Certificate, optional
+            What :func:`hw.verify` gave; shown on the page.
 
         Returns
         -------
         str
             The table.
         """
-        from hw.reporting import html_page, text_table
+        from hw.html_report import html_page
+        from hw.reporting import text_table
 
         if path is not None:
-            Path(path).write_text(html_page(self), encoding="utf-8")
+            Path(path).write_text(html_page(self, certificate), encoding="utf-8")
         return text_table(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -139,6 +153,7 @@ def map_graph(
     *,
     calibration: Any = None,
     weight_bits: int | None = None,
+    partitioner: str = "own",
     seed: int = 0,
 ) -> Mapping:
     """Quantise a network, cut it into blocks, place them on a chip's mesh, and price a step.
@@ -153,6 +168,8 @@ def map_graph(
         Recordings; they choose scales and say how much is sent.
     weight_bits : int, optional
         1 to 8; None: what the chip has.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores: an own search, or the package mtkahypar (``pip install mtkahypar``).
     seed : int
         Of the placement's search.
 
@@ -182,7 +199,9 @@ def map_graph(
         if calibration is None
         else [calibration]
     )
-    return map_fixed(fixed, chip, recordings=list(recordings), graph=graph, seed=seed)
+    return map_fixed(
+        fixed, chip, recordings=list(recordings), graph=graph, partitioner=partitioner, seed=seed
+    )
 
 
 def map_fixed(
@@ -191,6 +210,7 @@ def map_fixed(
     *,
     recordings: Sequence[Any] = (),
     graph: Graph | None = None,
+    partitioner: str = "own",
     seed: int = 0,
 ) -> Mapping:
     """Map a network that is in whole numbers already, see :func:`map_graph`.
@@ -205,6 +225,8 @@ def map_fixed(
         What says how much is sent.
     graph : Graph, optional
         What the network came from: its temporal attention says which steps the host drops.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores.
     seed : int
         Of the placement's search.
 
@@ -217,18 +239,16 @@ def map_fixed(
     _check_registers(fixed, chip)
     spikes = [x if isinstance(x, neuro.Spikes) else neuro.Spikes.from_dense(x) for x in recordings]
     rates, results = _measure(fixed, spikes, graph)
-    found = partition(fixed, chip, rates)
+    found = partition(fixed, chip, rates, partitioner=partitioner)
     messages = found.traffic(fixed, rates)
     placement = place(messages[:-1], chip, seed=seed)
     other = sequential(fixed, chip)
     n_steps = float(np.mean([train.n_steps for train in spikes])) if spikes else 1.0
-    costs = tuple(
-        price(fixed, found, placement, messages=messages, results=results, table=table)
-        for table in chip.prices
-    )
+    work = count_work(fixed, found, messages, results)
+    costs = tuple(price(work, placement, table) for table in chip.prices)
     return Mapping(
         fixed, chip, found, placement, messages, bool(spikes), lower_bound(fixed, chip), other.n_cores,
-        float(other.traffic(fixed, rates)[:-1].sum()), costs, n_steps, graph,
+        float(other.traffic(fixed, rates)[:-1].sum()), work, costs, n_steps, graph,
     )  # fmt: skip
 
 

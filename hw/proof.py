@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import neuro
-from hw._kernels import Membranes, Registers, Train, run_neurons
 from hw.agreement import kept_steps
-from hw.emulator import Engine, _extended, _Run
+from hw.emulator import Engine
 from hw.errors import HardwareError
 from hw.fixed import GRADED_KINDS
-from hw.lava.running import lava_version, simulate, unsupported
+from hw.lava.running import extensions, lava_version, simulate, unsupported
 from hw.mapping import Mapping
 from hw.partitioning import Block
 from hw.results import Result
 from hw.synapse_tables import SynapseTable, synapse_table
-from hw.synapses import Synapses, channel_last
+from hw.synapses import Synapses, channel_last, sparse_synapses
+from hw.wiring import Block as NeuronBlock
+from hw.wiring import registers_of
 
 __all__ = ["Certificate", "Difference", "verify"]
 
@@ -93,6 +94,8 @@ class Certificate:
         Connections whose spikes wait, and for how many steps, delays of the Graph included.
     frames_dropped_by_host : int
         Frames that temporal attention dropped before the chip.
+    notes : tuple of str
+        What differs from the Graph, what the host computes, and what of Lava's run is not Lava's own.
     difference : Difference or None
         The first one.
     """
@@ -111,6 +114,7 @@ class Certificate:
     lags: dict[str, int]
     compensating_delays: dict[str, int]
     frames_dropped_by_host: int
+    notes: tuple[str, ...]
     difference: Difference | None
 
     def __bool__(self) -> bool:
@@ -173,6 +177,7 @@ def verify(
     whole = Engine(fixed, fixed.profile).run(train, kept=kept, record=record)
     n_values: dict[str, int] = {}
     skipped: dict[str, str] = {}
+    notes = fixed.notes
     versions = {"whole": f"spikeloom emulator, rules of {fixed.profile}, Python {platform.python_version()}"}
     difference = None
     if "cores" in engines:
@@ -189,6 +194,7 @@ def verify(
                 if fixed.profile == profile
                 else Engine(fixed, profile).run(train, kept=kept, record=record)
             )
+            notes += tuple(f"lava: {text}" for text in extensions(fixed))
             run = simulate(fixed, train, kept=kept, timeout_s=timeout_s)
             versions["lava"] = (
                 f"lava-nc {lava_version()}, fixed_pt on the CPU; the emulator with the rules of lava"
@@ -200,7 +206,7 @@ def verify(
         difference is None, versions, skipped, mapping.target.name, fixed.digest, fixed.source_digest,
         _digest(train), train.n_steps, train.n_steps + fixed.depth, n_values,
         sum(whole.counters.spikes.values()), dict(fixed.depths), waits,
-        0 if kept is None else int((~kept).sum()), difference,
+        0 if kept is None else int((~kept).sum()), notes, difference,
     )  # fmt: skip
 
 
@@ -264,9 +270,7 @@ class SplitEngine(Engine):
 
     def __init__(self, mapping: Mapping) -> None:
         fixed = mapping.fixed
-        super().__init__(fixed, fixed.profile)
-        self.blocks: dict[str, list[tuple[NDArray[np.int64], Registers, list[Synapses]]]] = {}
-        self.states: dict[tuple[str, int], Membranes] = {}
+        blocks: list[NeuronBlock] = []
         n_synapses = 0
         for name, population in fixed.populations.items():
             if population.kind in GRADED_KINDS:
@@ -283,83 +287,36 @@ class SplitEngine(Engine):
                 raise HardwareError(
                     f"the network has more than {_MOST_SYNAPSES} synapses, too many to list; verify a smaller one"
                 )
-            parts = []
+            places, registers = channel_last(population.shape), registers_of(population)
             for block in (b for b in mapping.partition.blocks if b.population == name):
-                inside = self.places[name][block.neurons]
-                registers = Registers(*(values[inside] for values in self.registers[name]))
-                parts.append((inside, registers, self._synapses(mapping, block, tables)))
-            self.blocks[name] = parts
+                inside = places[block.neurons].astype(np.int32)
+                synapses = _synapses_of(mapping, block, tables)
+                blocks.append(NeuronBlock(name, inside, synapses, np.ascontiguousarray(registers[:, inside])))
+        super().__init__(fixed, fixed.profile, blocks)
 
-    def _synapses(self, mapping: Mapping, block: Block, tables: list[SynapseTable]) -> list[Synapses]:
-        """Make a block's synapses from the axons that the mapping lists for it."""
-        fixed, found = mapping.fixed, []
-        reaches = mapping.partition.layers[block.population].reaches(block.units)
-        compartment = np.full(fixed.populations[block.population].size, -1, np.int64)
-        compartment[block.neurons] = np.arange(block.neurons.size)
-        for table, reach in zip(tables, reaches, strict=True):
-            source = fixed.populations[reach.source]
-            n_units = source.size // (source.shape[0] if len(source.shape) == 3 else 1)
-            has_axon = np.zeros(n_units, np.bool_)
-            has_axon[reach.units] = True
-            mine = (compartment[table.rows] >= 0) & has_axon[table.columns % n_units]
-            for delay in np.unique(table.delays[mine]):
-                there = np.flatnonzero(mine & (table.delays == delay))
-                columns = channel_last(source.shape)[table.columns[there]]
-                order = np.argsort(columns, kind="stable")
-                start = np.zeros(source.size + 1, np.int64)
-                np.cumsum(np.bincount(columns, minlength=source.size), out=start[1:])
-                rows = compartment[table.rows[there]][order].astype(np.int32)
-                weights = start, rows, table.weights[there][order].astype(np.int16)
-                found.append(
-                    Synapses(
-                        reach.source,
-                        1 + int(delay),
-                        weights,
-                        table.down,
-                        table.wraps,
-                        table.is_graded,
-                        table.bound,
-                    )
+
+def _synapses_of(mapping: Mapping, block: Block, tables: list[SynapseTable]) -> list[Synapses]:
+    """Make a block's synapses from the axons that the mapping lists for it."""
+    fixed, found = mapping.fixed, []
+    reaches = mapping.partition.layers[block.population].reaches(block.units)
+    compartment = np.full(fixed.populations[block.population].size, -1, np.int64)
+    compartment[block.neurons] = np.arange(block.neurons.size)
+    for table, reach in zip(tables, reaches, strict=True):
+        source = fixed.populations[reach.source]
+        n_units = source.size // (source.shape[0] if len(source.shape) == 3 else 1)
+        has_axon = np.zeros(n_units, np.bool_)
+        has_axon[reach.units] = True
+        mine = (compartment[table.rows] >= 0) & has_axon[table.columns % n_units]
+        for delay in np.unique(table.delays[mine]):
+            there = np.flatnonzero(mine & (table.delays == delay))
+            columns = channel_last(source.shape)[table.columns[there]]
+            part = sparse_synapses(
+                reach.source, compartment[table.rows[there]], columns, table.weights[there], source.size
+            )
+            found.append(
+                replace(
+                    part, lag=1 + int(delay), bound=table.bound, down=table.down, wraps=table.wraps,
+                    is_graded=table.is_graded,
                 )
-        return found
-
-    def _step(self, name: str, runs: dict[str, _Run], first: int, n_steps: int, is_recorded: bool) -> None:
-        population, run = self.fixed.populations[name], runs[name]
-        room = (n_steps, population.size)
-        u, v = (np.zeros(room if is_recorded else (0, 0), run.state.u.dtype) for _ in range(2))
-        fired = np.zeros(room, np.bool_)
-        for k, (inside, registers, parts) in enumerate(self.blocks[name]):
-            if first == 0:
-                zeros = np.zeros((2, inside.size), run.state.u.dtype)
-                self.states[name, k] = Membranes(zeros[0], zeros[1], np.zeros(inside.size, np.int32))
-            a = np.zeros((n_steps, inside.size), np.int32)
-            sums = np.zeros_like(a)
-            for part in parts:
-                train = runs[part.source].train
-                if not part.is_graded:
-                    train = Train(train.start, train.neuron, np.ones_like(train.value))
-                n, n_wrapped = part.add(a, sums, train, first)
-                run.n_operations += n
-                run.n_wrapped_sums += n_wrapped
-            start, found = np.zeros(n_steps + 1, np.int64), np.empty(a.size, np.int32)
-            shape = a.shape if is_recorded else (0, 0)
-            records = (np.empty(shape, u.dtype), np.empty(shape, v.dtype))
-            timing = np.array(
-                [
-                    first, population.reset_step, population.reset_interval,
-                    bool(registers.hold.any()), self.profile == "lava",
-                ],
-                np.int64,
             )  # fmt: skip
-            run_neurons(a, self.states[name, k], registers, timing, start, found, records, run.counts)
-            step = np.repeat(np.arange(n_steps), np.diff(start))
-            fired[step, inside[found[: start[-1]]]] = True
-            if is_recorded:
-                u[:, inside], v[:, inside] = records
-        if is_recorded:
-            run.u.append(u)
-            run.v.append(v)
-        step, index = np.nonzero(fired)
-        start = np.zeros(n_steps + 1, np.int64)
-        np.cumsum(np.bincount(step, minlength=n_steps), out=start[1:])
-        run.train = _extended(run.train, first, start, index.astype(np.int32), np.ones(index.size, np.int32))
+    return found

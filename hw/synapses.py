@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw._kernels import (
-    LIMIT,
-    Taps,
-    Train,
-    add_convolution,
-    add_dense,
-    add_shifted,
-    add_sparse,
-    add_wrapped,
-)
+from hw._kernels_synapses import DENSE, LANES, LIMIT, MOST, SPARSE, TAPS, Int16s, Int32s, Int64s
 from hw.errors import QuantizationError
 from hw.fixed import Connection, Population
 from hw.weights import cut_weights
 
-__all__ = ["Synapses", "lower_connection", "channel_last", "expand_convolution"]
+__all__ = ["Synapses", "lower_connection", "channel_last", "expand_convolution", "sparse_synapses"]
 
-Int32s = NDArray[np.int32]
-_MOST = 2**24  # sums stay below this: shifted by 6 bits and added to a register they fit into int32
+_NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """A connection, or the part of one that has one delay.
+    """A connection, or the part of one that has one delay, as the kernels read it.
 
     Attributes
     ----------
@@ -38,8 +29,17 @@ class Synapses:
         The population whose spikes it takes.
     lag : int
         Steps from a spike to its effect: 1 and the delay.
-    weights : Taps, array or (column starts, rows, weights)
-        Convolution, dense [in, out], or sparse by column.
+    kind : int
+        DENSE, SPARSE or TAPS of the kernels.
+    weights : int16 array
+        Flat; dense and taps in rows of `pitch`.
+    starts, rows : int64 and int32 array
+        Sparse: where each source's synapses begin, and their targets. Taps: the pairs of places by channel, column and
+        row of the input.
+    pitch, n_out : int
+        Weights in a row, and how many of them are not there to fill it.
+    map_size : tuple of int
+        Taps: channels and columns of the input.
     down : int
         Bits by which sums are shifted down.
     wraps : bool
@@ -52,30 +52,17 @@ class Synapses:
 
     source: str
     lag: int
-    weights: Taps | NDArray[np.int16] | tuple[NDArray[np.int64], Int32s, NDArray[np.int16]]
-    down: int
-    wraps: bool
-    is_graded: bool
-    bound: int
-
-    def add(self, a: Int32s, sums: Int32s, train: Train, first: int) -> tuple[int, int]:
-        """Add what arrives in the steps from `first` on; returns additions and sums that wrapped."""
-        target = a
-        if self.down or self.wraps:
-            target = sums[: a.shape[0]]
-            target[:] = 0
-        if isinstance(self.weights, Taps):
-            n = add_convolution(target, self.weights, train, first, self.lag)
-        elif isinstance(self.weights, tuple):
-            n = add_sparse(target, *self.weights, train, first, self.lag)
-        else:
-            n = add_dense(target, self.weights, train, first, self.lag)
-        n_wrapped = 0
-        if self.wraps:
-            n_wrapped = add_wrapped(a, target)
-        elif self.down:
-            add_shifted(a, target, self.down)
-        return int(n), int(n_wrapped)
+    kind: int
+    weights: Int16s
+    starts: Int64s = field(default_factory=lambda: _NOTHING)
+    rows: Int32s = field(default_factory=lambda: _NOTHING.astype(np.int32))
+    pitch: int = 0
+    n_out: int = 0
+    map_size: tuple[int, int] = (1, 1)
+    down: int = 0
+    wraps: bool = False
+    is_graded: bool = False
+    bound: int = 0
 
 
 def channel_last(shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -130,77 +117,100 @@ def lower_connection(
     if connection.kind == "conv":
         bound = int(np.abs(cut).sum(axis=(1, 2, 3), dtype=np.int64).max(initial=0))
         _check_bound(connection, bound)
-        taps = _taps(connection, source, target, cut)
         wraps = profile == "lava" and (connection.is_graded or bound >= LIMIT)
         assert isinstance(connection.delay, int)
-        yield Synapses(connection.source, 1 + connection.delay, taps, 0, wraps, connection.is_graded, bound)
+        taps = _taps(connection, source, target, cut)
+        yield replace(taps, wraps=wraps, is_graded=connection.is_graded, bound=bound)
         return
     for delay in np.unique(connection.delay):
         part = cut if isinstance(connection.delay, int) else np.where(connection.delay == delay, cut, 0)
-        if connection.kind == "dense":
-            weights, bound = _dense(part, source, target)
-        else:
-            weights, bound = _sparse(connection, part, source, target)
-        _check_bound(connection, bound)
-        yield Synapses(connection.source, 1 + int(delay), weights, down, False, connection.is_graded, bound)
+        lower = _dense if connection.kind == "dense" else _sparse
+        synapses = lower(connection, part, source, target)
+        _check_bound(connection, synapses.bound)
+        yield replace(synapses, lag=1 + int(delay), down=down, is_graded=connection.is_graded)
 
 
 def _check_bound(connection: Connection, bound: int) -> None:
-    if bound > _MOST:
+    if bound > MOST:
         raise QuantizationError(
-            f"Connection {connection.name}: the weights of one neuron add up to {bound}, at most {_MOST} can arrive in "
+            f"Connection {connection.name}: the weights of one neuron add up to {bound}, at most {MOST} can arrive in "
             "one step; lower the exponent or the number of inputs"
         )
 
 
-def _dense(
-    part: Int32s, source: Population, target: Population
-) -> tuple[NDArray[np.int16] | tuple[NDArray[np.int64], Int32s, NDArray[np.int16]], int]:
+def _dense(connection: Connection, part: Int32s, source: Population, target: Population) -> Synapses:
     bound = int(np.abs(part).sum(axis=1, dtype=np.int64).max(initial=0))
-    weights = np.zeros((source.size, target.size), np.int16)
+    pitch = -(-target.size // LANES) * LANES
+    weights = np.zeros((source.size, pitch), np.int16)
     columns, rows = channel_last(source.shape), channel_last(target.shape)
     weights[columns[:, None], rows[None, :]] = part.T
-    return weights, bound
+    return Synapses(
+        connection.source, 1, DENSE, weights.reshape(-1), pitch=pitch, n_out=target.size, bound=bound
+    )
 
 
-def _sparse(
-    connection: Connection, part: Int32s, source: Population, target: Population
-) -> tuple[tuple[NDArray[np.int64], Int32s, NDArray[np.int16]], int]:
+def _sparse(connection: Connection, part: Int32s, source: Population, target: Population) -> Synapses:
     assert connection.rows is not None
     assert connection.columns is not None
     there = part != 0
     rows = channel_last(target.shape)[connection.rows[there]]
     columns = channel_last(source.shape)[connection.columns[there]]
-    data = part[there]
+    return sparse_synapses(connection.source, rows, columns, part[there], source.size)
+
+
+def sparse_synapses(
+    source: str, rows: NDArray[Any], columns: NDArray[Any], weights: NDArray[Any], n_source: int
+) -> Synapses:
+    """Return synapses listed one by one in the order of their sources.
+
+    Parameters
+    ----------
+    source : str
+        The population whose spikes they take.
+    rows, columns, weights : int arrays, shape (n,)
+        Target and source neuron, channel-last, and what is added.
+    n_source : int
+        Neurons of the source.
+
+    Returns
+    -------
+    Synapses
+        With a lag of 1.
+    """
     order = np.lexsort((rows, columns))
-    start = np.zeros(source.size + 1, np.int64)
-    np.cumsum(np.bincount(columns, minlength=source.size), out=start[1:])
-    totals = np.bincount(rows, np.abs(data), minlength=target.size)
-    return (start, rows[order].astype(np.int32), data[order].astype(np.int16)), int(totals.max(initial=0))
+    start = np.zeros(n_source + 1, np.int64)
+    np.cumsum(np.bincount(columns, minlength=n_source), out=start[1:])
+    bound = int(np.bincount(rows, np.abs(weights)).max(initial=0)) if rows.size else 0
+    return Synapses(
+        source, 1, SPARSE, weights[order].astype(np.int16), start, rows[order].astype(np.int32), bound=bound
+    )
 
 
-def _taps(connection: Connection, source: Population, target: Population, cut: Int32s) -> Taps:
-    per_out = connection.weights.shape[0] // connection.groups
-    # [group, out, in, rows, columns] -> rows of weights for one input channel of one group
-    grouped = cut.reshape(connection.groups, per_out, *cut.shape[1:])
-    weights = np.ascontiguousarray(np.moveaxis(grouped, 1, -1))  # [group, in, rows, columns, out]
-    numbers = np.array(
-        [
-            source.shape[0], source.shape[2], *target.shape,
-            *connection.stride, *connection.padding, *connection.dilation,
-        ],
-        np.int64,
+def _taps(connection: Connection, source: Population, target: Population, cut: Int32s) -> Synapses:
+    n_out, per_in, n_rows, n_columns = cut.shape
+    per_out = n_out // connection.groups
+    pitch = 8 if per_out <= 8 else -(-per_out // LANES) * LANES
+    grouped = cut.reshape(connection.groups, per_out, per_in, n_rows, n_columns)
+    weights = np.zeros((connection.groups * per_in, n_rows, n_columns, pitch), np.int16)
+    weights[..., :per_out] = grouped.transpose(0, 2, 3, 4, 1).reshape(*weights.shape[:3], per_out)
+    channel = np.arange(len(weights))
+    pairs = [np.stack([channel * (n_rows * n_columns * pitch), channel // per_in * per_out], axis=1)]
+    starts = []
+    scales = ((1, pitch, n_out), (0, n_columns * pitch, n_out * target.shape[2]))
+    for axis, weight_step, target_step in scales:  # columns, then rows
+        size, n_taps, out = source.shape[1 + axis], cut.shape[2 + axis], target.shape[1 + axis]
+        place, tap = np.indices((size, n_taps)).reshape(2, -1)
+        at = place + connection.padding[axis] - tap * connection.dilation[axis]
+        sees = (at >= 0) & (at % connection.stride[axis] == 0) & (at // connection.stride[axis] < out)
+        first = sum(len(found) for found in pairs)
+        starts.append(first + np.concatenate([[0], np.cumsum(np.bincount(place[sees], minlength=size))]))
+        found = np.stack([tap * weight_step, at // connection.stride[axis] * target_step], axis=1)
+        pairs.append(found[sees])
+    return Synapses(
+        connection.source, 1 + int(connection.longest_delay), TAPS, weights.reshape(-1),
+        np.concatenate(starts).astype(np.int64), np.concatenate(pairs).astype(np.int32).reshape(-1),
+        pitch, per_out, (source.shape[0], source.shape[2]),
     )  # fmt: skip
-    if connection.groups == 1:
-        return Taps(numbers, weights[0].astype(np.int16))
-    # several groups: each input channel has rows of its own, zero where another group's outputs lie
-    full = np.zeros((source.shape[0], *cut.shape[2:], target.shape[0]), np.int16)
-    per_in = cut.shape[1]
-    for group in range(connection.groups):
-        full[group * per_in : (group + 1) * per_in, ..., group * per_out : (group + 1) * per_out] = weights[
-            group
-        ]
-    return Taps(numbers, full)
 
 
 def expand_convolution(

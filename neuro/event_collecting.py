@@ -8,19 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
+from neuro.event_results import EventResult
 from neuro.events import Events
 from neuro.graph import Graph
 from neuro.kernels.events import Deltas
-from neuro.lowering.continuous import EventPlan
+from neuro.lowering.continuous import EventPlan, lower_events
 from neuro.lowering.event_run import FOREVER, EventRun, Samples, gathered, selected
-from neuro.lowering.event_running import as_events
+from neuro.lowering.event_running import (
+    as_events,
+    check_events,
+    check_silent_spikes,
+    count_events,
+    run_events,
+)
 from neuro.monitors import Monitor, Record, Wanted, checked_record
 
-__all__ = ["MOST_SPIKES", "EventsCollected", "as_end", "as_most", "checked_event_record"]
-
-MOST_SPIKES = (
-    2**25
-)  # of a population in one call: below 4 GB, measured on spikes that double in every microsecond
+__all__ = ["EventsCollected", "as_end", "as_most", "checked_event_record", "simulate_events"]
 
 
 def checked_event_record(graph: Graph, plan: EventPlan, record: Record | None, end_us: int) -> Wanted:
@@ -156,3 +159,31 @@ def as_most(owner: str, max_spikes: object) -> int:
     if isinstance(max_spikes, bool) or not isinstance(max_spikes, (int, np.integer)) or max_spikes < 1:
         raise InputError(f"{owner}: max_spikes must be a whole number >= 1, got {max_spikes!r}")
     return int(max_spikes)
+
+
+def simulate_events(
+    graph: Graph, inputs: object, *, record: Record | None, max_spikes: int, n_threads: int
+) -> EventResult:
+    """Run a continuous graph on a recording, to its end."""
+    del n_threads  # events act one after another
+    plan = lower_events(graph)
+    events = check_events(graph, inputs)
+    end = events.duration_us
+    if end is None and plan.endless:
+        raise InputError(
+            f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
+        )
+    check_silent_spikes(plan, 0, end or 0)
+    collected = EventsCollected(graph, plan, checked_event_record(graph, plan, record, as_end(end)))
+    run = EventRun(end=as_end(end), limit=max_spikes)
+    collected.ask(run)
+    run_events(plan, run, events, FOREVER, collected.takers)
+    return EventResult(
+        outputs=collected.outputs(end),
+        spikes=collected.spikes(end),
+        counters=count_events(plan, run),
+        membranes=collected.membranes(run),
+        membrane_times_us={name: samples.times for name, samples in run.samples.items()},
+        spike_counts=collected.spike_counts(),
+        left_out=collected.left_out(),
+    )

@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuro.errors import InputError
 
-__all__ = ["Events", "LATEST_US", "as_time"]
+__all__ = ["Events", "LATEST_US", "MOST_SPIKES", "as_time"]
 
 LATEST_US = 2**62  # so that delays can be added
+MOST_SPIKES = (
+    2**25
+)  # of a population in one call: below 4 GB, measured on spikes that double in every microsecond
 _INT32_MAX = int(np.iinfo(np.int32).max)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuro.errors import InputError
 from neuro.graph import Graph, Input
-from neuro.lowering.plan import Plan
 from neuro.results import State
 from neuro.spikes import Spikes
+
+if TYPE_CHECKING:
+    from neuro.lowering.plan import Plan
 
 __all__ = ["as_spikes", "check_state", "check_values", "checked_input"]
 

@@ -239,7 +239,7 @@ class _Evaluation:
                 current = added(inputs) if is_kept else silent  # R34: the membrane decays
                 values[name] = self._run_neurons(name, node, current, is_kept)
             elif isinstance(node, CODING):  # never beside attention
-                values[name] = self.coded.step(name, inputs[0])
+                values[name] = self.coded.step(name, inputs)
             elif not is_kept:
                 values[name] = silent
             elif isinstance(node, SparseLinear):

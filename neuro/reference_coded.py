@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from neuro.graph import (
     CODING,
+    PRODUCTS,
+    CountMatrixProduct,
     CountMaxPool2d,
+    CountProduct,
     Difference,
     FirstSpikeIF,
     Graph,
@@ -43,10 +46,11 @@ class CodedNodes:
                     self._steps[name] = 0  # R150: steps count from the first of the run
                     self._memory[name] = _start(node, graph, name)
 
-    def step(self, name: str, x: Any) -> Floats:
+    def step(self, name: str, inputs: list[Any]) -> Floats:
         """Return the output of a node in a step."""
         node, memory, k = self._graph.nodes[name], self._memory[name], self._steps[name]
         self._steps[name] += 1
+        x = inputs if isinstance(node, PRODUCTS) else inputs[0]
         y: Floats = np.asarray(_RULES[type(node)](node, memory, x, k), F)
         return y
 
@@ -65,6 +69,9 @@ def _start(node: Any, graph: Graph, name: str) -> dict[str, Any]:
     shape = graph.shapes[name]
     before = graph.shapes[graph.predecessors(name)[0]]
     zeros = np.zeros(shape, F)
+    if isinstance(node, PRODUCTS):
+        empty = [np.zeros(graph.shapes[source], F) for source in graph.predecessors(name)]
+        return {"counts": empty, "slopes": empty, "before": [zeros, zeros]}
     if isinstance(node, (CountMaxPool2d, RadixMaxPool2d)):
         return {"c": np.zeros(before, F), "m": zeros}
     if isinstance(node, Difference):
@@ -187,6 +194,36 @@ def _difference(node: Difference, memory: dict[str, Any], x: Any, k: int) -> Any
     return x - before
 
 
+def _product(node: CountProduct, memory: dict[str, Any], x: Any, k: int) -> Any:
+    """R164, R165."""
+    left, is_timed = node.start_step - k, node.code != "count"
+    if is_timed and left < 0:
+        return np.zeros_like(memory["before"][0])
+    counts, slopes = memory["counts"], memory["slopes"]
+    if node.code == "radix":
+        counts = [c + c for c in counts]
+    if node.code == "first_spike":
+        memory["slopes"] = x = [i + each for i, each in zip(slopes, x, strict=True)]
+    memory["counts"] = counts = [c + each for c, each in zip(counts, x, strict=True)]
+    if not is_timed or left == 0:
+        counts = [counts[0] + F(node.first_offset), counts[1] + F(node.second_offset)]
+    p = _matrices(*counts) if isinstance(node, CountMatrixProduct) else counts[0] * counts[1]
+    last, one_more = memory["before"]
+    memory["before"] = [p, last]
+    if node.code == "count":
+        return p - last
+    y = p - F(2) * last
+    return y if node.code == "radix" else y + one_more
+
+
+def _matrices(a: Floats, b: Floats) -> Floats:
+    """R165: from 0 on, one rounded product after the other."""
+    total = np.zeros((a.shape[0], a.shape[1], b.shape[2]), F)
+    for k in range(a.shape[2]):
+        total = total + a[:, :, k, np.newaxis] * b[:, np.newaxis, k, :]
+    return total
+
+
 _RULES: dict[type, Callable[[Any, dict[str, Any], Any, int], Any]] = {
     TwoPhaseIF: _two_phase,
     SignedIF: _signed,
@@ -197,4 +234,6 @@ _RULES: dict[type, Callable[[Any, dict[str, Any], Any, int], Any]] = {
     CountMaxPool2d: _count_pool,
     RadixMaxPool2d: _radix_pool,
     Difference: _difference,
+    CountProduct: _product,
+    CountMatrixProduct: _product,
 }

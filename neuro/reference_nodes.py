@@ -19,6 +19,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Node,
+    Rearrange,
     SparseLinear,
     SumPool2d,
 )
@@ -40,6 +41,8 @@ def evaluate_node(node: Node, inputs: list[Any], shape: tuple[int, ...]) -> Floa
         return _pool(node, inputs[0], shape)
     if isinstance(node, Concat):  # R21
         return np.concatenate(inputs)
+    if isinstance(node, Rearrange):  # R163
+        return np.where(node.index < 0, F(0), inputs[0].reshape(-1)[node.index])
     assert isinstance(node, (Add, Delay, Flatten))
     return added(inputs).reshape(shape)  # R21
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.dynamics import DynamicsReport
 from neuro.errors import InputError
-from neuro.figures import Scores, draw_run
 from neuro.spikes import Spikes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
+
+    from neuro.dynamics import DynamicsReport
 
 __all__ = [
     "AttentionReport",
@@ -331,6 +331,8 @@ class Result:
         """
         if isinstance(n_neurons, bool) or not isinstance(n_neurons, (int, np.integer)) or n_neurons < 1:
             raise InputError(f"Result.plot: n_neurons must be a whole number >= 1, got {n_neurons!r}")
+        from neuro.figures import Scores, draw_run
+
         attention = self.attention
         return draw_run(
             self.spikes,

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.dynamics import Dynamics
 from neuro.errors import InputError
-from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
-from neuro.event_results import EventResult
-from neuro.events import Events
+from neuro.events import MOST_SPIKES, Events
 from neuro.graph import Clocked, Graph
 from neuro.graph.networks import needs_populations
 from neuro.inputs import check_state, checked_input
-from neuro.kernels.arrays import Bytes
-from neuro.lowering.continuous import lower_events
-from neuro.lowering.event_run import FOREVER, EventRun
-from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
-from neuro.lowering.networks import Precision
-from neuro.lowering.plan import Plan
-from neuro.lowering.run import Run
 from neuro.monitors import Record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
-from neuro.results import Result, State
-from neuro.running import runner
 from neuro.spikes import Spikes
 
-__all__ = ["simulate"]
+if TYPE_CHECKING:
+    from neuro.dynamics import Dynamics
+    from neuro.event_results import EventResult
+    from neuro.lowering.networks import Precision
+    from neuro.results import Result, State
 
-_Running = tuple[Plan, Run, Spikes, Bytes]  # what is run, on what, and which steps count
+__all__ = ["simulate"]
 
 
 @overload
@@ -224,10 +215,14 @@ def simulate(
             "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
         )
 
-    run: Callable[..., Any] = partial(
-        _run_events, graph, record=record, max_spikes=as_most("simulate", max_spikes)
-    )
-    if is_clocked:
+    run: Callable[..., Any]
+    if not is_clocked:
+        from neuro.event_collecting import as_most, simulate_events
+
+        run = partial(simulate_events, graph, record=record, max_spikes=as_most("simulate", max_spikes))
+    else:
+        from neuro.running import runner
+
         run = runner(
             graph,
             record=record,
@@ -239,34 +234,12 @@ def simulate(
     if not isinstance(inputs, list):
         result: Result | EventResult = run(inputs, n_threads=int(n_threads))
         return result
+    results: list[Any]
     if n_threads == 1 or len(inputs) < 2:
-        return [run(one, n_threads=int(n_threads)) for one in inputs]
+        results = [run(one, n_threads=int(n_threads)) for one in inputs]
+        return results
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(int(n_threads)) as pool:
-        return list(pool.map(partial(run, n_threads=1), inputs))
-
-
-def _run_events(
-    graph: Graph, inputs: object, *, record: Record | None, max_spikes: int, n_threads: int
-) -> EventResult:
-    del n_threads  # events act one after another
-    plan = lower_events(graph)
-    events = check_events(graph, inputs)
-    end = events.duration_us
-    if end is None and plan.endless:
-        raise InputError(
-            f"simulate: {plan.endless}, so the run needs an end: pass neuro.Events(..., duration_us=...)"
-        )
-    check_silent_spikes(plan, 0, end or 0)
-    collected = EventsCollected(graph, plan, checked_event_record(graph, plan, record, as_end(end)))
-    run = EventRun(end=as_end(end), limit=max_spikes)
-    collected.ask(run)
-    run_events(plan, run, events, FOREVER, collected.takers)
-    return EventResult(
-        outputs=collected.outputs(end),
-        spikes=collected.spikes(end),
-        counters=count_events(plan, run),
-        membranes=collected.membranes(run),
-        membrane_times_us={name: samples.times for name, samples in run.samples.items()},
-        spike_counts=collected.spike_counts(),
-        left_out=collected.left_out(),
-    )
+        results = list(pool.map(partial(run, n_threads=1), inputs))
+    return results

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.errors import InputError
-from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end, as_most, checked_event_record
+from neuro.event_collecting import EventsCollected, as_end, as_most, checked_event_record
 from neuro.event_results import EventCounters
-from neuro.events import Events, as_time
+from neuro.events import MOST_SPIKES, Events, as_time
 from neuro.frame_streaming import FrameStream
 from neuro.graph import Clocked, Continuous, Graph
 from neuro.lowering.continuous import lower_events

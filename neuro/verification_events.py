@@ -9,9 +9,9 @@ import numpy as np
 
 from neuro.divergence import Divergence, Verification
 from neuro.errors import InputError
-from neuro.event_collecting import MOST_SPIKES, EventsCollected, as_end
+from neuro.event_collecting import EventsCollected, as_end
 from neuro.event_results import EventCounters
-from neuro.events import Events
+from neuro.events import MOST_SPIKES, Events
 from neuro.graph import NEURONS, Graph
 from neuro.lowering.continuous import EventPlan, lower_events
 from neuro.lowering.event_run import FOREVER, EventRun

@@ -24,6 +24,7 @@ from neuro.graph import (
     RadixIF,
     RadixMaxPool2d,
     Readout,
+    Rearrange,
     SigmaDelta,
     SignedIF,
     SumPool2d,
@@ -89,6 +90,11 @@ def coded_networks(draw: Any) -> tuple[Graph, np.ndarray[Any, Any]]:
     nodes["conv1"] = Conv2d(weights(channels, 2, 3, 3), padding=1)
     nodes["first"] = neurons(kind, draw, channels, start)
     nodes["pool"] = pools[kind] if draw(st.booleans()) else SumPool2d(2)
+    if draw(st.booleans()):
+        probe = Graph(nodes, list(pairwise(nodes)), clocked(0.001))
+        shape = probe.shapes[probe.output_names[0]]
+        n = int(np.prod(shape))
+        nodes["places"] = Rearrange(rng.integers(-1, n, shape))
     nodes["conv2"] = Conv2d(weights(3, channels, 1, 1))
     nodes["second"] = neurons(kind, draw, 3, start + draw(st.integers(0, 3)))
     nodes["flat"] = Flatten()

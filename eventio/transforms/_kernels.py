@@ -6,7 +6,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-NEVER_US = np.int64(-(2**63))
+U = np.uint64
+BLOCK = 512
 
 
 @numba.njit(cache=True)
@@ -65,36 +66,60 @@ def count_runs(
 
 
 @numba.njit(cache=True)
-def accumulate(events: Any, start_us: int, bin_us: int, frames: npt.NDArray[np.uint32]) -> None:
-    """Count the events within the frames (uint32, shape (n_frames, 2, height, width))."""
-    stop_us = start_us + bin_us * frames.shape[0]
+def fits(events: Any, sensor: tuple[int, int]) -> Any:
+    """Return whether all events lie within the sensor (width, height)."""
+    max_x, max_y = np.uint16(0), np.uint16(0)
     for i in range(events.shape[0]):
         event = events[i]
-        t = event.t
-        if start_us <= t < stop_us:
-            frames[(t - start_us) // bin_us, np.int64(event.p), event.y, event.x] += 1
+        max_x, max_y = max(max_x, event.x), max(max_y, event.y)
+    return max_x < sensor[0] and max_y < sensor[1]
 
 
 @numba.njit(cache=True)
-def keep_supported(events: Any, window_us: int, latest: npt.NDArray[np.int64], kept: Any) -> int:
+def count_in_frames(
+    events: Any, bins: tuple[int, int, int], sensor: tuple[int, int], frames: npt.NDArray[np.uint16]
+) -> Any:
     """
-    Copy the events that a neighbour supports to kept; return their number.
+    Count the events within each frame; bins is (start_us, bin_us, n_frames), frames flat.
 
-    latest has a margin of one pixel on each side and holds NEVER_US at first.
+    Returns whether one lies outside the sensor or a count went past 65535; the frames mean nothing then.
     """
-    n = 0
+    start_us, bin_us, n_frames = bins
+    stop_us = start_us + bin_us * n_frames
+    width, height = U(sensor[0]), U(sensor[1])
+    area, offset = width * height, U(0)
+    begin, end = start_us, start_us + bin_us
+    for first in range(0, events.shape[0], BLOCK):
+        block = events[first : first + BLOCK]
+        if not fits(block, sensor):  # a block at a time: it is still in the cache when its events are counted
+            return True
+        for i in range(block.shape[0]):
+            event = block[i]
+            t = event.t
+            if t < begin or t >= end:  # seldom: events mostly stay in the frame of the one before
+                if t < start_us or t >= stop_us:
+                    continue
+                frame = (t - start_us) // bin_us
+                begin = start_us + frame * bin_us
+                end = begin + bin_us
+                offset = U(frame) * U(2) * area
+            place = offset + U(event.p) * area + U(event.y) * width + U(event.x)
+            raised = np.uint16(frames[place] + np.uint16(1))
+            frames[place] = raised
+            if raised == np.uint16(0):
+                return True
+    return False
+
+
+@numba.njit(cache=True)
+def mark_every(
+    events: Any, n: int, width: int, counts: npt.NDArray[np.int64], is_kept: npt.NDArray[np.bool_]
+) -> None:
+    """Mark each pixel's n-th, 2n-th, ... event; counts is a flat map of zeros."""
     for i in range(events.shape[0]):
         event = events[i]
-        t, row, column = event.t, np.int64(event.y) + 1, np.int64(event.x) + 1
-        latest[row, column] = NEVER_US
-        is_supported = False
-        for r in range(row - 1, row + 2):
-            for c in range(column - 1, column + 2):
-                last = latest[r, c]
-                is_supported |= last != NEVER_US and t - last < window_us
-        latest[row, column] = t
-        if is_supported:
-            copy = kept[n]
-            copy.t, copy.x, copy.y, copy.p = t, event.x, event.y, event.p
-            n += 1
-    return n
+        at = U(event.y) * U(width) + U(event.x)
+        counts[at] += 1
+        is_kept[i] = counts[at] == n
+        if is_kept[i]:
+            counts[at] = 0

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from eventio.arguments import check_events
 from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, EventArray, check_inside, check_size
+from eventio.recording import EventArray, check_inside, check_size
 from eventio.transforms import _kernels
 
 MAX_KEY = 1 << 62
@@ -151,19 +152,27 @@ def to_frames(
     >>> to_frames(events, width=2, height=1, bin_us=10, n_frames=2).tolist()
     [[[[0, 0]], [[2, 0]]], [[[0, 1]], [[0, 0]]]]
     """
-    start = check_bins(events, (width, height), bin_us, n_frames, start_us)
-    counts = np.zeros((n_frames, 2, height, width), np.uint32)
-    _kernels.accumulate(events, start, bin_us, counts)
-    largest = int(counts.max())
-    if largest > np.iinfo(np.uint16).max:
-        raise ArgumentError(
-            f"a pixel has {largest} events in one frame, more than 65535; use a shorter bin_us"
+    start = check_bins(events, (width, height), bin_us, n_frames, start_us, is_placed=False)
+    frames = np.zeros((n_frames, 2, height, width), np.uint16)
+    if _kernels.count_in_frames(events, (start, bin_us, n_frames), (width, height), frames.reshape(-1)):
+        check_inside(events, width=width, height=height, source="events")
+        binned = bin_events(
+            events, width=width, height=height, bin_us=bin_us, n_frames=n_frames, start_us=start
         )
-    return counts.astype(np.uint16)
+        raise ArgumentError(
+            f"a pixel has {int(binned.count.max())} events in one frame, more than 65535; use a shorter bin_us"
+        )
+    return frames
 
 
 def check_bins(
-    events: EventArray, sensor: tuple[int, int], bin_us: int, n_frames: int, start_us: int | None
+    events: EventArray,
+    sensor: tuple[int, int],
+    bin_us: int,
+    n_frames: int,
+    start_us: int | None,
+    *,
+    is_placed: bool = True,
 ) -> int:
     """
     Check the arguments of a binning.
@@ -172,6 +181,8 @@ def check_bins(
     ----------
     events, sensor, bin_us, n_frames, start_us : object
         As in `bin_events`; sensor is (width, height).
+    is_placed : bool
+        Whether the events' places are checked, too.
 
     Returns
     -------
@@ -183,10 +194,7 @@ def check_bins(
     ArgumentError, OutOfSensorError
         As `bin_events`.
     """
-    if not isinstance(events, np.ndarray) or events.dtype != EVENT_DTYPE or events.ndim != 1:
-        raise ArgumentError(
-            "events must be a one-dimensional array of eventio.EVENT_DTYPE (Recording.events)"
-        )
+    check_events(events)
     width, height = sensor
     check_size(width, height)
     for name, value in (("bin_us", bin_us), ("n_frames", n_frames)):
@@ -198,5 +206,6 @@ def check_bins(
         start_us = int(events["t"][0]) if len(events) else 0
     if abs(start_us) + bin_us * n_frames > MAX_SPAN_US:
         raise ArgumentError(f"bin_us * n_frames = {bin_us * n_frames} us from {start_us} us exceeds 2**62 us")
-    check_inside(events, width=width, height=height, source="events")
+    if is_placed:
+        check_inside(events, width=width, height=height, source="events")
     return start_us

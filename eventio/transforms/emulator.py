@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from eventio.arguments import check_seed
 from eventio.errors import ArgumentError
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, check_size
 from eventio.transforms import _kernels_emulator as kernels
@@ -197,23 +198,3 @@ def check_frames(
         place = tuple(int(i) for i in np.argwhere(is_bad)[0])
         raise ArgumentError(f"luminance must be in 0..1, got frames{list(place)} = {luminance[place]}")
     return luminance, times
-
-
-def check_seed(name: str, seed: int) -> None:
-    """
-    Refuse what is no seed.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument.
-    seed : int
-        Its value.
-
-    Raises
-    ------
-    ArgumentError
-        The value is no whole number in 0..2**63-1.
-    """
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 63:
-        raise ArgumentError(f"{name} must be a whole number in 0..2**63-1, got {seed!r}")

@@ -6,11 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, Recording, seal
-from eventio.transforms import _kernels
-
-LONGEST_WINDOW_US = 1 << 62
+from eventio.denoising.neighbours import BackgroundActivity
+from eventio.recording import Recording, seal
 
 
 def filter_background_activity(recording: Recording, *, window_us: int) -> Recording:
@@ -38,12 +35,6 @@ def filter_background_activity(recording: Recording, *, window_us: int) -> Recor
     ArgumentError
         window_us is no whole number of at least 1.
 
-    Notes
-    -----
-    Source: Delbruck, "Frame-free dynamic digital vision", Symp. Secure-Life Electronics, 2008; jAER's
-    BackgroundActivityFilter with its default settings but for these: it lets the first event of each pixel pass, and
-    ignores the last row and column of the sensor.
-
     Examples
     --------
     >>> import eventio
@@ -52,12 +43,8 @@ def filter_background_activity(recording: Recording, *, window_us: int) -> Recor
     >>> filter_background_activity(recording, window_us=10).t.tolist()
     [5]
     """
-    if not isinstance(window_us, int | np.integer) or not 1 <= window_us <= LONGEST_WINDOW_US:
-        raise ArgumentError(f"window_us must be a whole number of at least 1 us, got {window_us!r}")
-    latest = np.full((recording.height + 2, recording.width + 2), _kernels.NEVER_US)
-    kept = np.empty(len(recording), EVENT_DTYPE)
-    n_kept = _kernels.keep_supported(recording.events, window_us, latest, kept)
-    return replace(recording, events=seal(kept[:n_kept]))
+    kept = BackgroundActivity(window_us=window_us).keep(recording)
+    return replace(recording, events=seal(kept))
 
 
 def sort_by_time(recording: Recording) -> Recording:

@@ -8,31 +8,21 @@ section 16.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
 
 from neuro.errors import GraphError
-from neuro.graph.fields import Parameter, as_choice, as_parameter, as_whole, check_positive
+from neuro.graph.fields import Parameter, as_parameter, as_whole, check_positive
 from neuro.graph.node import Node
-from neuro.graph.pooling import Pool2d
 
 __all__ = [
-    "Code",
     "TwoPhaseIF",
     "SignedIF",
     "RadixIF",
     "FirstSpikeIF",
     "SigmaDelta",
-    "CountMaxPool2d",
-    "RadixMaxPool2d",
-    "Difference",
-    "Readout",
 ]
 
-Code = Literal["count", "radix", "first_spike"]
-
-_CODES = ("count", "radix", "first_spike")
+MOST_BITS = 16
 _MOST_LEVELS = 2**16
-_MOST_BITS = 16
 
 
 class _CodedNeuron(Node):
@@ -198,7 +188,7 @@ class RadixIF(_CodedNeuron):
 
     def __post_init__(self) -> None:
         self._check("threshold", "offset")
-        self._check_whole("n_bits", least=1, most=_MOST_BITS)
+        self._check_whole("n_bits", least=1, most=MOST_BITS)
         self._check_whole("start_step", least=0)
 
 
@@ -289,126 +279,3 @@ class SigmaDelta(_CodedNeuron):
         self._check("threshold", "v_start")
         self._check_whole("max_count", least=1, most=_MOST_LEVELS)
         self._check_whole("min_count", least=-_MOST_LEVELS, most=0)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CountMaxPool2d(Pool2d):
-    """The change of the maximum of what has been sent so far: max pooling of signed, first or sigma-delta spikes.
-
-    ``c <- c + x`` for each input, ``m`` is the maximum of ``c`` over the window (what lies outside the frame never
-    wins), and ``m - m_before`` is handed on. It starts at ``c = 0``, ``m_before = 0``.
-
-    Attributes
-    ----------
-    kernel_size, stride, padding : tuple of two int
-        (rows, columns); one number stands for both; `stride` defaults to `kernel_size`.
-
-    Raises
-    ------
-    GraphError
-        If a value is not a whole number, or the padding is larger than half the kernel.
-
-    Examples
-    --------
-    >>> CountMaxPool2d(2).strides
-    (2, 2)
-    """
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RadixMaxPool2d(Pool2d):
-    """Max pooling of counts that are sent in binary, the highest digit first.
-
-    In the `n_bits` steps from `start_step` on: ``c <- (c + c) + x`` for each input, ``m`` is the maximum of ``c``
-    over the window, and ``m - 2 * m_before`` (0 or 1) is handed on; in other steps nothing. It starts at ``c = 0``,
-    ``m_before = 0``.
-
-    Attributes
-    ----------
-    kernel_size, stride, padding : tuple of two int
-        (rows, columns); one number stands for both; `stride` defaults to `kernel_size`.
-    n_bits : int
-        Digits, from 1 to 16.
-    start_step : int
-        Step of the highest digit, >= 0.
-
-    Raises
-    ------
-    GraphError
-        If a value is not a whole number, or the padding is larger than half the kernel.
-
-    Examples
-    --------
-    >>> RadixMaxPool2d(2, n_bits=4, start_step=3).n_bits
-    4
-    """
-
-    _: KW_ONLY
-    n_bits: int
-    start_step: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        owner = type(self).__name__
-        self._set("n_bits", as_whole(owner, "n_bits", self.n_bits, least=1))
-        if self.n_bits > _MOST_BITS:
-            raise GraphError(f"{owner}: n_bits must be <= {_MOST_BITS}, got {self.n_bits}")
-        self._set("start_step", as_whole(owner, "start_step", self.start_step, least=0))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Difference(Node):
-    """Hand on the change of each entry: ``y[k] = x[k] - x[k - 1]`` with ``x[-1] = 0``.
-
-    Examples
-    --------
-    >>> Difference()
-    Difference()
-    """
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Readout(Node):
-    """What a step adds to the result of a network: the sum of its outputs over all steps is the result.
-
-    'count': ``y = I``. 'radix': ``y = I * 2 ** (start_step - step)`` in the steps up to `start_step`, else 0.
-    'first_spike': ``i <- i + I``, ``y = i`` in the steps up to `start_step`, else 0. In the last `drive_steps`
-    steps up to `start_step`, then ``y <- y + drive``.
-
-    Attributes
-    ----------
-    drive : float or float32 array
-        Constant input: the bias divided by `drive_steps`; an array has shape (C, 1, 1), (C, H, W) or (N,).
-    drive_steps : int
-        In how many steps it comes, from 0 to ``start_step + 1``.
-    start_step : int
-        The last of them, >= 0; for 'radix' and 'first_spike' the step in which the input is complete.
-    code : {'count', 'radix', 'first_spike'}
-        How the input is coded.
-
-    Raises
-    ------
-    GraphError
-        If a value is not finite or not whole where it must be, or a word is unknown.
-
-    Examples
-    --------
-    >>> Readout(code="radix", start_step=7).code
-    'radix'
-    """
-
-    drive: Parameter = 0.0
-    _: KW_ONLY
-    drive_steps: int = 0
-    start_step: int = 0
-    code: Code = "count"
-
-    def __post_init__(self) -> None:
-        self._set("drive", as_parameter("Readout", "drive", self.drive))
-        self._set("start_step", as_whole("Readout", "start_step", self.start_step, least=0))
-        self._set("drive_steps", as_whole("Readout", "drive_steps", self.drive_steps, least=0))
-        if self.drive_steps > self.start_step + 1:
-            raise GraphError(
-                f"Readout: drive_steps must be <= start_step + 1 = {self.start_step + 1}, got {self.drive_steps}"
-            )
-        self._set("code", as_choice("Readout", "code", self.code, _CODES))

@@ -37,7 +37,7 @@ __all__ = ["write_graph", "read_graph", "save_graph", "load_graph"]
 FORMAT = "neuro.graph"
 VERSION = 1
 _COMPRESS_FROM = 1024
-_WHOLE = ("indices", "indptr")  # arrays of whole numbers: those of SparseLinear
+_WHOLE = ("indices", "indptr", "index")  # arrays of whole numbers: those of SparseLinear and Rearrange
 
 
 def write_graph(group: h5py.Group, graph: Graph) -> None:

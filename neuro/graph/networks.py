@@ -21,6 +21,7 @@ from neuro.graph.nodes import (
     Linear,
     Node,
     PoissonSource,
+    Rearrange,
     SparseLinear,
 )
 from neuro.graph.shapes import label
@@ -39,6 +40,7 @@ _LAYERED = (
     Conv2d,
     *POOLS,
     Flatten,
+    Rearrange,
     Add,
     Concat,
     LI,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from neuro.graph.attention import MovingAttention, TemporalAttention
 from neuro.graph.attention_selection import ChannelAttention, SpatialAttention
-from neuro.graph.coded import (
+from neuro.graph.coded import FirstSpikeIF, RadixIF, SigmaDelta, SignedIF, TwoPhaseIF
+from neuro.graph.decoding import (
+    CountMatrixProduct,
     CountMaxPool2d,
+    CountProduct,
     Difference,
-    FirstSpikeIF,
-    RadixIF,
     RadixMaxPool2d,
     Readout,
-    SigmaDelta,
-    SignedIF,
-    TwoPhaseIF,
 )
 from neuro.graph.neurons import IF, LI, LIF, CubaLIF
 from neuro.graph.node import Node
 from neuro.graph.pooling import AvgPool2d, MaxPool2d, SumPool2d
 from neuro.graph.populations import AdaptiveLIF, CobaLIF, Izhikevich
+from neuro.graph.rearranging import Rearrange
 from neuro.graph.sources import PoissonSource
 from neuro.graph.sparse import SparseLinear
 from neuro.graph.structure import Add, Concat, Delay, Flatten, Input
@@ -33,6 +32,7 @@ __all__ = [
     "AvgPool2d",
     "MaxPool2d",
     "Flatten",
+    "Rearrange",
     "Add",
     "Concat",
     "Delay",
@@ -56,6 +56,8 @@ __all__ = [
     "SigmaDelta",
     "CountMaxPool2d",
     "RadixMaxPool2d",
+    "CountProduct",
+    "CountMatrixProduct",
     "Difference",
     "Readout",
     "NODE_TYPES",
@@ -68,13 +70,15 @@ __all__ = [
     "ATTENTIONS",
     "POPULATIONS",
     "CODED",
+    "PRODUCTS",
     "CODING",
 ]
 
 SYNAPSES = (Linear, Conv2d)
 POOLS = (SumPool2d, AvgPool2d, MaxPool2d)
 CODED = (TwoPhaseIF, SignedIF, RadixIF, FirstSpikeIF, SigmaDelta)  # neurons that send whole counts
-CODING = (*CODED, CountMaxPool2d, RadixMaxPool2d, Difference, Readout)  # all nodes of section 16
+PRODUCTS = (CountProduct, CountMatrixProduct)
+CODING = (*CODED, CountMaxPool2d, RadixMaxPool2d, *PRODUCTS, Difference, Readout)  # all nodes of section 16
 POPULATIONS = (CobaLIF, AdaptiveLIF, Izhikevich)  # they run in networks of populations only
 SPIKING = (IF, LIF, CubaLIF)
 NEURONS = (IF, LIF, CubaLIF, LI)
@@ -89,6 +93,7 @@ NODE_TYPES: dict[str, type[Node]] = {
         *SYNAPSES,
         *POOLS,
         Flatten,
+        Rearrange,
         Add,
         Concat,
         Delay,

@@ -13,17 +13,21 @@ from neuro.graph.nodes import (
     NEURONS,
     POOLS,
     POPULATIONS,
+    PRODUCTS,
     SELECTIONS,
     Add,
     Concat,
     Conv2d,
+    CountMatrixProduct,
     CountMaxPool2d,
+    CountProduct,
     Flatten,
     Input,
     Linear,
     Node,
     PoissonSource,
     RadixMaxPool2d,
+    Rearrange,
     SparseLinear,
 )
 
@@ -95,6 +99,10 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
         return (channels, *size)
     if isinstance(node, Flatten):
         return (math.prod(first),)
+    if isinstance(node, Rearrange):
+        return _rearranged(owner, node, first)
+    if isinstance(node, PRODUCTS):
+        return _product(owner, node, inputs)
     if isinstance(node, Add):
         return _add(owner, inputs)
     if isinstance(node, Concat):
@@ -232,9 +240,38 @@ def _concat(owner: str, inputs: Sequence[Shape]) -> Shape:
     return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
 
+def _rearranged(owner: str, node: Rearrange, shape: Shape) -> Shape:
+    most = int(node.index.max())
+    if most >= math.prod(shape):
+        raise GraphError(
+            f"{owner}: index reaches place {most}, but the input {shape} has {math.prod(shape)} entries"
+        )
+    return node.index.shape
+
+
+def _product(owner: str, node: CountProduct, inputs: Sequence[Shape]) -> Shape:
+    first, second = inputs
+    is_matrix = isinstance(node, CountMatrixProduct)
+    if is_matrix:
+        fits = len(first) == len(second) == 3 and first[0] == second[0] and first[2] == second[1]
+        rule = "inputs must be (C, M, K) and (C, K, N)"
+    else:
+        fits = second in {first, (first[0], 1, 1)}
+        rule = "the second input must have the shape of the first, or (C, 1, 1)"
+    if not fits:
+        raise GraphError(f"{owner}: {rule}, got {first} and {second}")
+    for field, shape in (("first_offset", first), ("second_offset", second)):
+        _check_field(owner, field, getattr(node, field), shape)
+    return (first[0], first[1], second[2]) if is_matrix else first
+
+
 def _check_parameters(owner: str, node: Node, shape: Shape) -> None:
-    allowed = [shape] if len(shape) == 1 else [(shape[0], 1, 1), shape]
     for field, value in vars(node).items():
-        if isinstance(value, np.ndarray) and value.shape not in allowed:
-            texts = " or ".join(map(str, allowed))
-            raise GraphError(f"{owner}: {field} must be a number or have shape {texts}, got {value.shape}")
+        _check_field(owner, field, value, shape)
+
+
+def _check_field(owner: str, field: str, value: object, shape: Shape) -> None:
+    allowed = [shape] if len(shape) == 1 else [(shape[0], 1, 1), shape]
+    if isinstance(value, np.ndarray) and value.shape not in allowed:
+        texts = " or ".join(map(str, allowed))
+        raise GraphError(f"{owner}: {field} must be a number or have shape {texts}, got {value.shape}")

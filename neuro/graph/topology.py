@@ -13,6 +13,7 @@ from neuro.graph.networks import has_populations, may_have
 from neuro.graph.nodes import (
     NEURONS,
     POPULATIONS,
+    PRODUCTS,
     Add,
     Concat,
     Delay,
@@ -57,6 +58,9 @@ def _check_n_inputs(owner: str, node: Node, n_inputs: int) -> None:
     if isinstance(node, (Input, PoissonSource)):
         if n_inputs:
             raise GraphError(f"{owner}: takes no edge, got {n_inputs}")
+    elif isinstance(node, PRODUCTS):
+        if n_inputs != 2:
+            raise GraphError(f"{owner}: needs exactly two inputs, got {n_inputs}")
     elif isinstance(node, (Add, Concat)):
         if n_inputs < 2:
             raise GraphError(f"{owner}: needs two or more inputs, got {n_inputs}")

@@ -9,15 +9,12 @@ import numpy as np
 
 from neuro.kernels.delivery import deliver_now, list_sources
 from neuro.kernels.network_run import join, run_stage, take_in
-from neuro.kernels.networks import Frames, Int64s, Live, Network
+from neuro.kernels.networks import JOB, LINE, LONELY, PARTS, PHASE, Frames, Int64s, Live, Network
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.plasticity import move_traces
-from neuro.kernels.sharing import LINE, claim, publish, see, wait_for
+from neuro.kernels.sharing import claim, publish, see, wait_for
 from neuro.kernels.spiking import hold_all
 
-# Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
-# long to be alone after the next stall, and still; then for each part in which phase it was claimed, and done.
-PHASE, JOB, LONELY, PARTS = 0, LINE, 2 * LINE, 3 * LINE
 STOP, BEGIN, BOTH, TAKE_IN, STAGE, NOW = (
     -4,
     -3,
@@ -27,13 +24,7 @@ STOP, BEGIN, BOTH, TAKE_IN, STAGE, NOW = (
     2**20,
 )  # codes of jobs; those of stages and NOW count stages
 PATIENCE = 22_000  # looks after which the leader takes a helper for interrupted
-ALONE = 1024  # phases that it goes on alone after the first time, four times as many after each further one
 LEAVE = 40_000  # looks after which a helper goes home
-
-
-def shared_size(n_parts: int) -> int:
-    """Return the length of `shared`."""
-    return PARTS + 2 * LINE * n_parts
 
 
 @njit(cache=True, **INLINED)

@@ -9,6 +9,8 @@ import numba.core.runtime as untyped_runtime
 from llvmlite import binding
 from numba.core.caching import FunctionCache as UntypedCache
 
+from neuro.kernels.sources import kernels_digest
+
 __all__ = ["DIVIDING", "INLINED", "UNCOUNTED", "njit"]
 
 # No reference counts: kernels allocate nothing, and counting the arrays of a tuple (atomically, at every call)
@@ -32,6 +34,14 @@ class _QuickCache(FunctionCache):  # type: ignore[misc]
     Before it reads a compiled function numba imports everything that compiling may need, which takes ten times longer
     than the reading. Machine code needs the symbols of numba's runtime alone; what is compiled later loads the rest.
     """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = (
+            self._cache_file._source_stamp,
+            kernels_digest(),
+        )  # numba's own knows nothing of called kernels
+        self._cache_file._source_stamp = stamp
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         _name_runtime()

@@ -17,9 +17,8 @@ from numba.extending import intrinsic as untyped_intrinsic
 from neuro.kernels.options import INLINED, njit
 from neuro.kernels.vectors import Memory
 
-__all__ = ["LINE", "claim", "give_way", "publish", "see", "wait_for"]
+__all__ = ["claim", "give_way", "publish", "see", "wait_for"]
 
-LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
 SPINS = 20_000  # looks (some 20 us) before a waiting thread gives way
 intrinsic: Any = untyped_intrinsic
 cgutils: Any = untyped_cgutils

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path as FilePath
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import binding
 
-from neuro import kernels
 from neuro.graph import LIF, Conv2d
 from neuro.kernels import arrays
 from neuro.kernels.arrays import Frames
+from neuro.kernels.sources import kernels_digest
 from neuro.lowering.costs import Cost, Costs, Shape, Thresholds, all_from
+from neuro.lowering.keeping import cache_folder, write_whole
 from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.parameters import lower_neurons, resting_voltage
@@ -50,13 +48,13 @@ def machine_costs() -> Costs:
     The file ``engine-costs.json`` lies in the folder named by SPIKELOOM_CACHE, or in the user's cache folder. Where it
     cannot be written, each process measures for itself.
     """
-    path = _folder() / "engine-costs.json"
+    path = cache_folder() / "engine-costs.json"
     key = _key()
     with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or of another processor or version
         known = json.loads(path.read_text())[key]
         return Costs(**{name: Cost(**values) for name, values in known.items()})
     costs = measured_costs(time.thread_time)  # the time of others on a busy machine does not count
-    _write(path, {key: asdict(costs)})
+    write_whole(path, json.dumps({key: asdict(costs)}, indent=1).encode())
     return costs
 
 
@@ -144,23 +142,5 @@ def _run(layer: Layer, frames: Frames, path: Path, clock: Callable[[], float]) -
 
 def _key() -> str:
     """The processor, numba, and the sources of the kernels."""
-    digest = hashlib.sha256(f"{_FORMAT} {binding.get_host_cpu_name()} {numba.__version__}".encode())
-    for path in sorted(FilePath(kernels.__path__[0]).glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _folder() -> FilePath:
-    if os.environ.get("SPIKELOOM_CACHE"):
-        return FilePath(os.environ["SPIKELOOM_CACHE"])
-    from platformdirs import user_cache_dir
-
-    return FilePath(user_cache_dir("spikeloom"))
-
-
-def _write(path: FilePath, content: dict[str, Any]) -> None:
-    with suppress(OSError):  # then the next process measures anew
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-            json.dump(content, file, indent=1)
-        os.replace(file.name, path)
+    state = f"{_FORMAT} {binding.get_host_cpu_name()} {numba.__version__} {kernels_digest()}"
+    return hashlib.sha256(state.encode()).hexdigest()

@@ -31,7 +31,7 @@ from neuro.lowering.run import Run
 from neuro.lowering.signals import Signal, as_dense, as_frames, new_frames
 from neuro.lowering.tables import window_tables
 
-__all__ = ["Change", "Coded", "CountPool", "Decode", "coded_operation"]
+__all__ = ["Change", "Coded", "CountPool", "Decode", "Remembering", "coded_operation", "each_entry"]
 
 _NO_TRACE = np.zeros((0, 0), np.float32)
 _NOTHING = np.zeros(0, np.float32)
@@ -39,7 +39,7 @@ _ENDLESS = 2**62
 
 
 @dataclass(frozen=True, eq=False)
-class _Remembering(Operation):
+class Remembering(Operation):
     """An operation with a state: ``run.membranes`` holds it, its last whole number is the number of steps behind it."""
 
     def _begin(self, run: Run) -> tuple[Membranes, int]:
@@ -62,7 +62,7 @@ class _Remembering(Operation):
 
 
 @dataclass(frozen=True, eq=False)
-class Coded(_Remembering):
+class Coded(Remembering):
     """A population of coded neurons.
 
     ``node``: its node. ``threshold``, ``added``, ``rest``: parameters of each neuron, channel-last.
@@ -141,7 +141,7 @@ class Coded(_Remembering):
 
 
 @dataclass(frozen=True, eq=False)
-class CountPool(_Remembering):
+class CountPool(Remembering):
     """The changes of the maxima of counts."""
 
     node: CountMaxPool2d | RadixMaxPool2d
@@ -168,7 +168,7 @@ class CountPool(_Remembering):
 
 
 @dataclass(frozen=True, eq=False)
-class Change(_Remembering):
+class Change(Remembering):
     """The change of each entry from step to step."""
 
     def run(self, inputs: list[Signal], run: Run) -> Signal:
@@ -186,7 +186,7 @@ class Change(_Remembering):
 
 
 @dataclass(frozen=True, eq=False)
-class Decode(_Remembering):
+class Decode(Remembering):
     """A readout: what each step adds to the result.
 
     ``drive``: the constant input of each output, channel-last.
@@ -226,11 +226,18 @@ def coded_operation(graph: Graph, name: str, layouts: dict[str, Layout]) -> Oper
     if isinstance(node, Difference):
         return Change(name, sources, ins, layout)
     if isinstance(node, Readout):
-        return Decode(name, sources, ins, layout, node, _each(node.drive, layout))
+        return Decode(name, sources, ins, layout, node, each_entry(node.drive, layout))
     assert isinstance(node, CODED)
-    rest = _each(getattr(node, "v_start", 0.0), layout)
+    rest = each_entry(getattr(node, "v_start", 0.0), layout)
     return Coded(
-        name, sources, ins, layout, node, _each(node.threshold, layout), _each(_added(node), layout), rest
+        name,
+        sources,
+        ins,
+        layout,
+        node,
+        each_entry(node.threshold, layout),
+        each_entry(_added(node), layout),
+        rest,
     )
 
 
@@ -238,7 +245,7 @@ def _added(node: Node) -> Any:
     return getattr(node, "drive", getattr(node, "offset", 0.0))
 
 
-def _each(value: Any, layout: Layout) -> Floats:
+def each_entry(value: Any, layout: Layout) -> Floats:
     """One value per neuron, channel-last; no zero is negative, so that adding nothing changes no bit."""
     whole = np.broadcast_to(np.asarray(value, np.float32) + np.float32(0), layout.shape)
     return layout.inside(whole[np.newaxis]).reshape(-1)

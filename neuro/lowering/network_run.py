@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.kernels import networks as nw
-from neuro.kernels.network_run import run_alone
-from neuro.kernels.network_shared import ALONE, LONELY, run_shared, shared_size
-from neuro.kernels.network_tables import count_pending
-from neuro.kernels.networks import TILE, Frames, Live, Network
-from neuro.kernels.sharing import LINE
+from neuro.kernels.networks import ALONE, LINE, LONELY, TILE, Frames, Live, Network, shared_size
+from neuro.lowering.entries import Entry
 from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState
@@ -28,6 +25,10 @@ __all__ = ["Block", "NetworkRun"]
 _BLOCK_STEPS = 4096
 _TRACE_VALUES = 2**22
 _LINE_BYTES = 64
+
+run_alone = Entry("network_run", "run_alone")
+run_shared = Entry("network_shared", "run_shared")
+count_pending = Entry("network_tables", "count_pending")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,7 @@ class NetworkRun:
             weight=plan.weight.copy() if net.plastic.size else plan.weight,
             held=np.zeros(n_numbers, plan.real),
             last=np.full(n_numbers, -(2**60), np.int64),
+            rest=np.zeros(int(net.bounds[-1]) * TILE, np.uint8),
             log_start=np.zeros((n_slots + 1, len(plan.nodes) + 1), np.int64),
             log_index=np.empty(capacity, np.int32),
             log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
@@ -278,7 +280,7 @@ class NetworkRun:
                 flat = fields[:, place].reshape(-1)
                 flat[: values.size] = values
                 fields[:, place] = flat.reshape(-1, TILE)
-            self._hold(name, state)
+            self._hold(row, name, state)
         for row, connection in enumerate(plan.plastic):
             live.weight[plan.places[row]] = state.weights[connection.name]
             traces = state.traces[connection.name]
@@ -300,11 +302,14 @@ class NetworkRun:
             live.log_start[step + 1, 0] = n
         self._n_log = n
 
-    def _hold(self, name: str, state: NetworkState) -> None:
+    def _hold(self, row: int, name: str, state: NetworkState) -> None:
         """Neurons that fired in the last steps are still held, at their present membranes."""
-        live, first = self._live, self.plan.first[name]
+        live, first, population = self._live, self.plan.first[name], self._network.populations[row]
         spikes = state.recent[name]
-        live.last[first + spikes.index] = spikes.step - self.plan.n_history
+        last = spikes.step - self.plan.n_history
+        rest = (last + population[nw.N_HOLD] + 1).clip(0, nw.MOST_REST)
+        live.rest[population[nw.TILE_LO] * TILE + spikes.index] = rest
+        live.last[first + spikes.index] = last
         live.held[first : first + self.plan.sizes[name]] = state.variables[name]["v"]
 
     def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from neuro.errors import GraphError
 from neuro.kernels import networks as nw
-from neuro.kernels.network_tables import common_weights, count_synapses, place_synapses
 from neuro.kernels.networks import TILE
+from neuro.lowering.entries import Entry
 from neuro.lowering.network_parts import Connection, Parts
 
 __all__ = [
@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 _NOTHING = np.zeros(0, np.uint32)
+
+count_synapses = Entry("network_tables", "count_synapses")
+place_synapses = Entry("network_tables", "place_synapses")
+common_weights = Entry("network_tables", "common_weights")
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from neuro.graph import (
     Linear,
     Node,
     PoissonSource,
+    Rearrange,
     SparseLinear,
     SumPool2d,
 )
@@ -58,6 +59,7 @@ _LINEAR = (
 _UNSUPPORTED: dict[type[Node], str] = {
     **dict.fromkeys(ATTENTIONS, "scores frames, and continuous execution has none; use clocked(dt_s)"),
     **dict.fromkeys(POPULATIONS, "is computed in steps, not in continuous execution; use clocked(dt_s)"),
+    Rearrange: "is computed in steps, not in continuous execution; use clocked(dt_s)",
     PoissonSource: "draws its spikes in steps, not in continuous execution; use clocked(dt_s)",
 }
 

@@ -15,6 +15,7 @@ from neuro.graph import (
     CODING,
     LI,
     NEURONS,
+    PRODUCTS,
     SYNAPSES,
     TEMPORAL,
     Add,
@@ -30,6 +31,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Readout,
+    Rearrange,
     SparseLinear,
     SumPool2d,
     fold_pooling,
@@ -46,6 +48,8 @@ from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.parameters import is_silence_safe, lower_neurons, no_neurons, resting_voltage
+from neuro.lowering.products import product_operation
+from neuro.lowering.rearranging import rearranged
 from neuro.lowering.scoring import Temporal
 from neuro.lowering.sparse import SparseSum, check_mixed, sparse_sum
 from neuro.lowering.tables import window_tables
@@ -241,6 +245,8 @@ def _operation(
     layout = layouts[name]
     if isinstance(node, (*NEURONS, *SYNAPSES)):
         return _layer(graph, name, layouts, fused)
+    if isinstance(node, PRODUCTS):
+        return product_operation(graph, name, layouts)
     if isinstance(node, CODING):
         return coded_operation(graph, name, layouts)
     ins = tuple(layouts[source] for source in sources)
@@ -250,6 +256,8 @@ def _operation(
         return Pool(name, sources, ins, layout, window_tables(node, ins[0], layout), kind, np.float32(area))
     if isinstance(node, Flatten):
         return Flat(name, sources, ins, layout)
+    if isinstance(node, Rearrange):
+        return rearranged(name, sources, ins[0], layout, node)
     if isinstance(node, SparseLinear):
         return sparse_sum(graph, name, layouts, is_feedback=sources[0] not in seen)
     if isinstance(node, Add):

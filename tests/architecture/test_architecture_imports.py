@@ -23,6 +23,8 @@ FRONT_DOORS = [
     "neuro.graph",
     "eventio",
     "eventio.datasets",
+    "eventio.denoising",
+    "eventio.representations",
     "analog_bridge",
     "hw",
     "hw.targets",

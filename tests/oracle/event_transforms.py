@@ -75,3 +75,94 @@ def emulate_pixel(
             events.append((math.floor(moment), change > 0))
             resting_until = moment + refractory_us
     return events
+
+
+def count_supporting(events: Sequence[Event], window_us: int) -> list[int]:
+    """How many of the 8 pixels around each event had their latest event less than window_us before."""
+    latest: dict[tuple[int, int], int] = {}
+    counts = []
+    for t, x, y, _ in events:
+        around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0)]
+        counts.append(sum(place in latest and t - latest[place] < window_us for place in around))
+        latest[x, y] = t
+    return counts
+
+
+def keep_rested(events: Sequence[Event], period_us: int) -> list[bool]:
+    """Whether the last kept event of each event's pixel is not 0 to period_us - 1 before it."""
+    latest: dict[tuple[int, int], int] = {}
+    kept = []
+    for t, x, y, _ in events:
+        is_kept = (x, y) not in latest or not 0 <= t - latest[x, y] < period_us
+        if is_kept:
+            latest[x, y] = t
+        kept.append(is_kept)
+    return kept
+
+
+def keep_in_line(events: Sequence[Event], window_us: int) -> list[bool]:
+    """Whether the latest event of a row or column at most one away lies in the 8-neighbourhood and is recent."""
+    rows: dict[int, tuple[int, int, int]] = {}
+    columns: dict[int, tuple[int, int, int]] = {}
+    kept = []
+    for t, x, y, _ in events:
+        remembered = [rows.get(y + k) for k in (-1, 0, 1)] + [columns.get(x + k) for k in (-1, 0, 1)]
+        near = [
+            event
+            for event in remembered
+            if event is not None and max(abs(event[1] - x), abs(event[2] - y)) == 1
+        ]
+        kept.append(any(t - event[0] < window_us for event in near))
+        rows[y] = columns[x] = (t, x, y)
+    return kept
+
+
+def keep_in_windows(events: Sequence[Event], n_events: int, distance: int, n_supporting: int) -> list[bool]:
+    """Whether enough of the last n_events kept and n_events dropped places are within the distance."""
+    queues: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+    kept = []
+    for _, x, y, _ in events:
+        places = queues[False][-n_events:] + queues[True][-n_events:]
+        is_kept = sum(abs(a - x) + abs(b - y) <= distance for a, b in places) >= n_supporting
+        queues[is_kept].append((x, y))
+        kept.append(is_kept)
+    return kept
+
+
+def keep_steady(events: Sequence[Event], shortest_us: int, longest_us: int, n_periods: int) -> list[bool]:
+    """Whether each event's pixel does not flicker: no n_periods regular intervals between rises so far."""
+    history: dict[tuple[int, int], tuple[bool | None, int | None, int]] = {}
+    kept = []
+    for t, x, y, p in events:
+        last_p, last_rise, n = history.get((x, y), (None, None, 0))
+        if p and last_p is False:
+            regular = last_rise is not None and shortest_us <= t - last_rise <= longest_us
+            n, last_rise = (n + 1 if regular else 0), t
+        elif last_rise is not None and t - last_rise > longest_us:
+            n = 0
+        history[x, y] = (p, last_rise, n)
+        kept.append(n < n_periods)
+    return kept
+
+
+def perceptron_inputs(events: Sequence[Event], side: int, tau_us: int) -> list[list[float]]:
+    """Ages, then signs, of the pixels around each event: column by column from the left."""
+    latest: dict[tuple[int, int], tuple[int, bool]] = {}
+    half, rows = side // 2, []
+    for t, x, y, p in events:
+        ages, signs = [], []
+        for column in range(x - half, x + half + 1):
+            for row in range(y - half, y + half + 1):
+                age = sign = 0.0
+                if (column, row) in latest:
+                    then, was_on = latest[column, row]
+                    if t - then <= tau_us:
+                        sign = 1.0 if was_on else -1.0
+                    if 0 <= t - then < tau_us:
+                        age = 1.0 - (t - then) / tau_us
+                ages.append(age)
+                signs.append(sign)
+        signs[len(signs) // 2] = 1.0 if p else -1.0
+        rows.append(ages + signs)
+        latest[x, y] = (t, p)
+    return rows

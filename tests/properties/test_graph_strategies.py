@@ -39,6 +39,7 @@ def test_every_node_type_and_grid_occurs() -> None:
     collect()
     elsewhere = {  # network_strategies, mixed_strategies; tests of coded neurons
         "SparseLinear",
+        "Rearrange",
         "PoissonSource",
         "CobaLIF",
         "AdaptiveLIF",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import neuro
 from neuro.graph import CubaLIF, Graph, PoissonSource, SparseLinear, Stdp, clocked, connect_in_degree
-from neuro.kernels.network_shared import LONELY
+from neuro.kernels.networks import LONELY
 from neuro.lowering import network_run
 from neuro.lowering import networks as lowering
 from neuro.lowering.network_run import NetworkRun

@@ -2,7 +2,7 @@
 The chips whose AEDAT 2.0 addresses are understood, and how a header names them.
 
 Source: the address layouts are those of jAER's chip classes (DVS128, DavisBaseCamera), which mirror x and
-count y from the bottom row.
+count y from the bottom row, and CochleaAMS1c.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eventio.errors import FormatError
+from eventio.formats.aedat2._kernels import COCHLEA, DAVIS, DVS128
 
 MAX_HEADER_BYTES = 1 << 22
 MAX_LINE_BYTES = 1 << 16
 END_OF_HEADER = b"#End Of ASCII Header"
-OPTIONS = "format='aedat2-dvs128', 'aedat2-davis240', 'aedat2-davis346' or 'aedat2-davis640'"
+OPTIONS = (
+    "format='aedat2-dvs128', 'aedat2-davis240', 'aedat2-davis346', 'aedat2-davis640' or 'aedat2-cochlea'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class Chip:
         Size of the sensor in pixels.
     starts : tuple of str
         How the last part of the chip's name in a header begins, in lower case.
-    is_davis : bool
-        Addresses are of the DAVIS layout, not of the DVS128's.
+    layout : int
+        How addresses are laid out: DVS128, DAVIS or COCHLEA of the kernels.
     """
 
     name: str
@@ -42,21 +45,34 @@ class Chip:
     width: int
     height: int
     starts: tuple[str, ...]
-    is_davis: bool
+    layout: int
+
+    @property
+    def address_space(self) -> str:
+        """What the places of its events are: "pixels", or "channels" of a cochlea."""
+        return "channels" if self.layout == COCHLEA else "pixels"
+
+    @property
+    def conversion(self) -> str:
+        """What is done to addresses."""
+        if self.layout == COCHLEA:
+            return "x is the channel (0: the highest frequency), y the neuron of 16 (see the docs), and all is ON"
+        return f"x mirrored and y counted from the top, as pixels of a {self.name}"
 
 
 CHIPS: tuple[Chip, ...] = (
-    Chip("dvs128", "ch.unizh.ini.jaer.chip.retina.DVS128", 128, 128, ("dvs128", "edvs128"), is_davis=False),
+    Chip("dvs128", "ch.unizh.ini.jaer.chip.retina.DVS128", 128, 128, ("dvs128", "edvs128"), DVS128),
     Chip(
         "davis240",
         "eu.seebetter.ini.chips.davis.DAVIS240C",
         240,
         180,
         ("davis240", "sbret10", "sbret20"),
-        is_davis=True,
+        DAVIS,
     ),
-    Chip("davis346", "eu.seebetter.ini.chips.davis.Davis346B", 346, 260, ("davis346",), is_davis=True),
-    Chip("davis640", "eu.seebetter.ini.chips.davis.Davis640", 640, 480, ("davis640",), is_davis=True),
+    Chip("davis346", "eu.seebetter.ini.chips.davis.Davis346B", 346, 260, ("davis346",), DAVIS),
+    Chip("davis640", "eu.seebetter.ini.chips.davis.Davis640", 640, 480, ("davis640",), DAVIS),
+    Chip("cochlea", "ch.unizh.ini.jaer.chip.cochlea.CochleaAMS1c", 64, 16, ("cochleaams",), COCHLEA),
 )
 
 
@@ -120,12 +136,11 @@ def find_chip(name: str | None, path: Path) -> Chip:
         )
     last = name.split(".")[-1].lower()
     for chip in CHIPS:
-        if last.startswith(chip.starts) and "cochlea" not in last:
+        if last.startswith(chip.starts) and ("cochlea" in last) == (chip.layout == COCHLEA):
             return chip
-    what = "a cochlea, whose events have no pixels" if "cochlea" in name.lower() else "not understood"
     raise FormatError(
-        f"{path}: the header (AEDAT 2) names the chip {name[:80]!r}: {what}; if its addresses are those of another "
-        f"chip, say {OPTIONS}"
+        f"{path}: the header (AEDAT 2) names the chip {name[:80]!r}, which is not understood; if its addresses are "
+        f"those of another chip, say {OPTIONS}"
     )
 
 
@@ -149,9 +164,9 @@ def find_by_size(width: int, height: int) -> Chip:
         There is none.
     """
     for chip in CHIPS:
-        if (chip.width, chip.height) == (width, height):
+        if (chip.width, chip.height) == (width, height) and chip.layout != COCHLEA:
             return chip
-    sizes = ", ".join(f"{chip.width}x{chip.height}" for chip in CHIPS)
+    sizes = ", ".join(f"{chip.width}x{chip.height}" for chip in CHIPS if chip.layout != COCHLEA)
     raise FormatError(
         f"a {width}x{height} sensor is none of the chips that AEDAT 2 is written for ({sizes}); put the events "
         "into a recording of such a size"

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.errors import FormatError
 from eventio.formats.aedat2 import _kernels as kernels
 from eventio.formats.aedat2.chips import Chip, find_by_size, find_chip, read_header
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings, read_words
+from eventio.formats.aedat2.companions import OTHER_DTYPE, OTHER_ROOM, SCALE_NOTE, Assembler
+from eventio.recording import EventArray, Recording
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import Layout, State, WordSource
 
 NAME = "aedat2"
 TITLE = "AEDAT 2 (.aedat)"
 SUFFIXES = (".aedat",)
 START = b"#!AER-DAT2"
-WORD_BYTES = 8
 MAX_TIME_US = (1 << 32) - 1
 KINDS = {
     kernels.EXTERNAL: "external inputs",
@@ -32,7 +35,7 @@ KINDS = {
 }
 
 
-class Aedat2Source:
+class Aedat2Source(WordSource):
     """
     Reader of one AEDAT 2.0 file.
 
@@ -50,13 +53,15 @@ class Aedat2Source:
     """
 
     def __init__(self, path: Path, chip: Chip | None = None) -> None:
-        self.path = path
-        self.n_header_bytes, name = read_header(path)
+        n_header_bytes, name = read_header(path)
         self.chip = chip or find_chip(name, path)
-        self.width: int | None = self.chip.width
-        self.height: int | None = self.chip.height
-        self.usual_sizes: tuple[tuple[int, int], ...] = ((self.chip.width, self.chip.height),)
-        self.findings = Findings()
+        size = self.chip.width, self.chip.height
+        super().__init__(path, Layout(n_header_bytes, "<u4", 2, unit="an event"), (size,))
+        self.width, self.height = size
+        self.address_space = self.chip.address_space
+        self.conversions = (self.chip.conversion,)
+        self._others = np.empty(0, OTHER_DTYPE)
+        self._assembler = Assembler(*size)
 
     def blocks(self) -> Iterator[EventArray]:
         """
@@ -65,32 +70,84 @@ class Aedat2Source:
         Yields
         ------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,), good until the next.
         """
-        chip = self.chip
-        conversion = f"x mirrored and y counted from the top, as pixels of a {chip.name}"
-        self.findings = Findings(conversions=(conversion,))
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        state, counts = np.array([-1, 0, 0], np.int64), np.zeros(kernels.N_COUNTS, np.int64)
-        pieces = read_words(
-            self.path,
-            self.findings,
-            start=self.n_header_bytes,
-            word_bytes=WORD_BYTES,
-            n_words=BLOCK_EVENTS,
-            unit="an event",
-        )
-        for piece in pieces:
-            words = np.frombuffer(piece, "<u4").reshape(-1, 2)
-            if chip.is_davis:
-                n_events = kernels.decode_davis(words, (chip.width, chip.height), state, counts, room)
-            else:
-                n_events = kernels.decode_dvs128(words, state, counts, room)
-            if n_events:
-                yield room[:n_events]
+        self._prepare()
+        return super().blocks()
+
+    def blocks_into(self, room: EventArray) -> Iterator[EventArray]:
+        """
+        Yield the events in file order, as consecutive parts of an array.
+
+        Parameters
+        ----------
+        room : ndarray
+            Of EVENT_DTYPE.
+
+        Yields
+        ------
+        ndarray
+            A part of room.
+        """
+        self._prepare()
+        return super().blocks_into(room)
+
+    def _prepare(self) -> None:
+        self._others = np.empty(OTHER_ROOM if self.keeps_companions else 0, OTHER_DTYPE)
+        self._assembler = Assembler(self.chip.width, self.chip.height)
+
+    def first_state(self) -> State:
+        """
+        Give the state the decoder begins with.
+
+        Returns
+        -------
+        ndarray
+            int64; no time is known.
+        """
+        state = np.zeros(kernels.N_STATE, np.int64)
+        state[kernels.RAW_T] = -1
+        state[[kernels.WIDTH, kernels.HEIGHT]] = self.chip.width, self.chip.height
+        return state
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of words.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint32, shape (n_words, 2).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Words used and events written.
+        """
+        n_used, n_events, n_others = kernels.decode(words, self.chip.layout, state, room, self._others)
+        if n_others:
+            self._assembler.add(self._others[:n_others], self.findings.companions, self.chip.layout)
+        return n_used, n_events
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
         for place, kind in KINDS.items():
-            self.findings.add_skipped(kind, int(counts[place]))
-        self.findings.add_wraps(int(state[2]), kernels.WRAP_US)
+            self.findings.add_skipped(kind, int(state[kernels.COUNTS + place]))
+        self.findings.add_skipped("unfinished frames", self._assembler.n_unfinished)
+        if state[kernels.COUNTS + kernels.IMU]:
+            self.findings.conversions += (SCALE_NOTE,)
+        self.findings.add_wraps(int(state[kernels.N_WRAPS]), kernels.WRAP_US)
 
 
 def matches(head: bytes) -> bool:
@@ -159,5 +216,5 @@ def encode(recording: Recording, chip: Chip | None = None) -> Iterator[bytes]:
     for start in range(0, len(events), BLOCK_EVENTS):
         block = events[start : start + BLOCK_EVENTS]
         words = np.empty((len(block), 2), np.dtype("<u4"))
-        kernels.encode(block, size, chip.is_davis, words)
+        kernels.encode(block, size, chip.layout == kernels.DAVIS, words)
         yield words.tobytes()

@@ -12,14 +12,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.errors import FormatError
 from eventio.formats.dat import _kernels as kernels
 from eventio.prophesee_header import Header, parse_header, read_header
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings, read_words
+from eventio.recording import EventArray, Recording
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import Layout, State, WordSource
 
 NAME = "dat"
 TITLE = "Prophesee .dat"
@@ -32,7 +35,7 @@ MAX_SIDE = 1 << 14
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((120, 100), (304, 240), (640, 480), (1280, 720))
 
 
-class DatSource:
+class DatSource(WordSource):
     """
     Reader of one .dat file.
 
@@ -48,12 +51,9 @@ class DatSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.header = read_header(path)
-        self.usual_sizes = USUAL_SIZES
-        self.findings = Findings()
-        self.width: int | None = None
-        self.height: int | None = None
+        layout = Layout(self.header.n_bytes + 2, "<u4", 2, unit="an event")
+        super().__init__(path, layout, USUAL_SIZES)
         version = self.header.fields.get("version", "2")
         if version != "2":
             raise FormatError(
@@ -79,36 +79,57 @@ class DatSource:
                 f"read are pixel events, kinds 0 and 12 with {EVENT_BYTES} bytes"
             )
 
-    def blocks(self) -> Iterator[EventArray]:
+    def first_state(self) -> State:
         """
-        Yield the events in file order.
+        Give the state the decoder begins with.
 
-        Yields
-        ------
+        Returns
+        -------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            int64; no time is known.
         """
-        self.findings = Findings()
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        state = np.array([-1, 0], np.int64)
-        n_odd = 0
-        start = self.header.n_bytes + 2
-        if self.path.stat().st_size < start:
-            self.findings.truncation = f"the file ends at byte {start - 2}, before the kind of its events"
-            return
-        pieces = read_words(
-            self.path,
-            self.findings,
-            start=start,
-            word_bytes=EVENT_BYTES,
-            n_words=BLOCK_EVENTS,
-            unit="an event",
-        )
-        for piece in pieces:
-            words = np.frombuffer(piece, "<u4").reshape(-1, 2)
-            n_odd += kernels.decode(words, state, room)
-            yield room[: len(words)]
-        self.findings.add_wraps(int(state[1]) // kernels.WRAP_US, kernels.WRAP_US)
+        state = np.zeros(kernels.N_STATE, np.int64)
+        state[kernels.RAW_T] = -1
+        return state
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of words.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint32, shape (n_words, 2).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Words used and events written.
+        """
+        state[kernels.ODD] = 0
+        n = kernels.decode(words, state, room)
+        if int(state[kernels.ODD]) & kernels.UNKNOWN_BITS:
+            state[kernels.N_ODD] += kernels.count_odd(words[:n])
+        return n, n
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
+        if self.n_bytes < self.layout.start:
+            at = self.layout.start - 2
+            self.findings.truncation = f"the file ends at byte {at}, before the kind of its events"
+        self.findings.add_wraps(int(state[kernels.BASE]) // kernels.WRAP_US, kernels.WRAP_US)
+        n_odd = int(state[kernels.N_ODD])
         if n_odd:
             self.findings.conversions += (f"unknown bits 29 to 31 of {n_odd} events left out",)
 

@@ -1,5 +1,16 @@
-"""Event Stream 2 of DVS and ATIS cameras."""
+"""Event Stream 2 of DVS, ATIS and colour cameras, and of generic events."""
 
-from eventio.formats.es.codec import NAME, SUFFIXES, TITLE, EsSource, encode, matches
+from eventio.formats.es.codec import NAME, SUFFIXES, TITLE, EsSource, matches
+from eventio.formats.es.encoding import encode
+from eventio.formats.es.streams import COLOUR_DTYPE, EXPOSURE_DTYPE
 
-__all__ = ["NAME", "TITLE", "SUFFIXES", "matches", "EsSource", "encode"]
+__all__ = [
+    "NAME",
+    "TITLE",
+    "SUFFIXES",
+    "COLOUR_DTYPE",
+    "EXPOSURE_DTYPE",
+    "matches",
+    "EsSource",
+    "encode",
+]

@@ -1,39 +1,49 @@
 """
-Event Stream 2 in .es files, of DVS and ATIS cameras.
+Event Stream 2 in .es files: of DVS and ATIS cameras, of colour and of generic events.
 
-A header of 20 bytes says the version, the kind of events and the sensor's size. Each event holds the time since
-the one before it and x and y as 16 bits; longer times come as overflow bytes. y is counted from the bottom row.
-Exposure measurements of an ATIS are counted and skipped; files of colour or generic events have no polarity
-and are refused.
+A header of 20 bytes says the version, the kind of events and the sensor's size (16 bytes and none for generic ones).
+Each event holds the time since the one before it; longer times come as overflow bytes. y is counted from the bottom
+row. Exposure measurements of an ATIS, colour and generic events have no polarity and are companions: streams of the
+names in `KINDS`.
 
 Source: the description published with the Event Stream format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from eventio.companions import StructuredArray
 from eventio.errors import FormatError
 from eventio.formats.es import _kernels as kernels
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings
+from eventio.formats.es.streams import (
+    COLOUR_DTYPE,
+    DECODED_COLOUR_DTYPE,
+    DECODED_EXPOSURE_DTYPE,
+    EXPOSURE_DTYPE,
+    HEAD_DTYPE,
+    KINDS,
+    gather_generic,
+    split_places,
+)
+from eventio.recording import EventArray
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import Layout, State, WordSource
 
 NAME = "es"
 TITLE = "Event Stream (.es)"
 SUFFIXES = (".es",)
 START = b"Event Stream"
-HEADER_BYTES = 20
-DVS, ATIS = 1, 2
-OTHER_KINDS = {0: "generic", 4: "colour"}
-BLOCK_BYTES = BLOCK_EVENTS * kernels.EVENT_BYTES
-MAX_OVERFLOWS = 1 << 28
-MAX_SIDE = 65535
+HEADER_BYTES, GENERIC_HEADER_BYTES = 20, 16
+GENERIC, DVS, ATIS, COLOUR = 0, 1, 2, 4
+UNIT_BYTES = {GENERIC: 2, DVS: 5, ATIS: 5, COLOUR: 8}
 
 
-class EsSource:
+class EsSource(WordSource):
     """
     Reader of one Event Stream file.
 
@@ -49,62 +59,140 @@ class EsSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.findings = Findings()
-        with path.open("rb") as file:
-            head = file.read(HEADER_BYTES)
-        if not head.startswith(START) or len(head) < len(START) + 4:
-            raise FormatError(f"{path}: breaks off at byte {len(head)} within the header of an Event Stream")
-        version, self.kind = ".".join(str(number) for number in head[12:15]), head[15]
-        if head[12] != 2:
-            raise FormatError(f"{path}: bytes 12 to 14 say Event Stream {version}, and only 2 is read")
-        if self.kind not in (DVS, ATIS):
-            what = OTHER_KINDS.get(self.kind, "unknown")
-            raise FormatError(
-                f"{path}: byte 15 says kind {self.kind}, {what} events, which have no polarity; "
-                "read are those of a DVS (1) and an ATIS (2)"
-            )
-        if len(head) < HEADER_BYTES:
-            raise FormatError(f"{path}: breaks off at byte {len(head)} within the header of an Event Stream")
-        self.sensor = int.from_bytes(head[16:18], "little"), int.from_bytes(head[18:20], "little")
-        if 0 in self.sensor:
-            raise FormatError(
-                f"{path}: bytes 16 to 19 say a sensor of {self.sensor[0]}x{self.sensor[1]} pixels; correct the header"
-            )
-        self.width: int | None = self.sensor[0]
-        self.height: int | None = self.sensor[1]
-        self.usual_sizes: tuple[tuple[int, int], ...] = (self.sensor,)
+        self.kind, self.sensor = read_header(path)
+        n_bytes = HEADER_BYTES if self.sensor else GENERIC_HEADER_BYTES
+        layout = Layout(n_bytes, "u1", unit="an event", unit_bytes=UNIT_BYTES[self.kind])
+        super().__init__(path, layout, (self.sensor or (1, 1),))
+        if self.sensor is not None:
+            self.width, self.height = self.sensor
+            self.conversions = ("y counted from the top",)
+        room = {ATIS: DECODED_EXPOSURE_DTYPE, COLOUR: DECODED_COLOUR_DTYPE}.get(self.kind, HEAD_DTYPE)
+        self._others: StructuredArray = np.empty(BLOCK_EVENTS, room)
+        self._n_others = 0
+        self._generic: list[tuple[StructuredArray, npt.NDArray[np.uint8]]] = []
 
-    def blocks(self) -> Iterator[EventArray]:
+    def count_at_most(self) -> int:
         """
-        Yield the events in file order.
+        Say how many events the file can hold at most.
 
-        Yields
-        ------
+        Returns
+        -------
+        int
+            One in five bytes, or none.
+        """
+        return super().count_at_most() // kernels.EVENT_BYTES if self.kind in (DVS, ATIS) else 0
+
+    def first_state(self) -> State:
+        """
+        Give the state the decoder begins with.
+
+        Returns
+        -------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            int64, at time 0.
         """
-        self.findings = Findings(conversions=("y counted from the top",))
-        decode = kernels.decode_dvs if self.kind == DVS else kernels.decode_atis
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
+        self._n_others = 0
+        self._generic = []
         state = np.zeros(kernels.N_STATE, np.int64)
-        rest, position = b"", HEADER_BYTES
-        with self.path.open("rb") as file:
-            file.seek(HEADER_BYTES)
-            while piece := file.read(BLOCK_BYTES):
-                position += len(piece)
-                data = rest + piece
-                n_used, n_events = decode(np.frombuffer(data, np.uint8), self.sensor[1], state, room)
-                if n_events:
-                    yield room[:n_events]
-                rest = data[n_used:]
-        if rest:
-            self.findings.truncation = (
-                f"the file ends within an event, with {len(rest)} of its {kernels.EVENT_BYTES} bytes, at byte "
-                f"{position - len(rest)}"
-            )
+        state[kernels.HEIGHT] = self.sensor[1] if self.sensor else 0
+        return state
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of bytes.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint8, shape (n_bytes,).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Bytes used and events written.
+        """
+        n_events = n_others = 0
+        if self.kind == DVS:
+            n_used, n_events = kernels.decode_dvs(words, state, room)
+        elif self.kind == ATIS:
+            n_used, n_events, n_others = kernels.decode_atis(words, state, room, self._others)
+        elif self.kind == COLOUR:
+            n_used, n_others = kernels.decode_colour(words, state, self._others)
+        else:
+            n_used, n_others = kernels.decode_generic(words, state, self._others)
+        self._n_others += n_others
+        if self.keeps_companions and n_others:
+            self._keep(self._others[:n_others], words)
+        return n_used, n_events
+
+    def _keep(self, others: StructuredArray, data: npt.NDArray[np.uint8]) -> None:
+        if self.kind == GENERIC:
+            self._generic.append((others.copy(), data.copy()))
+            return
+        dtype = EXPOSURE_DTYPE if self.kind == ATIS else COLOUR_DTYPE
+        self.findings.companions.add(KINDS[self.kind], split_places(others, dtype))
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
         self.findings.add_skipped("padding bytes", int(state[kernels.PADDING]))
-        self.findings.add_skipped("exposure events", int(state[kernels.EXPOSURE]))
+        if self.kind != DVS:
+            self.findings.add_skipped(KINDS[self.kind], self._n_others)
+        if self._generic:
+            self.findings.companions.add(KINDS[GENERIC], gather_generic(self._generic, self.path))
+
+
+def read_header(path: Path) -> tuple[int, tuple[int, int] | None]:
+    """
+    Read the header of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    tuple of (int, tuple of (int, int) or None)
+        The kind of events, and the sensor's width and height where the kind has one.
+
+    Raises
+    ------
+    FormatError
+        It breaks off, or names a version, kind or size that is not read.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES)
+    if not head.startswith(START) or len(head) < GENERIC_HEADER_BYTES:
+        raise FormatError(f"{path}: breaks off at byte {len(head)} within the header of an Event Stream")
+    version, kind = ".".join(str(number) for number in head[12:15]), head[15]
+    if head[12] != 2:
+        raise FormatError(f"{path}: bytes 12 to 14 say Event Stream {version}, and only 2 is read")
+    if kind not in UNIT_BYTES:
+        raise FormatError(
+            f"{path}: byte 15 says kind {kind}, unknown events; read are generic ones (0) and those of a DVS (1), an "
+            "ATIS (2) and a colour camera (4)"
+        )
+    if kind == GENERIC:
+        return kind, None
+    if len(head) < HEADER_BYTES:
+        raise FormatError(f"{path}: breaks off at byte {len(head)} within the header of an Event Stream")
+    width, height = int.from_bytes(head[16:18], "little"), int.from_bytes(head[18:20], "little")
+    if 0 in (width, height):
+        raise FormatError(
+            f"{path}: bytes 16 to 19 say a sensor of {width}x{height} pixels; correct the header"
+        )
+    return kind, (width, height)
 
 
 def matches(head: bytes) -> bool:
@@ -122,50 +210,3 @@ def matches(head: bytes) -> bool:
         It does.
     """
     return head.startswith(START)
-
-
-def encode(recording: Recording) -> Iterator[bytes]:
-    """
-    Turn a recording into the bytes of a file, with events of a DVS.
-
-    Parameters
-    ----------
-    recording : Recording
-        Times from 0 on that never step back, up to about 9 hours; a sensor of at most 65535 by 65535 pixels.
-
-    Yields
-    ------
-    bytes
-        The file, piece by piece.
-
-    Raises
-    ------
-    FormatError
-        An event does not fit.
-    """
-    events = recording.events
-    width, height = recording.width, recording.height
-    if max(width, height) > MAX_SIDE:
-        raise FormatError(
-            f"a {width}x{height} sensor does not fit Event Stream ({MAX_SIDE}x{MAX_SIDE} at most)"
-        )
-    t = events["t"]
-    longest = MAX_OVERFLOWS * kernels.DVS_OVERFLOW_US
-    is_bad = (t < 0) | (t > longest)
-    is_bad[1:] |= np.diff(t) < 0
-    if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0])
-        raise FormatError(
-            f"event {first}: t = {t[first]} does not fit Event Stream (0..{longest} us, never stepping back); shift "
-            "or sort the times"
-        )
-    yield START + bytes((2, 0, 0, DVS)) + width.to_bytes(2, "little") + height.to_bytes(2, "little")
-    previous_t = 0
-    for start in range(0, len(events), BLOCK_EVENTS):
-        block = events[start : start + BLOCK_EVENTS]
-        last_t = int(block["t"][-1])
-        n_overflows = (last_t - previous_t) // kernels.DVS_OVERFLOW_US
-        data = np.empty(kernels.EVENT_BYTES * len(block) + n_overflows, np.uint8)
-        n_bytes = kernels.encode(block, previous_t, height, data)
-        previous_t = last_t
-        yield data[:n_bytes].tobytes()

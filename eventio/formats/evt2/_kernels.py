@@ -6,49 +6,88 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-OFF, ON, TIME_HIGH = 0x0, 0x1, 0x8
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+
+OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
-WAITING = 16
-"""Place in `counts` of the events before the first word of time; kinds of words have the places 0 to 15."""
+HIGH, BASE, COUNTS = N_COMMON, N_COMMON + 1, N_COMMON + 2
+"""Places in `state`: upper time or -1, time added by wraps, and how many words there were of each of 16 kinds."""
+WAITING = COUNTS + 16
+N_STATE = WAITING + 1
 
 
-@numba.njit(cache=True)
-def decode(
-    words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], events: Any
-) -> int:
-    """
-    Write the events of words to events, which has room for one per word; return their number.
-
-    state is (upper time or -1, time added by wraps); counts has 17 places.
-    """
-    n = 0
-    high, base = state[0], state[1]
+@numba.njit(cache=True, **UNCOUNTED)
+def pass_waiting(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64]) -> Any:
+    """Count the words before the first word of time; return its place, or the number of words."""
     for i in range(words.shape[0]):
+        kind = np.int64(words[i]) >> 28
+        if kind == TIME_HIGH:
+            return i
+        state[WAITING if kind <= ON else COUNTS + kind] += 1
+    return words.shape[0]
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_run(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
+    """Write events until a word of another kind than events and upper time; return words used and events."""
+    high, base = state[HIGH], state[BASE]
+    previous, late, inside, limit = state[PREVIOUS_T], state[LATE], state[INSIDE], state[LIMIT]
+    upper = base + (high << 6)
+    n, i, stop = 0, 0, min(words.shape[0], events.shape[0])
+    for i in range(stop):
         word = np.int64(words[i])
         kind = word >> 28
         if kind <= ON:
-            if high < 0:
-                counts[WAITING] += 1
-                continue
             event = events[n]
-            event.t = base + (high << 6) + ((word >> 22) & 0x3F)
-            event.x = (word >> 11) & 0x7FF
-            event.y = word & 0x7FF
-            event.p = kind == ON
+            t = upper + ((word >> 22) & 0x3F)
+            xy = ((word >> 11) & 0x7FF) | ((word & 0x7FF) << 16)
+            event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(kind)
+            late |= t - previous
+            inside &= limit - xy
+            previous = t
             n += 1
         elif kind == TIME_HIGH:
             new = word & 0xFFFFFFF
             if high - new > HALF_RANGE:
                 base += np.int64(1) << (HIGH_BITS + 6)
             high = new
+            upper = base + (high << 6)
         else:
-            counts[kind] += 1
-    state[0], state[1] = high, base
-    return n
+            stop = i
+            break
+    state[HIGH], state[BASE] = high, base
+    state[PREVIOUS_T], state[LATE], state[INSIDE] = previous, late, inside
+    return stop, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
+def decode(
+    words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: Any, triggers: Any
+) -> tuple[int, int, int]:
+    """Write events and triggers while there is room; return the number of words used and of both."""
+    used = pass_waiting(words, state) if state[HIGH] < 0 else 0
+    n, n_triggers = 0, 0
+    while used < words.shape[0] and n < events.shape[0] and n_triggers < triggers.shape[0]:
+        n_words, n_events = decode_run(words[used:], state, events[n:])
+        used, n = used + n_words, n + n_events
+        if used == words.shape[0]:
+            break
+        word = np.int64(words[used])
+        kind = word >> 28
+        if kind <= ON or kind == TIME_HIGH:
+            continue  # the room ended
+        state[COUNTS + kind] += 1
+        if kind == TRIGGER:
+            trigger = triggers[n_triggers]
+            trigger.t = state[BASE] + (state[HIGH] << 6) + ((word >> 22) & 0x3F)
+            trigger.channel, trigger.kind = np.uint8((word >> 8) & 0x1F), np.uint8(2 - (word & 1))
+            n_triggers += 1
+        used += 1
+    return used, n, n_triggers
+
+
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
     """Write at most two words per event; return their number and the upper time they end with."""
     n = 0

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.errors import FormatError
 from eventio.formats.evt2 import _kernels as kernels
 from eventio.prophesee_header import PropheseeSource, make_header, parse_header
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings, read_words
+from eventio.recording import EventArray, Recording
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import State
 
 NAME = "evt2"
 TITLE = "Prophesee EVT 2.0 (.raw)"
 SUFFIXES = (".raw",)
 VERSION = "2.0"
-WORD_BYTES = 4
 MAX_TIME_US = (1 << 34) - 1
 MAX_COORDINATE = 2047
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((304, 240), (640, 480), (1280, 720), (2048, 2048))
@@ -40,34 +42,55 @@ class Evt2Source(PropheseeSource):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, USUAL_SIZES)
+        super().__init__(path, USUAL_SIZES, "<u4")
 
-    def blocks(self) -> Iterator[EventArray]:
+    def first_state(self) -> State:
         """
-        Yield the events in file order.
+        Give the state the decoder begins with.
 
-        Yields
-        ------
+        Returns
+        -------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            int64; no time is known.
         """
-        self.findings = Findings()
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        state, counts = np.array([-1, 0], np.int64), np.zeros(17, np.int64)
-        pieces = read_words(
-            self.path,
-            self.findings,
-            start=self.header.n_bytes,
-            word_bytes=WORD_BYTES,
-            n_words=BLOCK_EVENTS,
-        )
-        for piece in pieces:
-            n_events = kernels.decode(np.frombuffer(piece, "<u4"), state, counts, room)
-            if n_events:
-                yield room[:n_events]
-        for kind in range(16):
-            self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
-        self.findings.add_skipped("events before the first time", int(counts[kernels.WAITING]))
+        state = np.zeros(kernels.N_STATE, np.int64)
+        state[kernels.HIGH] = -1
+        return state
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of words.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint32, shape (n_words,).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Words used and events written.
+        """
+        n_used, n_events, n_triggers = kernels.decode(words, state, room, self.triggers.events)
+        self.triggers.keep(n_triggers, self)
+        return n_used, n_events
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
+        self.add_counts(state[kernels.COUNTS :], KINDS)
+        self.findings.add_skipped("events before the first time", int(state[kernels.WAITING]))
+        self.findings.add_wraps(int(state[kernels.BASE]) // (MAX_TIME_US + 1), MAX_TIME_US + 1)
 
 
 def matches(head: bytes) -> bool:

@@ -6,62 +6,113 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-OFF, ON, TIME_HIGH = 0x0, 0x1, 0x8
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+from eventio._kernels_bits import count_bits, lowest_bit
+
+OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
 VECTOR = 32
-BIT_PLACES = np.array([next((bit for bit in range(32) if (1 << bit) % 37 == rest), 0) for rest in range(37)])
-"""The place of a single bit, by the remainder of its value by 37, which differs for all 32."""
-WAITING, N_COUNTS = 16, 17
-"""Place in `counts` of the events before the first word of time; kinds of words have the places 0 to 15."""
+HIGH, BASE, COUNTS = N_COMMON, N_COMMON + 1, N_COMMON + 2
+"""Places in `state`: upper time or -1, time added by wraps, and how many words there were of each of 16 kinds."""
+WAITING = COUNTS + 16
+N_STATE = WAITING + 1
 
 
-@numba.njit(cache=True)
-def decode(
-    words: npt.NDArray[np.uint32],
-    upper: int,
-    state: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
-    events: Any,
+@numba.njit(cache=True, **UNCOUNTED)
+def count_events(words: npt.NDArray[np.uint32], upper: int) -> Any:
+    """Return how many events words (uint32, shape (n, 2)) hold."""
+    n = np.int64(0)
+    for i in range(words.shape[0]):
+        is_event = np.uint32(words[i, upper]) < np.uint32(0x20000000)
+        n += count_bits(words[i, 1 - upper]) if is_event else 0
+    return n
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def pass_waiting(words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64]) -> Any:
+    """Count what comes before the first word of time; return its place, or the number of words."""
+    for i in range(words.shape[0]):
+        kind = np.int64(words[i, upper]) >> 28
+        if kind == TIME_HIGH:
+            return i
+        if kind <= ON:
+            state[WAITING] += count_bits(words[i, 1 - upper])
+        else:
+            state[COUNTS + kind] += 1
+    return words.shape[0]
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_run(
+    words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any
 ) -> tuple[int, int]:
-    """
-    Write the events of words (uint32, shape (n, 2)) until fewer than 32 have room; return words and events.
-
-    upper is the place of the upper half; state is (upper time or -1, time added by wraps).
-    """
-    i, n = 0, 0
-    high, base = state[0], state[1]
-    while i < words.shape[0] and n + VECTOR <= events.shape[0]:
-        word, mask = np.int64(words[i, upper]), np.int64(words[i, 1 - upper])
-        i += 1
+    """Write events until a word of another kind than events and upper time; return words used and events."""
+    high, base = state[HIGH], state[BASE]
+    previous, late, inside, limit = state[PREVIOUS_T], state[LATE], state[INSIDE], state[LIMIT]
+    start = base + (high << 6)
+    n, i, room = 0, 0, events.shape[0] - VECTOR
+    while i < words.shape[0] and n <= room:
+        word, mask = np.int64(words[i, upper]), np.uint32(words[i, 1 - upper])
         kind = word >> 28
         if kind <= ON:
-            t = base + (high << 6) + ((word >> 22) & 0x3F)
-            x, y = (word >> 11) & 0x7FF, word & 0x7FF
+            t = start + ((word >> 22) & 0x3F)
+            place = ((word >> 11) & 0x7FF) | ((word & 0x7FF) << 16)
+            if mask:
+                late |= t - previous
+                previous = t
             while mask:
-                lowest = mask & -mask
-                mask ^= lowest
-                if high < 0:
-                    counts[WAITING] += 1
-                    continue
+                xy = place + lowest_bit(mask)
+                mask &= mask - np.uint32(1)
                 event = events[n]
-                event.t = t
-                event.x = x + BIT_PLACES[lowest % 37]
-                event.y = y
-                event.p = kind == ON
+                event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(kind)
+                inside &= limit - xy
                 n += 1
         elif kind == TIME_HIGH:
             new = word & 0xFFFFFFF
             if high - new > HALF_RANGE:
                 base += np.int64(1) << (HIGH_BITS + 6)
             high = new
+            start = base + (high << 6)
         else:
-            counts[kind] += 1
-    state[0], state[1] = high, base
+            break
+        i += 1
+    state[HIGH], state[BASE] = high, base
+    state[PREVIOUS_T], state[LATE], state[INSIDE] = previous, late, inside
     return i, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
+def decode(
+    words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any, triggers: Any
+) -> tuple[int, int, int]:
+    """
+    Write events and triggers until fewer than 32 have room; return the number of words used and of both.
+
+    upper is the place of the upper half in words (uint32, shape (n, 2)).
+    """
+    used = pass_waiting(words, upper, state) if state[HIGH] < 0 else 0
+    n, n_triggers = 0, 0
+    while used < words.shape[0] and n + VECTOR <= events.shape[0] and n_triggers < triggers.shape[0]:
+        n_words, n_events = decode_run(words[used:], upper, state, events[n:])
+        used, n = used + n_words, n + n_events
+        if used == words.shape[0]:
+            break
+        word = np.int64(words[used, upper])
+        kind = word >> 28
+        if kind <= ON or kind == TIME_HIGH:
+            continue  # the room ended
+        state[COUNTS + kind] += 1
+        if kind == TRIGGER:
+            trigger = triggers[n_triggers]
+            trigger.t = state[BASE] + (state[HIGH] << 6) + ((word >> 22) & 0x3F)
+            trigger.channel, trigger.kind = np.uint8((word >> 8) & 0x1F), np.uint8(2 - (word & 1))
+            n_triggers += 1
+        used += 1
+    return used, n, n_triggers
+
+
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, upper: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
     """
     Write at most two words (uint32, shape (n, 2)) per event; return their number and the last upper time.

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.errors import FormatError
 from eventio.formats.evt21 import _kernels as kernels
 from eventio.prophesee_header import Header, PropheseeSource, make_header, parse_header
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings, read_words
+from eventio.recording import EventArray, Recording
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import State
 
 NAME = "evt21"
 LEGACY = "evt21-legacy"
@@ -27,7 +30,6 @@ TITLE = "Prophesee EVT 2.1 (.raw)"
 SUFFIXES = (".raw",)
 VERSION = "2.1"
 WORD_BYTES = 8
-BLOCK_WORDS = BLOCK_EVENTS // 4
 MAX_TIME_US = (1 << 34) - 1
 MAX_COORDINATE = 2047
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((320, 320), (640, 480), (1280, 720), (2048, 2048))
@@ -49,42 +51,78 @@ class Evt21Source(PropheseeSource):
     """
 
     def __init__(self, path: Path, *, is_legacy: bool | None = None) -> None:
-        super().__init__(path, USUAL_SIZES)
+        super().__init__(path, USUAL_SIZES, "<u4", 2)
         order = find_order(self.header)
         self.is_order_guessed = is_legacy is None and order is None
         if is_legacy is None:
             is_legacy = order == "legacy" if order is not None else guess_is_legacy(path, self.header)
         self.is_legacy = is_legacy
-
-    def blocks(self) -> Iterator[EventArray]:
-        """
-        Yield the events in file order.
-
-        Yields
-        ------
-        ndarray
-            Of EVENT_DTYPE, shape (n_events,).
-        """
-        self.findings = Findings()
         if self.is_order_guessed:
             order = "legacy" if self.is_legacy else "little"
-            self.findings.conversions += (f"byte order {order!r}, by the look of the words",)
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        state, counts = np.array([-1, 0], np.int64), np.zeros(kernels.N_COUNTS, np.int64)
-        pieces = read_words(
-            self.path, self.findings, start=self.header.n_bytes, word_bytes=WORD_BYTES, n_words=BLOCK_WORDS
-        )
-        for piece in pieces:
-            words = np.frombuffer(piece, "<u4").reshape(-1, 2)
-            while len(words):
-                n_used, n_events = kernels.decode(words, 0 if self.is_legacy else 1, state, counts, room)
-                words = words[n_used:]
-                if n_events:
-                    yield room[:n_events]
-        for kind in range(16):
-            self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
-        self.findings.add_skipped("events before the first time", int(counts[kernels.WAITING]))
-        self.findings.add_wraps(int(state[1]) // (MAX_TIME_US + 1), MAX_TIME_US + 1)
+            self.conversions = (f"byte order {order!r}, by the look of the words",)
+
+    def count_at_most(self) -> int:
+        """
+        Count the events.
+
+        Returns
+        -------
+        int
+            Their number, those before the first time included.
+        """
+        return sum(int(kernels.count_events(words, self._upper)) for words in self.whole_words())
+
+    @property
+    def _upper(self) -> int:
+        return 0 if self.is_legacy else 1
+
+    def first_state(self) -> State:
+        """
+        Give the state the decoder begins with.
+
+        Returns
+        -------
+        ndarray
+            int64; no time is known.
+        """
+        state = np.zeros(kernels.N_STATE, np.int64)
+        state[kernels.HIGH] = -1
+        return state
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of words.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint32, shape (n_words, 2).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Words used and events written.
+        """
+        n_used, n_events, n_triggers = kernels.decode(words, self._upper, state, room, self.triggers.events)
+        self.triggers.keep(n_triggers, self)
+        return n_used, n_events
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
+        self.add_counts(state[kernels.COUNTS :], KINDS)
+        self.findings.add_skipped("events before the first time", int(state[kernels.WAITING]))
+        self.findings.add_wraps(int(state[kernels.BASE]) // (MAX_TIME_US + 1), MAX_TIME_US + 1)
 
 
 def find_order(header: Header) -> str | None:

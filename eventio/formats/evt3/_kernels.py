@@ -6,17 +6,26 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+from eventio._kernels_bits import count_bits, lowest_bit
+
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6, 0x8
+TRIGGER = 0xA
 HIGH_RANGE = 1 << 12
 HALF_RANGE = HIGH_RANGE // 2
 MAX_HOP = HALF_RANGE - 1
 WRAP_US = 1 << 24
 MOST_EVENTS_PER_WORD = 12
-WAITING, ROWLESS, BASELESS = 16, 17, 18
-N_COUNTS = 19
-"""Places in `counts`: kinds of words 0..15, then events before the first time, row and base of a vector."""
-START_STATE = (-1, 0, 0, -1, -1, 0)
-"""The reader's `state`: upper and lower time, time added by wraps, row, column and polarity of a vector."""
+USUAL_KINDS = 0b1111101
+"""Kinds of words that come often, as bits: row, column, base, vectors and lower time."""
+HIGH, LOW, WRAPS, ROW, COLUMN, IS_ON, COUNTS = (N_COMMON + k for k in range(7))
+"""
+Places in `state`: upper and lower time, time added by wraps, row, column and polarity of a vector (all but the wraps
+-1 or 0 before they are known), and how many words there were of each of 16 kinds.
+"""
+WAITING, ROWLESS, BASELESS = COUNTS + 16, COUNTS + 17, COUNTS + 18
+N_STATE = BASELESS + 1
+"""Then how many events came before the first time, row and base of a vector."""
 
 
 class Written(NamedTuple):
@@ -27,64 +36,140 @@ class Written(NamedTuple):
     row: int
 
 
-@numba.njit(cache=True)
-def decode(
-    words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], events: Any
-) -> tuple[int, int]:
-    """Write events until words or room end; return the number of words used and of events."""
-    high, low, wraps_us, row, column, is_on = state[0], state[1], state[2], state[3], state[4], state[5]
-    n, used, room = 0, 0, events.shape[0] - MOST_EVENTS_PER_WORD
+@numba.njit(cache=True, **UNCOUNTED)
+def count_events(words: npt.NDArray[np.uint16]) -> Any:
+    """Return how many events words hold, those included that miss a time, a row or a base."""
+    n = np.int64(0)
+    for i in range(words.shape[0]):
+        word = np.uint32(words[i])
+        kind = word >> np.uint32(12)
+        mask = np.uint32(0xFFF) if kind == VECT_12 else np.uint32(0xFF) if kind == VECT_8 else np.uint32(0)
+        n += (kind == ADDR_X) + count_bits(word & mask)
+    return n
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def pass_waiting(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64]) -> int:
+    """Take words one by one until time and row are known; return how many."""
+    used = 0
+    while used < words.shape[0] and (state[HIGH] < 0 or state[ROW] < 0):
+        word = np.int64(words[used])
+        kind, value = word >> 12, word & 0xFFF
+        lack = WAITING if state[HIGH] < 0 else ROWLESS
+        if kind == ADDR_X:
+            state[lack] += 1
+        elif kind == ADDR_Y:
+            state[ROW] = value & 0x7FF
+        elif kind in (VECT_12, VECT_8):
+            state[lack] += count_bits(np.uint32(value if kind == VECT_12 else value & 0xFF))
+            if state[COLUMN] >= 0:
+                state[COLUMN] = min(state[COLUMN] + (12 if kind == VECT_12 else 8), 0xFFF0)
+        elif kind == VECT_BASE_X:
+            state[COLUMN], state[IS_ON] = value & 0x7FF, value >> 11
+        elif kind == TIME_LOW:
+            state[LOW] = value
+        elif kind == TIME_HIGH:
+            set_high(value, state)
+        elif state[HIGH] >= 0:
+            break  # a trigger may come before the first row
+        else:
+            state[COUNTS + kind] += 1
+        used += 1
+    return used
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def set_high(value: Any, state: npt.NDArray[np.int64]) -> None:
+    """Take a new upper time."""
+    if state[HIGH] - value > HALF_RANGE:
+        state[WRAPS] += WRAP_US
+    if state[HIGH] != value:
+        state[LOW] = 0
+    state[HIGH] = value
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
+    """Write events until a rare kind of word; return words used and events. Time and row are known."""
+    start, low, row = state[WRAPS] + (state[HIGH] << 12), state[LOW], state[ROW] << 16
+    column, is_on = state[COLUMN], state[IS_ON]
+    late, inside, limit = state[LATE], state[INSIDE], state[LIMIT]
+    late |= start + low - state[PREVIOUS_T]
+    n: Any = 0
+    used, room = 0, events.shape[0] - MOST_EVENTS_PER_WORD
     while used < words.shape[0] and n <= room:
         word = np.int64(words[used])
-        used += 1
         kind, value = word >> 12, word & 0xFFF
-        if kind == ADDR_X:
-            if high >= 0 and row >= 0:
-                event = events[n]
-                event.t = wraps_us + (high << 12) + low
-                event.x = value & 0x7FF
-                event.y = row
-                event.p = value >= 0x800
-                n += 1
-            else:
-                counts[WAITING if high < 0 else ROWLESS] += 1
-        elif kind == ADDR_Y:
-            row = value & 0x7FF
-        elif kind in (VECT_12, VECT_8):
-            n_bits = 12 if kind == VECT_12 else 8
-            bits = value & ((1 << n_bits) - 1)
-            x = column
+        if (USUAL_KINDS >> kind) & 1 == 0:
+            break
+        used += 1
+        if kind in (VECT_12, VECT_8):
+            bits = np.uint32(value if kind == VECT_12 else value & 0xFF)
+            if column < 0:
+                state[BASELESS] += count_bits(bits)
+                continue
             while bits:
-                if bits & 1:
-                    if high >= 0 and row >= 0 and column >= 0:
-                        event = events[n]
-                        event.t = wraps_us + (high << 12) + low
-                        event.x = x
-                        event.y = row
-                        event.p = is_on != 0
-                        n += 1
-                    else:
-                        counts[WAITING if high < 0 else ROWLESS if row < 0 else BASELESS] += 1
-                bits >>= 1
-                x += 1
-            if column >= 0:
-                column = min(column + n_bits, 0xFFF0)
-        elif kind == TIME_LOW:
-            low = value
-        elif kind == VECT_BASE_X:
-            column, is_on = value & 0x7FF, value >> 11
-        elif kind == TIME_HIGH:
-            if high - value > HALF_RANGE:
-                wraps_us += WRAP_US
-            low = low if high == value else 0
-            high = value
-        else:
-            counts[kind] += 1
-    state[0], state[1], state[2], state[3], state[4], state[5] = high, low, wraps_us, row, column, is_on
+                xy = row + column + lowest_bit(bits)
+                bits &= bits - np.uint32(1)
+                event = events[n]
+                event.t, event.xy, event.p = start + low, np.uint32(xy), np.uint8(is_on)
+                inside &= (limit - xy) & ~xy  # columns of long vectors may exceed 15 bits
+                n += 1
+            column = min(column + (12 if kind == VECT_12 else 8), 0xFFF0)
+            continue
+        xy = row + (value & 0x7FF)
+        event = events[n]
+        event.t, event.xy, event.p = start + low, np.uint32(xy), np.uint8(value >> 11)
+        is_event = np.int64(kind == ADDR_X)
+        inside &= (limit - xy) | (is_event - 1)
+        n += is_event
+        chosen = -np.int64(kind == TIME_LOW)  # all bits or none: a branch would be guessed wrong too often
+        late |= (value - low) & chosen
+        low ^= (low ^ value) & chosen
+        chosen = -np.int64(kind == ADDR_Y)
+        row ^= (row ^ ((value & 0x7FF) << 16)) & chosen
+        chosen = -np.int64(kind == VECT_BASE_X)
+        column ^= (column ^ (value & 0x7FF)) & chosen
+        is_on ^= (is_on ^ (value >> 11)) & chosen
+    state[LOW], state[ROW], state[COLUMN], state[IS_ON] = low, row >> 16, column, is_on
+    state[PREVIOUS_T], state[LATE], state[INSIDE] = start + low, late, inside
     return used, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
+def decode(
+    words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], events: Any, triggers: Any
+) -> tuple[int, int, int]:
+    """Write events and triggers until fewer than 12 have room; return the number of words used and of both."""
+    used, n, n_triggers = 0, 0, 0
+    while used < words.shape[0] and n_triggers < triggers.shape[0]:
+        if n + MOST_EVENTS_PER_WORD > events.shape[0]:
+            break
+        if state[HIGH] < 0 or state[ROW] < 0:
+            used += pass_waiting(words[used:], state)
+        else:
+            n_words, n_events = decode_run(words[used:], state, events[n:])
+            used, n = used + n_words, n + n_events
+        if used == words.shape[0]:
+            break
+        word = np.int64(words[used])
+        kind, value = word >> 12, word & 0xFFF
+        if (USUAL_KINDS >> kind) & 1:
+            continue  # the room ended, or the first row is known
+        used += 1
+        if kind == TIME_HIGH:
+            set_high(value, state)
+            continue
+        state[COUNTS + kind] += 1
+        if kind == TRIGGER:
+            trigger = triggers[n_triggers]
+            trigger.t = state[WRAPS] + (state[HIGH] << 12) + state[LOW]
+            trigger.channel, trigger.kind = np.uint8(value >> 8), np.uint8(2 - (value & 1))
+            n_triggers += 1
+    return used, n, n_triggers
+
+
+@numba.njit(cache=True, **UNCOUNTED)
 def write_time(t: int, written: Written, words: npt.NDArray[np.uint16], n: int) -> tuple[Written, int]:
     """Write the words that bring the reader's time to t: steps of the upper time stay under half its range."""
     high, low = written.high, written.low
@@ -104,7 +189,7 @@ def write_time(t: int, written: Written, words: npt.NDArray[np.uint16], n: int) 
     return Written(high, low, written.row), n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def measure_run(events: Any, first: int) -> int:
     """Return how many events from the first on share time, row and polarity, with columns rising within 32."""
     lead = events[first]
@@ -121,7 +206,7 @@ def measure_run(events: Any, first: int) -> int:
     return stop - first
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, written: Written, words: npt.NDArray[np.uint16]) -> tuple[int, Written]:
     """Write the words of events, in their order; return the number of words and what they have said."""
     n, i = 0, 0

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.errors import FormatError
 from eventio.formats.evt3 import _kernels as kernels
 from eventio.prophesee_header import PropheseeSource, make_header, parse_header
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings, read_words
+from eventio.recording import EventArray, Recording
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import State
 
 NAME = "evt3"
 TITLE = "Prophesee EVT 3.0 (.raw)"
 SUFFIXES = (".raw",)
 VERSION = "3.0"
-WORD_BYTES = 2
-BLOCK_WORDS = BLOCK_EVENTS
 MAX_TIME_US = (1 << 34) - 1
 MAX_COORDINATE = 2047
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((320, 320), (640, 480), (1280, 720), (2048, 2048))
@@ -55,35 +56,67 @@ class Evt3Source(PropheseeSource):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, USUAL_SIZES)
+        super().__init__(path, USUAL_SIZES, "<u2")
 
-    def blocks(self) -> Iterator[EventArray]:
+    def count_at_most(self) -> int:
         """
-        Yield the events in file order.
+        Count the events.
 
-        Yields
-        ------
+        Returns
+        -------
+        int
+            Their number, those included that miss a time, a row or a base.
+        """
+        return sum(int(kernels.count_events(words)) for words in self.whole_words())
+
+    def first_state(self) -> State:
+        """
+        Give the state the decoder begins with.
+
+        Returns
+        -------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            int64; nothing is known.
         """
-        self.findings = Findings()
-        state = np.array(kernels.START_STATE, np.int64)
-        counts = np.zeros(kernels.N_COUNTS, np.int64)
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        pieces = read_words(
-            self.path, self.findings, start=self.header.n_bytes, word_bytes=WORD_BYTES, n_words=BLOCK_WORDS
-        )
-        for piece in pieces:
-            words = np.frombuffer(piece, "<u2")
-            while len(words):
-                n_used, n_events = kernels.decode(words, state, counts, room)
-                words = words[n_used:]
-                if n_events:
-                    yield room[:n_events]
-        for kind in range(16):
-            self.findings.add_skipped(KINDS.get(kind, "unknown words"), int(counts[kind]))
+        state = np.zeros(kernels.N_STATE, np.int64)
+        state[[kernels.HIGH, kernels.ROW, kernels.COLUMN]] = -1
+        return state
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of words.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint16, shape (n_words,).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Words used and events written.
+        """
+        n_used, n_events, n_triggers = kernels.decode(words, state, room, self.triggers.events)
+        self.triggers.keep(n_triggers, self)
+        return n_used, n_events
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
+        self.add_counts(state[kernels.COUNTS :], KINDS)
         for place, name in LACKS.items():
-            self.findings.add_skipped(name, int(counts[place]))
+            self.findings.add_skipped(name, int(state[place]))
+        self.findings.add_wraps(int(state[kernels.WRAPS]) // kernels.WRAP_US, kernels.WRAP_US)
 
 
 def matches(head: bytes) -> bool:

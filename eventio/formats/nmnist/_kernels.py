@@ -6,29 +6,41 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+
 TIME_OVERFLOW_ROW = 240
 TIME_OVERFLOW_US = 1 << 13
 
 
-@numba.njit(cache=True)
-def decode(words: npt.NDArray[np.uint8], offset_us: int, events: Any) -> tuple[int, int]:
-    """Write the events of words (uint8, shape (n, 5)) to events; return their number and the new offset."""
-    n = 0
-    for i in range(words.shape[0]):
-        if words[i, 1] == TIME_OVERFLOW_ROW:
+OFFSET, N_OVERFLOWS, N_STATE = N_COMMON, N_COMMON + 1, N_COMMON + 2
+"""Places in `state`: time added by overflows, and how many there were."""
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode(words: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
+    """Write the events of words (uint8, shape (n, 5)) while there is room; return words used and events."""
+    offset_us = state[OFFSET]
+    previous, late, inside, limit = state[PREVIOUS_T], state[LATE], state[INSIDE], state[LIMIT]
+    n, n_words = 0, min(words.shape[0], events.shape[0])
+    for i in range(n_words):
+        x, y, upper = np.int64(words[i, 0]), np.int64(words[i, 1]), np.int64(words[i, 2])
+        if y == TIME_OVERFLOW_ROW:
             offset_us += TIME_OVERFLOW_US
             continue
-        time = (np.int64(words[i, 2]) & 0x7F) << 16 | np.int64(words[i, 3]) << 8 | np.int64(words[i, 4])
+        t = offset_us + ((upper & 0x7F) << 16 | np.int64(words[i, 3]) << 8 | np.int64(words[i, 4]))
+        xy = x | y << 16
         event = events[n]
-        event.t = time + offset_us
-        event.x = words[i, 0]
-        event.y = words[i, 1]
-        event.p = words[i, 2] >= 0x80
+        event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(upper >> 7)
+        late |= t - previous
+        inside &= limit - xy
+        previous = t
         n += 1
-    return n, offset_us
+    state[OFFSET], state[N_OVERFLOWS] = offset_us, state[N_OVERFLOWS] + n_words - n
+    state[PREVIOUS_T], state[LATE], state[INSIDE] = previous, late, inside
+    return n_words, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, words: npt.NDArray[np.uint8]) -> None:
     """Write one 5-byte word of words (uint8, shape (n, 5)) for each event."""
     for i in range(events.shape[0]):

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.errors import FormatError
 from eventio.formats.nmnist import _kernels as kernels
-from eventio.recording import EVENT_DTYPE, EventArray, Recording
-from eventio.source import BLOCK_EVENTS, Findings, read_words
+from eventio.recording import EventArray, Recording
+from eventio.source import BLOCK_EVENTS
+from eventio.word_source import Layout, State, WordSource
 
 NAME = "nmnist"
 TITLE = "headerless 40-bit events (N-MNIST .bin)"
@@ -28,7 +31,7 @@ MAX_TIME_US = (1 << 23) - 1
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((34, 34), (240, 180), (304, 240))
 
 
-class NmnistSource:
+class NmnistSource(WordSource):
     """
     Reader of one headerless 40-bit file.
 
@@ -39,33 +42,50 @@ class NmnistSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.width: int | None = None
-        self.height: int | None = None
-        self.usual_sizes = USUAL_SIZES
-        self.findings = Findings()
+        super().__init__(path, Layout(0, "u1", WORD_BYTES, unit="an event"), USUAL_SIZES)
 
-    def blocks(self) -> Iterator[EventArray]:
+    def first_state(self) -> State:
         """
-        Yield the events in file order.
+        Give the state the decoder begins with.
 
-        Yields
-        ------
+        Returns
+        -------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            int64.
         """
-        self.findings = Findings()
-        room = np.empty(BLOCK_EVENTS, EVENT_DTYPE)
-        offset_us = 0
-        pieces = read_words(
-            self.path, self.findings, start=0, word_bytes=WORD_BYTES, n_words=BLOCK_EVENTS, unit="an event"
-        )
-        for piece in pieces:
-            words = np.frombuffer(piece, np.uint8).reshape(-1, WORD_BYTES)
-            n_events, offset_us = kernels.decode(words, offset_us, room)
-            self.findings.add_skipped("time overflow words", len(words) - n_events)
-            if n_events:
-                yield room[:n_events]
+        return np.zeros(kernels.N_STATE, np.int64)
+
+    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+        """
+        Write the events of words.
+
+        Parameters
+        ----------
+        words : ndarray
+            uint8, shape (n_words, 5).
+        state : ndarray
+            As `first_state` gives it; changed.
+        room : ndarray
+            Of PLACED_DTYPE.
+
+        Returns
+        -------
+        tuple of (int, int)
+            Words used and events written.
+        """
+        n_used, n_events = kernels.decode(words, state, room)
+        return n_used, n_events
+
+    def conclude(self, state: State) -> None:
+        """
+        Add what was counted to the findings.
+
+        Parameters
+        ----------
+        state : ndarray
+            At the end of the file.
+        """
+        self.findings.add_skipped("time overflow words", int(state[kernels.N_OVERFLOWS]))
 
 
 def matches(head: bytes) -> bool:

@@ -1,0 +1,192 @@
+"""
+Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.child_process`.
+
+Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
+arrays by name as [dtype, shape, missing filters, stored bytes] and the file's attributes, and
+{"read": name, "start": ..., "stop": ...,
+"axis": 0 or 1}, answered with the values. A request that takes longer than a minute ends the process.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+LIMIT_S = 60
+MOST_ARRAYS = 10_000
+MOST_DEPTH = 16
+ROOM_BYTES = 2 << 30
+GROWTH = 8
+MAT5_GROWTH = 1100
+HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+Arrays = dict[str, Any]
+
+
+def limit_memory(path: str, growth: int) -> None:
+    """Let the process have a multiple of the file's size, so that absurd sizes in it are refused."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not all systems have such limits
+        import resource
+
+        limit = ROOM_BYTES + growth * os.path.getsize(path)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def limit_time(seconds: int) -> None:
+    """End the process if it takes longer from now on; 0 takes the limit away."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+
+
+def is_hdf5(path: str) -> bool:
+    """Return whether the file is HDF5, perhaps behind a block of another program's."""
+    with open(path, "rb") as file:
+        head = file.read(520)
+    return head.startswith(HDF5_MARK) or head[512:520] == HDF5_MARK
+
+
+def list_hdf5(file: Any) -> tuple[Arrays, dict[str, Any]]:
+    """Return the data sets by name and the single numbers and texts among the attributes."""
+    import h5py
+
+    arrays: Arrays = {}
+    groups = [("", file, 0)]
+    while groups and len(arrays) < MOST_ARRAYS:
+        prefix, group, depth = groups.pop()
+        for key in group:
+            link = group.get(key, getlink=True)
+            if not isinstance(link, h5py.HardLink) or key == "#refs#":
+                continue
+            item = group[key]
+            if isinstance(item, h5py.Dataset):
+                arrays[prefix + key] = item
+            elif isinstance(item, h5py.Group) and depth < MOST_DEPTH:
+                groups.append((f"{prefix}{key}/", item, depth + 1))
+    attributes = {}
+    for key, value in file.attrs.items():
+        single = value.item() if getattr(value, "size", 0) == 1 else value
+        text = single.decode("utf-8", "replace") if isinstance(single, bytes) else single
+        if isinstance(text, str | int | float):
+            attributes[key] = text
+    return arrays, attributes
+
+
+def list_mat(path: str) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays of a MATLAB file of version 4 to 7 by name, those in structures as "structure/field"."""
+    import numpy as np
+    import scipy.io
+
+    arrays: Arrays = {}
+    for key, value in scipy.io.loadmat(path, chars_as_strings=False).items():
+        if key.startswith("__") or not isinstance(value, np.ndarray):
+            continue
+        if value.dtype.names is None:
+            arrays[key] = value
+        elif value.size == 1:
+            for field in value.dtype.names:
+                arrays[f"{key}/{field}"] = np.asarray(value[field].ravel()[0])
+    return arrays, {}
+
+
+def describe(array: Any) -> list[Any] | None:
+    """Return dtype, shape, missing HDF5 filters and stored bytes of an array; None where it holds no numbers."""
+    dtype = array.dtype
+    if array.shape is None or dtype.hasobject or any(kind not in "iufb" for kind in kinds(dtype)):
+        return None
+    text = dtype.str if dtype.names is None else [[name, dtype[name].str] for name in dtype.names]
+    n_stored = array.id.get_storage_size() if hasattr(array, "id") else array.nbytes
+    return [text, list(array.shape), missing_filters(array), int(n_stored)]
+
+
+def kinds(dtype: Any) -> list[str]:
+    """Return the kind of each field."""
+    if dtype.names is None:
+        return [dtype.kind if dtype.subdtype is None else "V"]
+    return [kind for name in dtype.names for kind in kinds(dtype[name])]
+
+
+def missing_filters(array: Any) -> list[int]:
+    """Return the numbers of those filters of an HDF5 data set that are not at hand."""
+    if not hasattr(array, "id"):
+        return []
+    from h5py import h5z
+
+    plist = array.id.get_create_plist()
+    numbers = [int(plist.get_filter(i)[0]) for i in range(plist.get_nfilters())]
+    return [number for number in numbers if not h5z.filter_avail(number)]
+
+
+def read(array: Any, request: dict[str, Any]) -> bytes:
+    """Return some rows or columns, C-contiguous, fields packed."""
+    import numpy as np
+
+    part = slice(request["start"], request["stop"])
+    rows = array[...] if array.shape == () else array[:, part] if request["axis"] else array[part]
+    rows = np.ascontiguousarray(rows)
+    if rows.dtype.names is not None:
+        packed = np.empty(rows.shape, [(name, rows.dtype[name].str) for name in rows.dtype.names])
+        for name in rows.dtype.names:
+            packed[name] = rows[name]
+        rows = packed
+    return bytes(rows.tobytes())
+
+
+def answer(content: dict[str, Any], data: bytes = b"") -> None:
+    """Write an answer."""
+    limit_time(0)
+    if data:
+        content["bytes"] = len(data)
+    sys.stdout.buffer.write(json.dumps(content).encode() + b"\n" + data)
+    sys.stdout.buffer.flush()
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error's text in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def open_file(path: str) -> tuple[Arrays, dict[str, Any]]:
+    """Open the file with the library it needs."""
+    import numpy  # noqa: F401  # before the limit: libraries reserve room of their own
+
+    if is_hdf5(path):
+        import h5py
+
+        with contextlib.suppress(ImportError):
+            import hdf5plugin  # noqa: F401  # registers the filters
+        limit_memory(path, GROWTH)
+        return list_hdf5(h5py.File(path, "r"))
+    import scipy.io  # noqa: F401
+
+    limit_memory(path, MAT5_GROWTH)
+    return list_mat(path)
+
+
+def serve(path: str) -> None:
+    """Answer requests until there are no more."""
+    arrays: Arrays = {}
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        limit_time(LIMIT_S)
+        try:
+            if "list" in request:
+                arrays, attributes = open_file(path)
+                found = {name: describe(array) for name, array in arrays.items()}
+                known = {name: info for name, info in found.items() if info is not None}
+                answer({"arrays": known, "attributes": attributes})
+            else:
+                data = read(arrays[request["read"]], request)
+                answer({}, data)
+        except BrokenPipeError:
+            raise
+        except BaseException as error:
+            what = "cannot be opened ({}); the file is damaged or cut short" if "list" in request else "{}"
+            answer({"error": what.format(describe_error(error))})
+
+
+if __name__ == "__main__":
+    try:
+        serve(sys.argv[1])
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,121 @@
+"""What the readers of HDF5 and MATLAB files share: their arrays come from a process of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eventio import _child_arrays
+from eventio.child_process import ChildProcess
+from eventio.columns import NO_WISH, Wish
+from eventio.errors import FormatError, MissingPackageError
+from eventio.tables import ArrayInfo, TableSource, count_bytes
+
+ECF = 36559
+MOST_GROWTH = 1100
+SLACK_BYTES = 1 << 20
+
+
+class ArrayFileSource(TableSource):
+    """
+    Reader of one HDF5 or MATLAB file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wish : Wish
+        What the caller says about columns and unit.
+
+    Raises
+    ------
+    FormatError
+        It is damaged, holds no events, or it is ambiguous which they are.
+    """
+
+    def __init__(self, path: Path, wish: Wish = NO_WISH) -> None:
+        self._missing: dict[str, list[int]] = {}
+        self._stored: dict[str, int] = {}
+        self.attributes: dict[str, str | int | float] = {}
+        super().__init__(path, wish)
+
+    def list_arrays(self) -> dict[str, ArrayInfo]:
+        """
+        List the arrays of the file.
+
+        Returns
+        -------
+        dict of str to ArrayInfo
+            By name.
+        """
+        self._child = ChildProcess(_child_arrays.__file__, str(self.path))
+        answer, _ = self._child.ask(list=True)
+        self.attributes = answer["attributes"]
+        arrays = {}
+        for name, (kind, shape, missing, n_stored) in answer["arrays"].items():
+            dtype = np.dtype(kind if isinstance(kind, str) else [tuple(field) for field in kind])
+            arrays[name] = ArrayInfo(dtype, tuple(shape))
+            self._missing[name] = missing
+            self._stored[name] = n_stored
+        return arrays
+
+    def check_table(self) -> None:
+        """
+        Refuse events that need a filter that is not at hand, or that are more than is stored.
+
+        Raises
+        ------
+        FormatError
+            The filter is Prophesee's, or the file promises more than its bytes can hold.
+        MissingPackageError
+            The filter is in a package that is not installed.
+        """
+        missing = {number for name in self._table.names for number in self._missing[name]}
+        if ECF in missing:
+            raise FormatError(
+                f"its events are compressed with Prophesee's ECF codec (HDF5 filter {ECF}), which no package "
+                "brings; export a .raw file with Metavision, or build the codec's plugin and name its folder in "
+                "HDF5_PLUGIN_PATH"
+            )
+        if missing:
+            raise MissingPackageError(
+                f"{self.path}: its events are compressed with HDF5 filter {min(missing)}, which needs the "
+                "hdf5plugin package: pip install hdf5plugin"
+            )
+        n_bytes = sum(count_bytes(self._arrays[name]) for name in self._table.names)
+        n_stored = sum(self._stored[name] for name in self._table.names)
+        if n_bytes > MOST_GROWTH * n_stored + SLACK_BYTES:
+            raise FormatError(
+                f"promises {n_bytes} bytes of events and holds {n_stored}, more than compression "
+                "can save; the file is damaged"
+            )
+
+    def read_rows(self, name: str, start: int, stop: int, *, axis: int = 0) -> npt.NDArray[Any]:
+        """
+        Read some rows of an array.
+
+        Parameters
+        ----------
+        name : str
+            Of the array.
+        start, stop : int
+            The rows, or columns where axis is 1.
+        axis : int
+            0 or 1.
+
+        Returns
+        -------
+        ndarray
+            The rows.
+        """
+        info = self._arrays[name]
+        if len(info.shape) == 2 and info.shape[0] == 1 and axis == 0:
+            axis = 1  # a single row is a column of numbers in MATLAB's terms
+        _, data = self._child.ask(read=name, start=start, stop=stop, axis=axis)
+        rows = np.frombuffer(data, info.dtype)
+        if axis == 1:
+            return rows.reshape(info.shape[0], -1)
+        return rows.reshape(-1, *info.shape[1:])

@@ -1,0 +1,124 @@
+"""
+Reading a file in a process of its own.
+
+Some libraries abort their whole process, or never return, on damaged files, which no `except` can catch; here only
+a child ends. It runs a script that serves requests: one line of JSON on its input asks for something, and it answers
+with one line of JSON and, where that has an entry "bytes", as many bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import weakref
+from typing import IO, Any
+
+from eventio.errors import FormatError
+
+MAX_LINE_BYTES = 1 << 22
+
+
+class ChildProcess:
+    """
+    A running script that answers requests.
+
+    Parameters
+    ----------
+    script : str
+        Path of the script; it is run without the current folder on its path.
+    argument : str
+        What it is told, such as the path of a file.
+    """
+
+    def __init__(self, script: str, argument: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", script, argument],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._close = weakref.finalize(self, end, self._process)
+
+    def ask(self, **request: Any) -> tuple[dict[str, Any], bytes]:
+        """
+        Ask for something and wait for the answer.
+
+        Parameters
+        ----------
+        **request : Any
+            What the script understands.
+
+        Returns
+        -------
+        tuple of (dict, bytes)
+            The answer.
+
+        Raises
+        ------
+        FormatError
+            The script says so, or it broke down.
+        """
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            answer = read_answer(process.stdout)
+        except (BrokenPipeError, ValueError) as error:
+            raise FormatError("the library that reads it broke down; the file is damaged") from error
+        if "error" in answer[0]:
+            raise FormatError(str(answer[0]["error"]))
+        return answer
+
+    def close(self) -> None:
+        """End the script."""
+        self._close()
+
+
+def read_answer(output: IO[bytes]) -> tuple[dict[str, Any], bytes]:
+    """
+    Read one answer.
+
+    Parameters
+    ----------
+    output : file
+        Of the script.
+
+    Returns
+    -------
+    tuple of (dict, bytes)
+        The line and what follows.
+
+    Raises
+    ------
+    ValueError
+        The script ended before.
+    """
+    line = output.readline(MAX_LINE_BYTES)
+    content: dict[str, Any] = json.loads(line)
+    n_bytes = content.get("bytes", 0)
+    data = output.read(n_bytes) if n_bytes else b""
+    if len(data) != n_bytes:
+        raise ValueError("cut short")
+    return content, data
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """
+    End a process and free what it held.
+
+    Parameters
+    ----------
+    process : Popen
+        Running or not.
+    """
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+    process.wait()

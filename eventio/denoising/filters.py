@@ -1,0 +1,132 @@
+"""What a filter is, and the two ways to run one: events left (`denoise`) or a mark per event (`Filter.mark`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from eventio.denoising import _kernels as kernels
+from eventio.errors import ArgumentError
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, seal
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Filter(ABC):
+    """Decides event by event what stays, from that event and those before it."""
+
+    @abstractmethod
+    def mark(self, recording: Recording) -> Flags:
+        """
+        Say of each event whether it stays.
+
+        Parameters
+        ----------
+        recording : Recording
+            The events, looked at in their order.
+
+        Returns
+        -------
+        ndarray
+            bool, shape (n_events,).
+        """
+
+    def keep(self, recording: Recording) -> EventArray:
+        """
+        Copy the events that stay.
+
+        Parameters
+        ----------
+        recording : Recording
+            The events, looked at in their order.
+
+        Returns
+        -------
+        ndarray
+            Of EVENT_DTYPE, in their order.
+        """
+        kept = np.empty(len(recording) + 1, EVENT_DTYPE)
+        n_kept = kernels.copy_marked(recording.events, self.mark(recording), kept)
+        return kept[:n_kept]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Denoised:
+    """
+    A recording after filters.
+
+    Attributes
+    ----------
+    recording : Recording
+        The events that stayed, in their order, with the metadata of the original.
+    n_removed : tuple of int
+        How many events each filter took away.
+    """
+
+    recording: Recording
+    n_removed: tuple[int, ...]
+
+
+def denoise(recording: Recording, *filters: Filter) -> Denoised:
+    """
+    Run a recording through filters, one after the other.
+
+    Parameters
+    ----------
+    recording : Recording
+        The events, looked at in their order.
+    *filters : Filter
+        At least one.
+
+    Returns
+    -------
+    Denoised
+        What stayed, and how much each filter removed.
+
+    Raises
+    ------
+    ArgumentError
+        There is no filter, or something else is given for one.
+
+    Examples
+    --------
+    >>> import eventio
+    >>> from eventio import denoising
+    >>> events = eventio.make_events(t=[0, 5, 9, 50], x=[0, 1, 9, 0], y=[0, 0, 9, 0], p=[1] * 4)
+    >>> recording = eventio.Recording(events, width=10, height=10)
+    >>> cleaned = denoise(recording, denoising.BackgroundActivity(window_us=10))
+    >>> cleaned.recording.t.tolist(), cleaned.n_removed
+    ([5], (3,))
+    """
+    if not filters or not all(isinstance(each, Filter) for each in filters):
+        raise ArgumentError(
+            f"give filters of eventio.denoising, such as BackgroundActivity(window_us=2000), got {filters!r}"
+        )
+    n_removed = []
+    for each in filters:
+        kept = each.keep(recording)
+        n_removed.append(len(recording) - len(kept))
+        recording = replace(recording, events=seal(kept))
+    return Denoised(recording, tuple(n_removed))
+
+
+def times_with_margin(recording: Recording, margin: int = 1) -> npt.NDArray[np.int64]:
+    """
+    Make a flat map of times.
+
+    Parameters
+    ----------
+    recording : Recording
+        Whose sensor it is for.
+    margin : int
+        Pixels added on each side.
+
+    Returns
+    -------
+    ndarray
+        int64, NEVER_US everywhere.
+    """
+    return np.full((recording.height + 2 * margin) * (recording.width + 2 * margin), kernels.NEVER_US)

@@ -1,0 +1,13 @@
+"""Events as text: one line each, CSV and blanks."""
+
+from eventio.formats.text.codec import (
+    CSV,
+    TXT,
+    TextSource,
+    encode_csv,
+    encode_txt,
+    matches_csv,
+    matches_txt,
+)
+
+__all__ = ["CSV", "TXT", "TextSource", "encode_csv", "encode_txt", "matches_csv", "matches_txt"]

@@ -1,0 +1,456 @@
+"""Files that hold named arrays: which of them are the events, and reading those block by block."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eventio.columns import (
+    NO_WISH,
+    ROLES,
+    TICKS,
+    USUAL_SIZES,
+    Layout,
+    Wish,
+    assemble,
+    find_role,
+    guess_layout,
+    guess_unit,
+    order_of_names,
+)
+from eventio.errors import FormatError
+from eventio.recording import MAX_SENSOR_SIDE, EventArray
+from eventio.source import BLOCK_EVENTS, Findings
+
+SAMPLE_ROWS = 4096
+MOST_LISTED = 12
+MOST_COLUMNS = 8
+TICKS_NAME = "ticks_per_second"
+EVENT_GROUPS = ("events", "cd", "td", "event_data")
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """
+    What is known of an array before it is read.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of its values.
+    shape : tuple of int
+        Its sides.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        kind = ", ".join(self.dtype.names) if self.dtype.names else str(self.dtype)
+        return f"{'x'.join(map(str, self.shape)) or 'one'} of {kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    Where the events of a file are.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Four arrays, in the order t, x, y, p, or one array.
+    fields : tuple of str
+        Fields of a structured array, in the order t, x, y, p; empty for another.
+    n_events : int
+        How many there are.
+    is_transposed : bool
+        A plain array holds a row for each column of events.
+    unit : str or None
+        Of the times, where names say it.
+    """
+
+    names: tuple[str, ...]
+    n_events: int
+    fields: tuple[str, ...] = ()
+    is_transposed: bool = False
+    unit: str | None = None
+
+
+def find_table(arrays: Mapping[str, ArrayInfo]) -> tuple[Table, tuple[Table, ...]]:
+    """
+    Find the events among named arrays.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ArrayInfo
+        All arrays of a file; names may have parts, such as "events/t".
+
+    Returns
+    -------
+    tuple of (Table, tuple of Table)
+        Four arrays named t, x, y and p or alike, one array with such fields, or one of four columns; and others.
+
+    Raises
+    ------
+    FormatError
+        None or several are possible.
+    """
+    found = find_columns(arrays) or find_structured(arrays) or find_plain(arrays)
+    known = [table for table in found if table.names[0].lower().split("/")[0] in EVENT_GROUPS]
+    if len(found) == 1 or len(known) == 1:
+        chosen = found[0] if len(found) == 1 else known[0]
+        return chosen, tuple(table for table in found if table is not chosen)
+    listed = "; ".join(f"{name}: {info}" for name, info in list(arrays.items())[:MOST_LISTED])
+    more = f"; and {len(arrays) - MOST_LISTED} more" if len(arrays) > MOST_LISTED else ""
+    if found:
+        choices = " or ".join(" ".join(table.names) for table in found)
+        raise FormatError(f"more than one of its arrays may be the events ({choices}); keep one in the file")
+    raise FormatError(
+        "none of its arrays are events: needed are four of equal length named t, x, y and p or alike, "
+        f"one with such fields, or one of four columns; it holds {listed or 'nothing'}{more}"
+    )
+
+
+def find_columns(arrays: Mapping[str, ArrayInfo]) -> list[Table]:
+    """
+    Find groups of four arrays of equal length whose last parts are named like t, x, y and p.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ArrayInfo
+        All arrays of a file.
+
+    Returns
+    -------
+    list of Table
+        One for each group.
+    """
+    groups: dict[str, dict[str, tuple[str, str | None]]] = {}
+    for name, info in arrays.items():
+        group, _, last = name.rpartition("/")
+        role, unit = find_role(last)
+        if role is None and "_" in last:
+            role, unit = find_role(last.partition("_")[2])
+            group = f"{group}/{last.partition('_')[0]}"
+        is_column = info.dtype.kind in "iufb" and count_rows(info) is not None
+        if role is not None and is_column:
+            groups.setdefault(group, {}).setdefault(role, (name, unit))
+    found = []
+    for members in groups.values():
+        if set(members) != set(ROLES):
+            continue
+        names = tuple(members[role][0] for role in ROLES)
+        n_events = {count_rows(arrays[name]) for name in names}
+        if len(n_events) == 1:
+            found.append(Table(names, int(n_events.pop() or 0), unit=members["t"][1]))
+    return found
+
+
+def count_rows(info: ArrayInfo) -> int | None:
+    """
+    Give the length of an array that is one column.
+
+    Parameters
+    ----------
+    info : ArrayInfo
+        Of the array.
+
+    Returns
+    -------
+    int or None
+        None when it has more than one side above 1, or none.
+    """
+    if not info.shape or sum(side != 1 for side in info.shape) > 1:
+        return None
+    return math.prod(info.shape)
+
+
+def find_structured(arrays: Mapping[str, ArrayInfo]) -> list[Table]:
+    """
+    Find structured arrays with fields named like t, x, y and p.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ArrayInfo
+        All arrays of a file.
+
+    Returns
+    -------
+    list of Table
+        One for each such array.
+    """
+    found = []
+    for name, info in arrays.items():
+        if info.dtype.names is None or len(info.shape) != 1:
+            continue
+        order, unit = order_of_names(info.dtype.names)
+        if order is not None:
+            fields = tuple(info.dtype.names[order.index(role)] for role in ROLES)
+            found.append(Table((name,), info.shape[0], fields=fields, unit=unit))
+    return found
+
+
+def find_plain(arrays: Mapping[str, ArrayInfo]) -> list[Table]:
+    """
+    Find arrays of four columns of numbers, or of four rows.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ArrayInfo
+        All arrays of a file.
+
+    Returns
+    -------
+    list of Table
+        One for each such array; only those named "events" where there are some.
+    """
+    found = []
+    for name, info in arrays.items():
+        if info.dtype.kind not in "iuf" or len(info.shape) != 2:
+            continue
+        if 4 <= info.shape[1] <= MOST_COLUMNS and (info.shape[1] < info.shape[0] or info.shape[1] == 4):
+            found.append(Table((name,), info.shape[0]))
+        elif 4 <= info.shape[0] <= MOST_COLUMNS and info.shape[0] < info.shape[1]:
+            found.append(Table((name,), info.shape[1], is_transposed=True))
+    named = [table for table in found if "event" in table.names[0].lower()]
+    return named or found
+
+
+def count_bytes(info: ArrayInfo) -> int:
+    """
+    Give the size of an array's values.
+
+    Parameters
+    ----------
+    info : ArrayInfo
+        Of the array.
+
+    Returns
+    -------
+    int
+        In bytes.
+    """
+    return math.prod(info.shape) * info.dtype.itemsize
+
+
+class TableSource(ABC):
+    """
+    What the readers of files of named arrays share.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wish : Wish
+        What the caller says about columns and unit.
+    """
+
+    def __init__(self, path: Path, wish: Wish = NO_WISH) -> None:
+        self.path = path
+        self.usual_sizes = USUAL_SIZES
+        self.findings = Findings()
+        self.width: int | None = None
+        self.height: int | None = None
+        self.time_offset = 0
+        self._origin = 0
+        self._place = 0
+        try:
+            self._arrays = self.list_arrays()
+            self._table, self._others = find_table(self._arrays)
+            self.check_table()
+            self._layout = self._find_layout(wish)
+            self.adjust()
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}") from error
+
+    @abstractmethod
+    def list_arrays(self) -> dict[str, ArrayInfo]:
+        """List the arrays of the file."""
+
+    @abstractmethod
+    def read_rows(self, name: str, start: int, stop: int, *, axis: int = 0) -> npt.NDArray[Any]:
+        """Read some rows of an array, or columns where axis is 1; raise FormatError where they cannot be read."""
+
+    @abstractmethod
+    def check_table(self) -> None:
+        """Refuse events that promise more than the file holds, or that need what is not at hand."""
+
+    def adjust(self) -> None:
+        """Look for what only this format says, such as an offset of time; by default the sensor's size."""
+        self.read_size()
+
+    def read_size(self) -> None:
+        """Take the sensor's size from numbers named width and height, at the top or beside the events."""
+        group = self._table.names[0].rpartition("/")[0]
+        for prefix in ("", f"{group}/"):
+            width, height = self.read_number(f"{prefix}width"), self.read_number(f"{prefix}height")
+            self.set_size(width, height)
+
+    def known_unit(self) -> str | None:
+        """
+        Give the unit of times where the file or its layout says it.
+
+        Returns
+        -------
+        str or None
+            What `ticks_per_second` says.
+        """
+        return TICKS.get(self.read_number(TICKS_NAME) or 0)
+
+    def set_size(self, width: int | None, height: int | None) -> None:
+        """
+        Take the sensor's size where it is one.
+
+        Parameters
+        ----------
+        width, height : int or None
+            What the file says.
+        """
+        if (
+            width is not None
+            and height is not None
+            and all(1 <= side <= MAX_SENSOR_SIDE for side in (width, height))
+        ):
+            self.width, self.height = width, height
+
+    def read_number(self, name: str) -> int | None:
+        """
+        Read a single whole number.
+
+        Parameters
+        ----------
+        name : str
+            Of the array.
+
+        Returns
+        -------
+        int or None
+            None where there is no such array or it holds something else.
+        """
+        info = self._arrays.get(name)
+        if info is None or info.dtype.kind not in "iu" or math.prod(info.shape) != 1:
+            return None
+        return int(self.read_rows(name, 0, 1).ravel()[0])
+
+    def _find_layout(self, wish: Wish) -> Layout:
+        table = self._table
+        n_rows = min(SAMPLE_ROWS, table.n_events)
+        if len(table.names) == 1 and not table.fields:
+            wish = replace(wish, unit=wish.unit or self.known_unit())
+            sample = self._read_plain(0, n_rows).astype(np.float64)
+            if not np.isfinite(sample).all():
+                raise FormatError(
+                    f"the first rows of {table.names[0]} hold values that are no finite numbers"
+                )
+            return guess_layout(sample, wish=wish, order=None, unit=None)
+        unit = wish.unit or table.unit or self.known_unit()
+        if unit is not None:
+            return Layout(ROLES, unit)
+        times = self._read_columns(0, n_rows)["t"].astype(np.float64)
+        if not np.isfinite(times).all():
+            raise FormatError("the first times are no finite numbers")
+        layout = Layout(ROLES, guess_unit(times))
+        reasons: tuple[str, ...] = (f"times taken as {layout.unit} by their numbers",)
+        if layout.unit != "us":
+            reasons += (f"times turned from {layout.unit} into whole microseconds",)
+        return replace(layout, reasons=reasons)
+
+    def _read_plain(self, start: int, stop: int) -> npt.NDArray[Any]:
+        name, axis = self._table.names[0], int(self._table.is_transposed)
+        rows = self.read_rows(name, start, stop, axis=axis)
+        return rows.T if axis else rows
+
+    def _read_columns(self, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
+        table = self._table
+        if table.fields:
+            rows = self.read_rows(table.names[0], start, stop)
+            return {role: rows[field] for role, field in zip(ROLES, table.fields, strict=True)}
+        if len(table.names) == 1:
+            rows = self._read_plain(start, stop)
+            return {role: rows[:, self._layout.order.index(role)] for role in ROLES}
+        return {
+            role: self.read_rows(name, start, stop).ravel()
+            for role, name in zip(ROLES, table.names, strict=True)
+        }
+
+    def blocks(self) -> Iterator[EventArray]:
+        """
+        Yield the events in file order.
+
+        Yields
+        ------
+        ndarray
+            Of EVENT_DTYPE, shape (n_events,).
+
+        Raises
+        ------
+        FormatError
+            The first event does not fit or cannot be read.
+        """
+        yield from self.blocks_from(0)
+
+    def checkpoint(self) -> int:
+        """
+        Give the place behind the block handed over last.
+
+        Returns
+        -------
+        int
+            How many events lie before it.
+        """
+        return self._place
+
+    def blocks_from(self, checkpoint: int) -> Iterator[EventArray]:
+        """
+        Yield the events behind a checkpoint.
+
+        Parameters
+        ----------
+        checkpoint : int
+            As `checkpoint` gave it.
+
+        Yields
+        ------
+        ndarray
+            Of EVENT_DTYPE, shape (n_events,).
+
+        Raises
+        ------
+        FormatError
+            The first event does not fit or cannot be read.
+        """
+        self.findings = Findings(conversions=self._layout.reasons)
+        if self._origin:
+            self.findings.conversions += ("columns and rows counted from 1 in the file",)
+        for table in self._others:
+            self.findings.add_skipped(
+                f"events of {table.names[0].rpartition('/')[0] or table.names[0]}", table.n_events
+            )
+        for start in range(checkpoint, self._table.n_events, BLOCK_EVENTS):
+            stop = min(start + BLOCK_EVENTS, self._table.n_events)
+            try:
+                columns = self._read_columns(start, stop)
+            except FormatError as error:
+                self._stop_at(start, f"events from {start} on cannot be read: {error}")
+                return
+            events, problem = assemble(columns, self._layout.unit, origin=self._origin)
+            if self.time_offset:
+                events["t"] += self.time_offset
+            self._place = start + len(events)
+            if len(events):
+                yield events
+            if problem is not None:
+                self._stop_at(start + len(events), f"event {start + len(events)}: {problem}")
+                return
+
+    def _stop_at(self, n_events: int, why: str) -> None:
+        if n_events == 0:
+            raise FormatError(f"{self.path}: {why}")
+        self.findings.truncation = why

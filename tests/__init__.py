@@ -1,0 +1,1 @@
+"""Tests: a package of its own, so that no other package called `tests` on the path is taken for it."""

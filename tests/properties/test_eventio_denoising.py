@@ -1,0 +1,126 @@
+"""Filters against the slow ones, and their laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import eventio
+from eventio import denoising
+from tests.oracle import event_transforms as oracle
+
+Rows = list[tuple[int, int, int, bool]]
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 60) | st.integers(-(2**62), 2**62),
+        st.integers(0, 6),
+        st.integers(0, 4),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+BUSY = st.lists(  # few pixels, many events
+    st.tuples(st.integers(0, 300), st.integers(0, 2), st.integers(0, 1), st.booleans()), max_size=120
+).map(sorted)
+
+
+def make(rows: Rows, *, width: int = 7, height: int = 5) -> eventio.Recording:
+    t, x, y, p = zip(*rows, strict=True) if rows else ((), (), (), ())
+    events = np.empty(len(rows), eventio.EVENT_DTYPE)
+    events["t"], events["x"], events["y"], events["p"] = t, x, y, p
+    return eventio.Recording(events, width=width, height=height)
+
+
+def check(rows: Rows, one: denoising.Filter, expected: list[bool]) -> None:
+    """The mark, the events kept and the count agree with the oracle."""
+    recording = make(rows)
+    np.testing.assert_array_equal(one.mark(recording), np.array(expected, bool))
+    cleaned = denoising.denoise(recording, one)
+    assert cleaned.recording.events.tolist() == [
+        row for row, stays in zip(rows, expected, strict=True) if stays
+    ]
+    assert cleaned.n_removed == (expected.count(False),)
+
+
+@given(ROWS, st.integers(1, 40) | st.just(2**62), st.integers(1, 8))
+def test_correlation(rows: Rows, window_us: int, n_supporting: int) -> None:
+    counts = oracle.count_supporting(rows, window_us)
+    expected = [count >= n_supporting for count in counts]
+    check(rows, denoising.SpatiotemporalCorrelation(window_us, n_supporting), expected)
+    check(rows, denoising.BackgroundActivity(window_us), [count >= 1 for count in counts])
+
+
+@given(ROWS | BUSY, st.integers(1, 40) | st.just(2**62))
+def test_refractory(rows: Rows, period_us: int) -> None:
+    check(rows, denoising.Refractory(period_us), oracle.keep_rested(rows, period_us))
+
+
+@given(ROWS, st.integers(1, 40))
+def test_rows_and_columns(rows: Rows, window_us: int) -> None:
+    check(rows, denoising.RowsAndColumns(window_us), oracle.keep_in_line(rows, window_us))
+
+
+@given(ROWS, st.integers(1, 5), st.integers(0, 6), st.integers(1, 4))
+def test_double_window(rows: Rows, n_events: int, distance: int, n_supporting: int) -> None:
+    expected = oracle.keep_in_windows(rows, n_events, distance, n_supporting)
+    check(rows, denoising.DoubleWindow(n_events, distance, n_supporting), expected)
+
+
+@given(
+    ROWS | BUSY, st.integers(1, 3), st.sampled_from([(1e6 / 40, 1e6 / 4), (1e6 / 12, 1e6 / 8), (1.0, 5e5)])
+)
+def test_flicker(rows: Rows, n_periods: int, band_hz: tuple[float, float]) -> None:
+    one = denoising.Flicker(*band_hz, n_periods)
+    check(rows, one, oracle.keep_steady(rows, *one.periods_us, n_periods))
+
+
+@given(BUSY, st.integers(0, 3), st.integers(0, 4))
+def test_hot_pixels(rows: Rows, n_deviations: int, times_around: int) -> None:
+    counts = np.zeros((5, 7), int)
+    for _, x, y, _ in rows:
+        counts[y, x] += 1
+    excess = 35 * counts - counts.sum()
+    variance = 35 * (counts**2).sum() - counts.sum() ** 2
+    is_hot = (excess > 0) & (excess**2 > n_deviations**2 * variance)
+    for y in range(5):
+        for x in range(7):
+            around = counts[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].sum() - counts[y, x]
+            is_hot[y, x] &= 8 * counts[y, x] > times_around * around
+    words = {"n_deviations": n_deviations, "times_around": times_around}
+    recording = make(rows)
+    np.testing.assert_array_equal(denoising.find_hot_pixels(recording, **words), is_hot)
+    check(rows, denoising.HotPixels(**words), [not is_hot[y, x] for _, x, y, _ in rows])
+    check(rows, denoising.HotPixels(is_hot=is_hot), [not is_hot[y, x] for _, x, y, _ in rows])
+
+
+@given(ROWS | BUSY, st.sampled_from([1, 3, 5]), st.sampled_from([1, 16, 64]), st.integers(0, 9))
+def test_perceptron(rows: Rows, side: int, tau_us: int, seed: int) -> None:
+    """Ages are multiples of 1/tau, a power of two, and so all sums are exact."""
+    rng = np.random.default_rng(seed)
+    n_inputs, n_hidden = 2 * side * side, 3
+    kernel = rng.integers(-8, 9, (n_inputs, n_hidden)) / 8
+    bias, output = rng.integers(-8, 9, (2, n_hidden)) / 8
+    one = denoising.Perceptron(kernel, bias, output, 0.25, tau_us=tau_us)
+    inputs = np.array(oracle.perceptron_inputs(rows, side, tau_us)).reshape(-1, n_inputs)
+    expected = np.maximum(inputs @ kernel + bias, 0) @ output + 0.25
+    np.testing.assert_array_equal(one.score(make(rows)), expected)
+    check(rows, one, (expected > 0).tolist())
+
+
+@given(ROWS, st.integers(0, 2**40))
+@pytest.mark.parametrize(
+    "one",
+    [
+        denoising.SpatiotemporalCorrelation(20, 2),
+        denoising.RowsAndColumns(20),
+        denoising.DoubleWindow(3, 2),
+        denoising.Refractory(20),
+        denoising.Flicker(1e4, 1e5, 1),
+    ],
+)
+def test_filters_are_causal(one: denoising.Filter, rows: Rows, cut: int) -> None:
+    """What comes later changes nothing."""
+    n = cut % (len(rows) + 1)
+    np.testing.assert_array_equal(one.mark(make(rows[:n])), one.mark(make(rows))[:n])
