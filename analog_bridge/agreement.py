@@ -97,11 +97,11 @@ class Agreement:
 def compare(conversion: Conversion, x: NDArray[Any], trace: Trace, start: int) -> Agreement:
     """Compare the counts and outputs of some samples with a trace of them; the first has the number `start`."""
     theirs, logits = _expected(conversion, x)
-    ours = trace.counts
+    sent = trace.counts
     compared, by_layer = 0, dict.fromkeys(theirs, 0)
     first: Mismatch | None = None
     for name, expected in theirs.items():
-        found = _pooled(conversion, name, ours[_sender(conversion, name)], expected.shape)
+        found = _pooled(conversion, name, sent[_sender(conversion, name)], expected.shape)
         differs = found != expected
         compared += differs.size
         by_layer[name] = int(differs.sum())
@@ -109,17 +109,19 @@ def compare(conversion: Conversion, x: NDArray[Any], trace: Trace, start: int) -
             at = tuple(int(i) for i in np.unravel_index(int(np.argmax(differs)), differs.shape))
             here = Mismatch(start + at[0], name, at[1:], float(found[at]), float(expected[at]))
             first = here if first is None or here.sample < first.sample else first
-    outputs = trace.outputs.astype(np.float64)
+    names = conversion.form.layers.outputs
+    outputs = [trace.all_outputs[name].astype(np.float64) for name in names]
     n_axes = 2 if conversion.method == "sigma_delta" else 1
-    flat = (*outputs.shape[:n_axes], -1)
-    others = outputs.reshape(flat).argmax(-1) != logits.reshape(flat).argmax(-1)
+    flat = (*outputs[0].shape[:n_axes], -1)
+    others = outputs[0].reshape(flat).argmax(-1) != logits[0].reshape(flat).argmax(-1)
+    difference = max(np.abs(ours - given).max() for ours, given in zip(outputs, logits, strict=True))
     return Agreement(
         len(x),
         compared,
         sum(by_layer.values()),
         by_layer,
         first,
-        float(np.abs(outputs - logits).max()),
+        float(difference),
         int(others.sum()),
     )
 
@@ -154,23 +156,22 @@ def _pooled(
 
 def _expected(
     conversion: Conversion, x: NDArray[Any]
-) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    """The counts of the quantised network, and its first output."""
+) -> tuple[dict[str, NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """The counts of the quantised network, and its outputs."""
     layers = conversion.form.layers if conversion.is_whole else conversion.quantised
     inputs = conversion.counts_of_input(x) if conversion.is_whole else x
     shape = inputs.shape
     is_video = conversion.method == "sigma_delta" and len(shape) == len(conversion.input_shape) + 2
     if is_video:
         inputs = inputs.reshape(-1, *shape[2:])
-    coding = {
-        name for name, at in conversion.form.sent.items() if at == conversion.form.layers.inputs[0].name
-    }
+    entries = {entry.name for entry in conversion.form.layers.inputs}
+    coding = {name for name, at in conversion.form.sent.items() if at in entries}
     names = [one.name for one in layers.layers if isinstance(one, Quantizer) and one.name not in coding]
-    found = evaluate(layers, inputs, keep=names, precision="float64")
+    found = evaluate(layers, conversion.inputs.by_name(inputs), keep=names, precision="float64")
     if is_video:
         found = {name: value.reshape(*shape[:2], *value.shape[1:]) for name, value in found.items()}
     counts = {name: np.rint(found[name] / _unit(layers, name, found[name].ndim - is_video)) for name in names}
-    return counts, found[layers.outputs[0]]
+    return counts, [found[name] for name in layers.outputs]
 
 
 def _unit(layers: LayerGraph, name: str, n_axes: int) -> NDArray[np.float64]:

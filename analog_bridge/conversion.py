@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analog_bridge.converted import noted
-from analog_bridge.converters import CODES, Signed, build_graph, counting_form, whole_form
+from analog_bridge.converters import (
+    CODES,
+    CountingForm,
+    Signed,
+    build_graph,
+    counting_form,
+    on_grid,
+    whole_form,
+)
 from analog_bridge.errors import ConversionError
 from analog_bridge.ingest import ingest, ingest_file
-from analog_bridge.layers import InputLayer, Layer, LayerGraph, Quantizer
+from analog_bridge.inputs import NetworkInput, NetworkInputs, Samples
+from analog_bridge.layers import Layer, LayerGraph, Quantizer
 from analog_bridge.quantization import calibrate
+from analog_bridge.quantization.signs import split_signed
 from analog_bridge.spiking import Conversion
 
 if TYPE_CHECKING:
@@ -26,13 +37,14 @@ __all__ = ["Method", "convert", "convert_layers", "quantise_input"]
 Method = Literal["signed", "two_phase", "radix", "integer", "first_spike", "sigma_delta", "rate"]
 
 _INPUT_COUNTS = 255
+_SIGNED = ("signed", "sigma_delta")  # their spikes may be negative
 
 
 def convert(
     model: torch.nn.Module | LayerGraph | str | Path,
     example: Any = None,
     *,
-    calibration: ArrayLike,
+    calibration: Samples,
     method: Method = "signed",
     levels: int | Mapping[str, int] | None = None,
     per_channel: bool = True,
@@ -47,7 +59,8 @@ def convert(
     The network is taken over layer by layer, its activations are counted in a few levels whose thresholds fit the
     calibration data (no labels are needed, nothing is trained), and the counts are carried by spikes. The spiking
     network equals the quantised one in the sense that `convert_layers` says for each method; what quantising costs in
-    accuracy, `measure_conversion` says.
+    accuracy, `measure_conversion` says. Where spikes have no sign, an activation that may be negative is counted by two
+    populations, one for either sign.
 
     Parameters
     ----------
@@ -56,8 +69,8 @@ def convert(
         ``.h5``).
     example : tensor or array, optional
         What the module is called with: one sample or a batch; needed for a torch module.
-    calibration : array, shape ``(n, *shape)``
-        A sample of what the network will see, some hundred; never test data.
+    calibration : array, shape ``(n, *shape)``, or dict of arrays
+        A sample of what the network will see, some hundred; never test data. With several inputs a dict by name.
     method : {'signed', 'two_phase', 'radix', 'integer', 'first_spike', 'sigma_delta', 'rate'}
         How spikes carry counts, see `convert_layers`.
     levels : int or dict of int, optional
@@ -100,9 +113,9 @@ def convert(
     _check(method, n_steps, drive_steps)
     original = _layers_of(model, example)
     chosen = (15 if method == "radix" else 16) if levels is None else levels
-    samples = np.asarray(calibration)
+    samples = calibration if isinstance(calibration, Mapping) else np.asarray(calibration)
     quantised = calibrate(
-        original,
+        original if method in _SIGNED else split_signed(original),
         samples,
         levels=chosen,
         per_channel=per_channel,
@@ -158,7 +171,7 @@ def convert_layers(
     Parameters
     ----------
     quantised : LayerGraph
-        With a Quantizer in the place of each Activation, and one input.
+        With a Quantizer in the place of each Activation.
     method : {'signed', 'two_phase', 'radix', 'integer', 'first_spike', 'sigma_delta', 'rate'}
         How spikes carry counts.
     weight_bits : int, optional
@@ -194,7 +207,7 @@ def convert_layers(
     form = counting_form(quantised)
     lifts = None
     if bits is not None:
-        if form.input_limits is None:
+        if not form.is_counted:
             raise ConversionError(
                 "convert: whole numbers need a quantised input; call quantise_input(layers, samples) first"
             )
@@ -211,26 +224,33 @@ def convert_layers(
         raise ConversionError(
             f"convert: n_steps must be >= drive_steps = {shown}, or samples are not shown whole; got {steps}"
         )
-    least, most = form.input_limits or (0, 0)
     notes: dict[str, str | int | float] = {
         "method": name,
         "guarantee": code.guarantee,
         "n_steps": steps,
         "drive_steps": shown,
         "weight_bits": bits or 0,
-        "input_unit": form.input_unit if form.input_limits else 0,
-        "input_least": least,
-        "input_most": most,
+        "inputs": _inputs_of(form).note,
         "output": built.readouts[form.layers.outputs[0]],
+        "outputs": json.dumps({name: built.readouts[form.outputs[name]] for name in quantised.outputs}),
     }
     return Conversion(
-        graph=noted(built.graph, notes),
+        graph=noted(built.graph if bits is None else on_grid(built.graph), notes),
         quantised=quantised if bits is None else form.layers,
         form=form,
         built=built,
         original=None,
         quantised_layers=quantised,
     )
+
+
+def _inputs_of(form: CountingForm) -> NetworkInputs:
+    found = []
+    for layer in form.layers.inputs:
+        unit, limits = form.inputs[layer.name]
+        coded = (unit, *limits) if limits is not None else ()
+        found.append(NetworkInput(layer.name, layer.shape, *coded))
+    return NetworkInputs(found)
 
 
 def _check(method: str, n_steps: int | None, drive_steps: int | None) -> None:
@@ -255,50 +275,68 @@ def _power_of_two(asked: int | None, levels: int) -> int:
     return asked
 
 
-def quantise_input(layers: LayerGraph, samples: ArrayLike, *, n_counts: int = _INPUT_COUNTS) -> LayerGraph:
-    """Put a Quantizer behind the input: whole multiples of a power of two.
+def quantise_input(layers: LayerGraph, samples: Samples, *, n_counts: int = _INPUT_COUNTS) -> LayerGraph:
+    """Put a Quantizer behind each input: whole multiples of a power of two.
 
     Parameters
     ----------
     layers : LayerGraph
-        A network with one input.
-    samples : array, shape ``(n, *shape)``
-        Data that say how large values get.
+        A network.
+    samples : array, shape ``(n, *shape)``, or dict of arrays
+        Data that say how large values get; with several inputs a dict by their names.
     n_counts : int
         The largest value becomes at least so many counts, and less than twice as many.
 
     Returns
     -------
     LayerGraph
-        A new one; `layers` itself if its input is quantised already.
+        A new one; `layers` itself if its inputs are quantised already.
 
     Raises
     ------
     ConversionError
-        More than one input, or samples that are empty, not finite or all zero.
+        Samples that are no dict for several inputs, or are empty, not finite or all zero.
     """
-    if len(layers.inputs) != 1:
-        raise ConversionError(f"quantise_input: needs a network with one input, got {len(layers.inputs)}")
-    (entry,) = layers.inputs
-    readers = layers.consumers[entry.name]
-    if len(readers) == 1 and isinstance(layers[readers[0]], Quantizer):
+    names = [entry.name for entry in layers.inputs]
+    if not isinstance(samples, Mapping):
+        if len(names) > 1:
+            raise ConversionError(
+                f"quantise_input: the network has {len(names)} inputs; give samples as a dict by name: "
+                f"{', '.join(names)}"
+            )
+        samples = {names[0]: samples}
+    quantizers = {name: _coding(layers, name, samples, n_counts) for name in names}
+    coded = {name: found.name for name, found in quantizers.items() if found is not None}
+    if not coded:
         return layers
-    values = np.asarray(samples, np.float64)
+    made: list[Layer] = []
+    for layer in layers.layers:
+        inputs = tuple(coded.get(name, name) for name in layer.inputs)
+        made.append(layer if inputs == layer.inputs else replace(layer, inputs=inputs))
+        found = quantizers.get(layer.name)
+        if found is not None:
+            made.append(found)
+    return LayerGraph(tuple(made), tuple(coded.get(name, name) for name in layers.outputs), layers.notes)
+
+
+def _coding(
+    layers: LayerGraph, name: str, samples: Mapping[str, ArrayLike], n_counts: int
+) -> Quantizer | None:
+    """The Quantizer of an input; None if it has one."""
+    readers = layers.consumers[name]
+    if len(readers) == 1 and isinstance(layers[readers[0]], Quantizer):
+        return None
+    if name not in samples:
+        raise ConversionError(
+            f"quantise_input: samples lack the input {name!r}; they hold {', '.join(samples)}"
+        )
+    values = np.asarray(samples[name], np.float64)
     if not values.size or not np.isfinite(values).all() or not values.any():
         raise ConversionError(
             "quantise_input: samples must be finite and not all zero; give some real inputs"
         )
     unit = 2.0 ** np.floor(np.log2(np.abs(values).max() / n_counts))
     largest, smallest = int(np.rint(values.max() / unit)), int(np.rint(-values.min() / unit))
-    coded = f"{entry.name}.counts"
-    quantizer = Quantizer(
-        coded, (entry.name,), np.array([unit], np.float32), max(1, largest), max(0, smallest)
+    return Quantizer(
+        f"{name}.counts", (name,), np.array([unit], np.float32), max(1, largest), max(0, smallest)
     )
-    made: list[Layer] = []
-    for layer in layers.layers:
-        names = tuple(coded if name == entry.name else name for name in layer.inputs)
-        made.append(layer if names == layer.inputs else replace(layer, inputs=names))
-        if isinstance(layer, InputLayer):
-            made.append(quantizer)
-    outputs = tuple(coded if name == entry.name else name for name in layers.outputs)
-    return LayerGraph(tuple(made), outputs, layers.notes)

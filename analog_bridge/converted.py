@@ -6,13 +6,15 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import neuro
 from analog_bridge.errors import ConversionError
+from analog_bridge.inputs import NetworkInputs, Samples
 from neuro.graph import Graph, SignedIF
 
 __all__ = ["ConvertedNetwork", "noted"]
@@ -133,6 +135,12 @@ class ConvertedNetwork:
         return str(self._note("output"))
 
     @property
+    def readouts(self) -> dict[str, str]:
+        """For each output of the conventional network, its readout in the graph."""
+        found: dict[str, str] = json.loads(str(self._note("outputs")))
+        return found
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the outputs, where they are known."""
         found = self.graph.metadata.get(_PREFIX + "class_names", "[]")
@@ -155,16 +163,21 @@ class ConvertedNetwork:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of a sample."""
+        """Shape of a sample; with several inputs ``(n,)``, all of them in one line."""
         return self.graph.shapes[self.graph.input_name]
 
-    def encode(self, x: ArrayLike) -> list[neuro.Spikes]:
+    @cached_property
+    def inputs(self) -> NetworkInputs:
+        """The inputs of the conventional network, and how each is counted."""
+        return NetworkInputs.of_note(str(self._note("inputs")))
+
+    def encode(self, x: Samples) -> list[neuro.Spikes]:
         """Return the frames of samples: the values, or whole numbers of the input's unit.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
 
         Returns
         -------
@@ -173,45 +186,35 @@ class ConvertedNetwork:
         """
         return [self._frames(sample) for sample in self.counts_of_input(x)]
 
-    def counts_of_input(self, x: ArrayLike) -> Floats:
+    def counts_of_input(self, x: Samples) -> Floats:
         """Return samples in counts of the input's unit, rounded half up and limited; as they are without one.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
 
         Returns
         -------
         array
             Of the same shape.
         """
-        shape = self.input_shape
-        array = np.asarray(x)
-        if self.method == "sigma_delta" and array.ndim == len(shape) + 2:
-            flat = self._checked(array.reshape(-1, *array.shape[2:]))
-            return self._counted(flat).reshape(*array.shape[:2], *shape)
-        return self._counted(self._checked(array))
+        return self.inputs.counts(self.arranged(x))
 
-    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
-        shape = self.input_shape
-        allowed = [shape] + ([(shape[0], shape[2])] if len(shape) == 3 and shape[1] == 1 else [])
-        if x.dtype.kind not in "fiub" or x.shape[1:] not in allowed or not np.isfinite(x).all():
-            wanted = ", ".join(map(str, shape))
-            raise ConversionError(
-                f"ConvertedNetwork: samples must be finite numbers of shape (n, {wanted}), got {x.dtype} of shape "
-                f"{x.shape}"
-            )
-        return x.reshape(len(x), *shape)
+    def arranged(self, x: Samples) -> NDArray[Any]:
+        """Return samples as one array of the shape that the graph takes.
 
-    def _counted(self, x: NDArray[Any]) -> Floats:
-        unit = self._note("input_unit")
-        if not unit:
-            return x.astype(np.float32)
-        counts = np.floor(x.astype(np.float64) / float(unit) + 0.5)
-        return np.clip(counts, float(self._note("input_least")), float(self._note("input_most"))).astype(
-            np.float32
-        )
+        Parameters
+        ----------
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
+            Samples, where one row may be left out: (C, L) for (C, 1, L); with several inputs a dict by their names.
+
+        Returns
+        -------
+        array, shape ``(n, *input_shape)``, or ``(n, n_frames, *input_shape)``
+            The same values.
+        """
+        return self.inputs.arranged(x, may_have_frames=self.method == "sigma_delta")
 
     def _frames(self, sample: Floats) -> neuro.Spikes:
         shape = self.input_shape
@@ -225,7 +228,7 @@ class ConvertedNetwork:
 
     def run(
         self,
-        x: ArrayLike,
+        x: Samples,
         *,
         record: neuro.monitors.Record | None = None,
         dynamics: neuro.Dynamics | None = None,
@@ -236,7 +239,7 @@ class ConvertedNetwork:
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
         record : mapping, optional
             As for `neuro.simulate`.
         dynamics : Dynamics, optional
@@ -253,13 +256,13 @@ class ConvertedNetwork:
             self.graph, self.encode(x), record=record, dynamics=dynamics, n_threads=n_threads
         )
 
-    def outputs(self, x: ArrayLike, *, n_threads: int = 1) -> Floats:
+    def outputs(self, x: Samples, *, n_threads: int = 1) -> Floats:
         """Return the result for samples: the first output of the network.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
         n_threads : int
             Threads that share them.
 
@@ -272,13 +275,35 @@ class ConvertedNetwork:
         is_signed = self.method == "signed"
         return np.stack([self.result_of([one, *(self.rest(one) if is_signed else [])]) for one in results])
 
-    def predict(self, x: ArrayLike, *, n_threads: int = 1) -> NDArray[np.int64]:
+    def all_outputs(self, x: Samples, *, n_threads: int = 1) -> dict[str, Floats]:
+        """Return all results for samples, of a network with several outputs.
+
+        Parameters
+        ----------
+        x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
+            Samples; with several inputs a dict by their names.
+        n_threads : int
+            Threads that share them.
+
+        Returns
+        -------
+        dict of float32 array
+            By the names of the outputs in the conventional network, each as `outputs` gives the first.
+        """
+        results = self.run(x, n_threads=n_threads)
+        pieces = [[one, *(self.rest(one) if self.method == "signed" else [])] for one in results]
+        return {
+            name: np.stack([self.result_of(one, output=readout) for one in pieces])
+            for name, readout in self.readouts.items()
+        }
+
+    def predict(self, x: Samples, *, n_threads: int = 1) -> NDArray[np.int64]:
         """Return the class of samples: the largest output.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
         n_threads : int
             Threads that share them.
 
@@ -291,28 +316,32 @@ class ConvertedNetwork:
         n_axes = 2 if self.method == "sigma_delta" else 1
         return outputs.reshape(*outputs.shape[:n_axes], -1).argmax(-1).astype(np.int64)
 
-    def over_time(self, result: neuro.Result) -> Floats:
+    def over_time(self, result: neuro.Result, *, output: str | None = None) -> Floats:
         """Return what the network has said after each step: the running sum of its output.
 
         Parameters
         ----------
         result : Result
             Of a run.
+        output : str, optional
+            A readout; the first one by default.
 
         Returns
         -------
         float32 array, shape ``(n_steps, *shape of the output)``
             The last one is the result.
         """
-        return np.cumsum(result.outputs[self.output], axis=0, dtype=np.float64).astype(np.float32)
+        return np.cumsum(result.outputs[output or self.output], axis=0, dtype=np.float64).astype(np.float32)
 
-    def result_of(self, pieces: Sequence[neuro.Result]) -> Floats:
+    def result_of(self, pieces: Sequence[neuro.Result], *, output: str | None = None) -> Floats:
         """Return the result of a run and what followed it: the sum of all outputs (after each frame for 'sigma_delta').
 
         Parameters
         ----------
         pieces : sequence of Result
             The run, and those that continued it.
+        output : str, optional
+            A readout; the first one by default.
 
         Returns
         -------
@@ -320,8 +349,8 @@ class ConvertedNetwork:
             The result of the network.
         """
         if self.method == "sigma_delta":
-            return self.over_time(pieces[0])
-        total = sum(one.outputs[self.output].sum(axis=0, dtype=np.float64) for one in pieces)
+            return self.over_time(pieces[0], output=output)
+        total = sum(one.outputs[output or self.output].sum(axis=0, dtype=np.float64) for one in pieces)
         return np.asarray(total / (self.n_steps if self.method == "rate" else 1), np.float32)
 
     def rest(self, result: neuro.Result, record: Any = None) -> list[neuro.Result]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,10 +18,12 @@ from analog_bridge.layers import (
     InputLayer,
     Layer,
     LayerGraph,
+    MatrixProduct,
     MaxPool,
     Permutation,
     Product,
     Quantizer,
+    Rearrangement,
     Reshape,
     Scale,
     Sum,
@@ -81,18 +83,19 @@ def evaluate(
     array([[1., 0.]], dtype=float32)
     """
     torch = require_torch("evaluate")
-    wanted = [*layers.outputs, *(name for name in keep if name not in layers.outputs)]
-    for name in wanted:
-        layers[name]
+    wanted = layers.names_of(keep)
     batch = check_batch(layers, x)
     n = len(next(iter(batch.values())))
     dtype = {"float32": torch.float32, "float64": torch.float64}[precision]
     parts: dict[str, list[Floats]] = {name: [] for name in wanted}
     for start in range(0, max(n, 1), batch_size):
-        part = {name: torch.tensor(value[start : start + batch_size]) for name, value in batch.items()}
-        for name, value in walk(layers, part, dtype):
-            if name in parts:
-                parts[name].append(value.numpy())
+
+        def enter(entry: InputLayer, start: int = start) -> Any:
+            return torch.tensor(batch[entry.name][start : start + batch_size], dtype=dtype)
+
+        for layer, value in layers.walk(enter, apply_layer):
+            if layer.name in parts:
+                parts[layer.name].append(value.numpy())
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
@@ -164,25 +167,6 @@ def _check_values(owner: str, name: str, value: Any, shape: tuple[int, ...]) -> 
             f"{owner}: input {name!r} must be finite, got {name}[{place}] = {array[~np.isfinite(array)][0]}"
         )
     return array.reshape(len(array), *shape)
-
-
-def walk(
-    layers: LayerGraph, x: Mapping[str, torch.Tensor], dtype: torch.dtype
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the value of every layer in order; what nothing reads any more is dropped."""
-    waiting = {name: len(readers) for name, readers in layers.consumers.items()}
-    values: dict[str, torch.Tensor] = {}
-    for layer in layers.layers:
-        if isinstance(layer, InputLayer):
-            value = x[layer.name].to(dtype)
-        else:
-            value = apply_layer(layer, [values[name] for name in layer.inputs])
-        yield layer.name, value
-        values[layer.name] = value
-        for name in dict.fromkeys(layer.inputs):
-            waiting[name] -= 1
-            if not waiting[name]:
-                del values[name]
 
 
 def apply_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -336,6 +320,13 @@ def _permutation(layer: Permutation, inputs: Sequence[torch.Tensor]) -> torch.Te
     return inputs[0].index_select(1, torch.tensor(layer.order, dtype=torch.int64))
 
 
+def _rearrangement(layer: Rearrangement, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    torch = require_torch("evaluate")
+    index = torch.tensor(layer.index, dtype=torch.int64)
+    taken = inputs[0].flatten(1).index_select(1, index.flatten().clamp(min=0))
+    return torch.where(index.flatten() < 0, 0, taken).reshape(-1, *layer.index.shape)
+
+
 _RULES: dict[type[Layer], Callable[[Any, Sequence[Any]], Any]] = {
     Convolution: _convolution,
     TransposedConvolution: _transposed,
@@ -348,7 +339,9 @@ _RULES: dict[type[Layer], Callable[[Any, Sequence[Any]], Any]] = {
     Quantizer: _quantizer,
     Sum: _sum,
     Product: lambda layer, inputs: inputs[0] * inputs[1],
+    MatrixProduct: lambda layer, inputs: inputs[0] @ inputs[1],
     Concatenation: _concatenation,
     Reshape: lambda layer, inputs: inputs[0].reshape(len(inputs[0]), *layer.shape),
     Permutation: _permutation,
+    Rearrangement: _rearrangement,
 }

@@ -21,15 +21,19 @@ from analog_bridge.layers import (
     InputLayer,
     Layer,
     LayerGraph,
+    MatrixProduct,
     MaxPool,
     Permutation,
     Product,
     Quantizer,
+    Rearrangement,
     Reshape,
     Scale,
     Sum,
+    TransposedConvolution,
     Upsample,
 )
+from analog_bridge.layers.plain import plain
 
 __all__ = ["Integers", "evaluate_integers", "as_integers"]
 
@@ -127,30 +131,15 @@ def evaluate_integers(
     ------
     LayerError
         Data or weights do not lie on a grid, a sum could pass 2**53, or a layer has no integer form (an average over
-        a window whose area is no power of two, bilinear enlarging, a transposed convolution).
+        a window whose area is no power of two, bilinear enlarging by a factor that is none).
     """
-    wanted = [*layers.outputs, *(name for name in keep if name not in layers.outputs)]
-    for name in wanted:
-        layers[name]
+    wanted = layers.names_of(keep)
     batch = check_batch(layers, x, owner="evaluate_integers")
-    waiting = {name: len(readers) for name, readers in layers.consumers.items()}
-    values: dict[str, Integers] = {}
-    found: dict[str, Integers] = {}
-    for layer in layers.layers:
-        if isinstance(layer, InputLayer):
-            value = _entered(layer, batch[layer.name])
-        else:
-            rule = _RULES.get(type(layer))
-            if rule is None:
-                _refuse(layer, "has no integer form", "use snap_to_grid, or a layer that has one")
-            value = rule(layer, [values[name] for name in layer.inputs])
-        values[layer.name] = value
-        if layer.name in wanted:
-            found[layer.name] = value
-        for name in dict.fromkeys(layer.inputs):
-            waiting[name] -= 1
-            if not waiting[name]:
-                del values[name]
+    walk = layers.walk(
+        lambda entry: _entered(entry, batch[entry.name]),
+        lambda layer, inputs: _RULES[type(layer)](layer, inputs),
+    )
+    found = {layer.name: value for layer, value in walk if layer.name in wanted}
     return {name: found[name] for name in wanted}
 
 
@@ -253,11 +242,19 @@ def _largest(layer: MaxPool, inputs: Sequence[Integers]) -> Integers:
     return Integers(windows.max((4, 5)), inputs[0].exponent)
 
 
-def _upsample(layer: Upsample, inputs: Sequence[Integers]) -> Integers:
-    if layer.mode != "nearest":
-        _refuse(layer, "enlarges bilinearly", "use mode 'nearest'")
-    values = inputs[0].values.repeat(layer.factor[0], 2).repeat(layer.factor[1], 3)
-    return Integers(values, inputs[0].exponent)
+def _enlarged(layer: Upsample | TransposedConvolution, inputs: Sequence[Integers]) -> Integers:
+    """Enlarge as `plain` does; bilinear weights are exact where the factors are powers of two."""
+    if isinstance(layer, Upsample) and layer.mode == "bilinear" and any(f & (f - 1) for f in layer.factor):
+        _refuse(layer, f"enlarges bilinearly by {layer.factor}, not by powers of two", "use snap_to_grid")
+    value = inputs[0]
+    for part in plain(layer, value.values.shape[1:]):
+        value = _RULES[type(part)](part, [value])
+    return value
+
+
+def _rearrangement(layer: Rearrangement, inputs: Sequence[Integers]) -> Integers:
+    flat = inputs[0].values.reshape(len(inputs[0].values), -1)
+    return Integers(np.where(layer.index < 0, 0, flat[:, layer.index]), inputs[0].exponent)
 
 
 def _activation(layer: Activation, inputs: Sequence[Integers]) -> Integers:
@@ -298,6 +295,15 @@ def _product(layer: Product, inputs: Sequence[Integers]) -> Integers:
     return Integers(a.values * b.values, a.exponent + b.exponent)
 
 
+def _matrix_product(layer: MatrixProduct, inputs: Sequence[Integers]) -> Integers:
+    a, b = inputs
+    most = np.abs(a.values).astype(object).sum(-1).max(initial=0) * int(np.abs(b.values).max(initial=0))
+    if most >= _EXACT:
+        _refuse(layer, f"a sum could reach {most:.3g}, more than 2**53", "use fewer bits")
+    product = a.values.astype(np.float64) @ b.values.astype(np.float64)
+    return Integers(product.astype(np.int64), a.exponent + b.exponent)
+
+
 def _concatenation(layer: Concatenation, inputs: Sequence[Integers]) -> Integers:
     parts, exponent = _aligned(inputs, layer)
     return Integers(np.concatenate(parts, 1), exponent)
@@ -314,12 +320,15 @@ _RULES: dict[type[Layer], Callable[[Any, Sequence[Integers]], Integers]] = {
     Scale: _scale,
     AveragePool: _average,
     MaxPool: _largest,
-    Upsample: _upsample,
+    Upsample: _enlarged,
+    TransposedConvolution: _enlarged,
     Activation: _activation,
     Quantizer: _quantizer,
     Sum: _sum,
     Product: _product,
+    MatrixProduct: _matrix_product,
     Concatenation: _concatenation,
     Reshape: _reshape,
     Permutation: lambda layer, inputs: Integers(inputs[0].values[:, layer.order], inputs[0].exponent),
+    Rearrangement: _rearrangement,
 }

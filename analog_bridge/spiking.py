@@ -15,6 +15,7 @@ from analog_bridge.converters.building import Built
 from analog_bridge.converters.counting import CountingForm
 from analog_bridge.errors import ConversionError
 from analog_bridge.evaluation import evaluate
+from analog_bridge.inputs import Samples
 from analog_bridge.layers import LayerGraph, Quantizer
 
 __all__ = ["Conversion", "Trace"]
@@ -32,13 +33,18 @@ class Trace:
         One for each sample, `n_steps` steps long.
     counts : dict of str to float64 array
         The count that every neuron has sent in the end, by quantizer.
-    outputs : float32 array
-        The results.
+    all_outputs : dict of str to float32 array
+        The results, by output of the network in counts.
     """
 
     results: list[neuro.Result]
     counts: dict[str, NDArray[np.float64]]
-    outputs: Floats
+    all_outputs: dict[str, Floats]
+
+    @property
+    def outputs(self) -> Floats:
+        """The results of the first output."""
+        return next(iter(self.all_outputs.values()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,13 +71,13 @@ class Conversion(ConvertedNetwork):
     original: LayerGraph | None
     quantised_layers: LayerGraph
 
-    def counts(self, x: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    def counts(self, x: Samples) -> dict[str, NDArray[np.float64]]:
         """Return the count that every neuron has sent, by quantizer of the network.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
 
         Returns
         -------
@@ -80,13 +86,13 @@ class Conversion(ConvertedNetwork):
         """
         return self.trace(x).counts
 
-    def trace(self, x: ArrayLike) -> Trace:
+    def trace(self, x: Samples) -> Trace:
         """Run samples with every spike recorded.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
 
         Returns
         -------
@@ -95,15 +101,17 @@ class Conversion(ConvertedNetwork):
         """
         record = dict.fromkeys(self.built.neurons.values(), "spikes")
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.built.neurons}
-        outputs: list[Floats] = []
+        outputs: dict[str, list[Floats]] = {name: [] for name in self.built.readouts}
         results = self.run(x, record=record)
         for result in results:
             pieces = [result, *(self.rest(result, record) if self.method == "signed" else [])]
             for name, neurons in self.built.neurons.items():
                 trains = [one.spikes[neurons].to_dense() for one in pieces]
                 parts[name].append(self._decoded(name, np.concatenate(trains)))
-            outputs.append(self.result_of(pieces))
-        return Trace(results, {name: np.stack(found) for name, found in parts.items()}, np.stack(outputs))
+            for name, readout in self.built.readouts.items():
+                outputs[name].append(self.result_of(pieces, output=readout))
+        counts = {name: np.stack(found) for name, found in parts.items()}
+        return Trace(results, counts, {name: np.stack(found) for name, found in outputs.items()})
 
     def _decoded(self, name: str, train: Floats) -> NDArray[np.float64]:
         layer, node = self.form.layers[name], self.graph.nodes[self.built.neurons[name]]
@@ -120,13 +128,13 @@ class Conversion(ConvertedNetwork):
             weight[:] = layer.n_levels / len(train)
         return np.asarray(np.tensordot(weight, train, 1), np.float64)
 
-    def verify(self, x: ArrayLike, *, batch_size: int = 64) -> Agreement:
+    def verify(self, x: Samples, *, batch_size: int = 64) -> Agreement:
         """Compare every count and every output with those of the quantised network.
 
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or ``(n, n_frames, *shape)`` for 'sigma_delta'
-            Samples.
+            Samples; with several inputs a dict by their names.
         batch_size : int
             Samples held at once.
 
@@ -140,8 +148,8 @@ class Conversion(ConvertedNetwork):
         The quantised network is computed in float64 by `analog_bridge.evaluate`, which shares nothing with the
         engine. Rate coding is no equality: its counts are compared all the same, and most differ.
         """
-        samples = np.asarray(x)
-        if not samples.ndim or not len(samples):
+        samples = self.arranged(x)
+        if not len(samples):
             raise ConversionError("Conversion.verify: needs at least one sample, got none")
         return joined(
             [
@@ -150,7 +158,7 @@ class Conversion(ConvertedNetwork):
             ]
         )
 
-    def outputs_of_quantised(self, x: ArrayLike) -> NDArray[np.float64]:
+    def outputs_of_quantised(self, x: Samples) -> NDArray[np.float64]:
         """Return what the quantised network gives for samples, computed in float64 without spikes.
 
         Parameters
@@ -163,12 +171,14 @@ class Conversion(ConvertedNetwork):
         float64 array, shape ``(n, *shape of the output)``
             Its first output.
         """
-        inputs = self.counts_of_input(x) if self.is_whole else x
-        return evaluate(self.quantised, inputs, precision="float64")[self.quantised.outputs[0]]
+        inputs = self.counts_of_input(x) if self.is_whole else self.arranged(x)
+        return evaluate(self.quantised, self.inputs.by_name(inputs), precision="float64")[
+            self.quantised.outputs[0]
+        ]
 
     def calibrate_exit(
         self,
-        x: ArrayLike,
+        x: Samples,
         y: ArrayLike | None = None,
         *,
         allowed_loss: float = 0.0,

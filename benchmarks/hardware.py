@@ -189,6 +189,7 @@ def cores(what: str, mapping: hw.Mapping) -> list[Row]:
     goal = 1 / max(1.15, (bound + 1) / bound)
     sent, split = mapping.messages_per_step, mapping.sequential_messages
     fewer = split / sent if sent else 999.0
+    assert not mapping.partition.over(mapping.target)
     return [
         Row(f"{what}: cores", n, "lower bound", bound, "cores", bound / n, goal, True),
         Row(f"{what}: cores", n, "sequential split", theirs, "cores", theirs / n, 1, True),
@@ -196,8 +197,8 @@ def cores(what: str, mapping: hw.Mapping) -> list[Row]:
     ]
 
 
-def gesture_topology(target: str) -> list[Row]:
-    """Map TA-SNN's topology for gestures with random weights: cores and traffic only."""
+def gesture_graph() -> tuple[Graph, np.ndarray]:
+    """Return TA-SNN's topology for gestures with random weights, and a recording."""
     rng = np.random.default_rng(3)
     lif = LIF(0.03, 0.2, update="decay")
     nodes: dict[str, object] = {"in": Input((2, 32, 32), max_count=1)}
@@ -217,7 +218,12 @@ def gesture_topology(target: str) -> list[Row]:
     }
     names = list(nodes)
     graph = Graph(nodes, list(pairwise(names)), clocked(0.01))  # type: ignore[arg-type]
-    recording = (rng.random((20, 2, 32, 32)) < 0.05).astype(np.float32)
+    return graph, (rng.random((20, 2, 32, 32)) < 0.05).astype(np.float32)
+
+
+def gesture_topology(target: str) -> list[Row]:
+    """Map TA-SNN's topology for gestures: cores and traffic only."""
+    graph, recording = gesture_graph()
     mapping = hw.map_graph(graph, target, calibration=recording)
     return cores(f"gesture topology on {target}", mapping)
 

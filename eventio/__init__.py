@@ -1,6 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets, denoising
+from eventio import datasets, denoising, live, representations
 from eventio.companions import IMU_DTYPE, TRIGGER_DTYPE, Companions, Frame, TriggerKind
 from eventio.errors import (
     ArgumentError,
@@ -19,10 +19,23 @@ from eventio.transforms import (
     BinnedEvents,
     DvsModel,
     bin_events,
+    crop,
+    decimate,
+    downsample,
+    drop_area,
+    drop_events,
+    drop_period,
     emulate_dvs,
     filter_background_activity,
+    flip,
+    jitter,
+    merge_polarities,
+    rotate,
+    slice_events,
+    slice_time,
     sort_by_time,
     to_frames,
+    turn,
 )
 from eventio.writing import write
 
@@ -45,10 +58,25 @@ __all__ = [
     "bin_events",
     "BinnedEvents",
     "to_frames",
+    "crop",
+    "downsample",
+    "flip",
+    "turn",
+    "rotate",
+    "slice_time",
+    "slice_events",
+    "merge_polarities",
+    "decimate",
+    "jitter",
+    "drop_events",
+    "drop_period",
+    "drop_area",
     "emulate_dvs",
     "DvsModel",
     "datasets",
+    "live",
     "denoising",
+    "representations",
     "EventioError",
     "MissingFileError",
     "FileAccessError",

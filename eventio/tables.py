@@ -15,6 +15,7 @@ import numpy.typing as npt
 from eventio.columns import (
     NO_WISH,
     ROLES,
+    TICKS,
     USUAL_SIZES,
     Layout,
     Wish,
@@ -31,6 +32,7 @@ from eventio.source import BLOCK_EVENTS, Findings
 SAMPLE_ROWS = 4096
 MOST_LISTED = 12
 MOST_COLUMNS = 8
+TICKS_NAME = "ticks_per_second"
 EVENT_GROUPS = ("events", "cd", "td", "event_data")
 
 
@@ -291,6 +293,17 @@ class TableSource(ABC):
             width, height = self.read_number(f"{prefix}width"), self.read_number(f"{prefix}height")
             self.set_size(width, height)
 
+    def known_unit(self) -> str | None:
+        """
+        Give the unit of times where the file or its layout says it.
+
+        Returns
+        -------
+        str or None
+            What `ticks_per_second` says.
+        """
+        return TICKS.get(self.read_number(TICKS_NAME) or 0)
+
     def set_size(self, width: int | None, height: int | None) -> None:
         """
         Take the sensor's size where it is one.
@@ -330,13 +343,14 @@ class TableSource(ABC):
         table = self._table
         n_rows = min(SAMPLE_ROWS, table.n_events)
         if len(table.names) == 1 and not table.fields:
+            wish = replace(wish, unit=wish.unit or self.known_unit())
             sample = self._read_plain(0, n_rows).astype(np.float64)
             if not np.isfinite(sample).all():
                 raise FormatError(
                     f"the first rows of {table.names[0]} hold values that are no finite numbers"
                 )
             return guess_layout(sample, wish=wish, order=None, unit=None)
-        unit = wish.unit or table.unit
+        unit = wish.unit or table.unit or self.known_unit()
         if unit is not None:
             return Layout(ROLES, unit)
         times = self._read_columns(0, n_rows)["t"].astype(np.float64)

@@ -344,6 +344,17 @@ class Layer:
             pixels = np.unique(pixels)
         return int(outgoing.shared[pixels].sum() + outgoing.single[self.neurons(units)].sum())
 
+    def with_room_for(self, outgoing: Outgoing) -> Layer:
+        """Return the layer with more groups of channels if one of its units has too many output axons for a core."""
+        layer, channels = self, self.population.shape[0]
+        while layer.by_pixel and layer.n_groups < channels:
+            single = np.add.reduceat(outgoing.single.reshape(channels, -1), layer.bounds[:-1], axis=0)
+            used = int((single + outgoing.shared).max(initial=0))
+            if used <= self.target["output_axons"]:
+                break
+            layer = layer.grouped(min(channels, layer.n_groups * -(-used // self.target["output_axons"])))
+        return layer
+
 
 def _bits(connection: Connection) -> int:
     """Return the bits of a weight with its delay."""

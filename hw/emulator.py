@@ -144,6 +144,8 @@ class Engine:
         for name, population in fixed.populations.items():
             if profile == "loihi1" and population.kind in GRADED_KINDS:
                 raise HardwareError(f"Population {name!r}: Loihi 1 has no neuron of kind {population.kind!r}")
+            if profile == "loihi1" and np.any(population.subtraction):
+                raise HardwareError(f"Population {name!r}: Loihi 1 resets to 0 and subtracts nothing")
         self.fixed, self.profile = fixed, profile
         blocks = _whole_blocks(fixed, profile) if blocks is None else blocks
         edges = {(part.source, block.population) for block in blocks for part in block.synapses}

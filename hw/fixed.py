@@ -19,6 +19,7 @@ from hw.weights import SIGNS, Sign, as_register, check_weights
 
 if TYPE_CHECKING:
     from hw.agreement import QuantizationReport
+    from hw.host import HostReadout
 
 __all__ = ["Population", "Connection", "FixedGraph", "Register", "KINDS", "GRADED_KINDS", "NEVER"]
 
@@ -35,6 +36,7 @@ _RANGES = {
     "bias_mantissa": (-4096, 4095),
     "bias_exponent": (0, 7),
     "refractory_steps": (0, 63),
+    "subtraction": (0, NEVER + 1),
 }
 
 
@@ -44,7 +46,7 @@ class Population:
 
     A neuron of kind 'lif' computes in every step of the chip, in whole numbers, with ``s(x) = sign(x) * (|x| >> 12)``:
     ``u <- s(u * (4096 - current_decay)) + 64 * a``, ``v <- s(v * (4096 - membrane_decay)) + u + bias``; it fires if
-    ``v > 64 * threshold``, then ``v = 0`` and v is held for `refractory_steps` steps.
+    ``v > 64 * threshold``, then ``v = 0`` (or ``v - 64 * subtraction``) and v is held for `refractory_steps` steps.
 
     Attributes
     ----------
@@ -63,6 +65,9 @@ class Population:
         The bias is ``bias_mantissa << bias_exponent``.
     refractory_steps : int or int32 array, shape (n,)
         0 to 63: steps after a spike in which v is held and not compared.
+    subtraction : int or int32 array, shape (n,)
+        0: a spike sets v to 0. Otherwise it takes 64 times this off v, as a program for Loihi 2's neurons can; Loihi 1
+        and Lava's neurons cannot. 1 to 131072, of all neurons or of none.
     reset_step : int
         Before this step of the chip u and v are set to 0; -1: never.
     reset_interval : int
@@ -97,6 +102,7 @@ class Population:
     bias_mantissa: Register = 0
     bias_exponent: Register = 0
     refractory_steps: Register = 0
+    subtraction: Register = 0
     reset_step: int = -1
     reset_interval: int = 0
     spike_exponent: int = 0
@@ -116,6 +122,8 @@ class Population:
             object.__setattr__(self, name, value)
         for name, high in (("spike_exponent", 31), ("state_exponent", 31)):
             as_register(f"Population: {name}", getattr(self, name), 0, high, 1)
+        if np.any(self.subtraction) and not np.all(self.subtraction):
+            raise QuantizationError("Population: subtraction must be 0 for all neurons or for none, got both")
         if self.reset_interval < 0 or self.reset_step < -1:
             raise QuantizationError(
                 "Population: reset_interval must be >= 0 and reset_step >= -1, "
@@ -263,6 +271,10 @@ class FixedGraph:
         Steps by which each population lags behind the input: a spike takes one step for each connection.
     report : QuantizationReport or None
         What quantisation did, by layer.
+    host : HostReadout or None
+        What the host computes from the spikes of a population.
+    unrounded : tuple of float32 array
+        For each connection what its mantissas were rounded from; empty if nothing says it.
 
     Raises
     ------
@@ -280,6 +292,8 @@ class FixedGraph:
     source_digest: str = ""
     depths: Mapping[str, int] = field(default_factory=dict)
     report: QuantizationReport | None = None
+    host: HostReadout | None = None
+    unrounded: tuple[NDArray[np.float32], ...] = ()
 
     def __post_init__(self) -> None:
         if self.profile not in ("lava", "loihi1"):
@@ -287,6 +301,9 @@ class FixedGraph:
         populations = dict(self.populations)
         object.__setattr__(self, "populations", MappingProxyType(populations))
         object.__setattr__(self, "connections", tuple(self.connections))
+        shapes = [exact.shape for exact in self.unrounded]
+        if self.unrounded and shapes != [c.weights.shape for c in self.connections]:
+            raise QuantizationError("FixedGraph: unrounded must have the shapes of the connections' weights")
         for connection in self.connections:
             for name in (connection.source, connection.target):
                 if name not in populations:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from hw.results import Result
 from hw.targets import Target, find_target
 from hw.yardsticks import lower_bound, sequential
 from neuro.graph import Graph
+
+if TYPE_CHECKING:
+    from hw.proof import Certificate
 
 __all__ = ["Mapping", "map_graph", "map_fixed"]
 
@@ -94,23 +97,28 @@ class Mapping:
         """Messages between cores in a step."""
         return float(self.messages[:-1].sum())
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> str:
+    def report(
+        self, path: str | os.PathLike[str] | None = None, *, certificate: Certificate | None = None
+    ) -> str:
         """Return a table for a terminal; with a path also write a self-contained HTML page.
 
         Parameters
         ----------
         path : path, optional
             The page; an existing file is replaced.
+        certificate : Certificate, optional
+            What :func:`hw.verify` gave; shown on the page.
 
         Returns
         -------
         str
             The table.
         """
-        from hw.reporting import html_page, text_table
+        from hw.html_report import html_page
+        from hw.reporting import text_table
 
         if path is not None:
-            Path(path).write_text(html_page(self), encoding="utf-8")
+            Path(path).write_text(html_page(self, certificate), encoding="utf-8")
         return text_table(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -145,6 +153,7 @@ def map_graph(
     *,
     calibration: Any = None,
     weight_bits: int | None = None,
+    partitioner: str = "own",
     seed: int = 0,
 ) -> Mapping:
     """Quantise a network, cut it into blocks, place them on a chip's mesh, and price a step.
@@ -159,6 +168,8 @@ def map_graph(
         Recordings; they choose scales and say how much is sent.
     weight_bits : int, optional
         1 to 8; None: what the chip has.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores: an own search, or the package mtkahypar (``pip install mtkahypar``).
     seed : int
         Of the placement's search.
 
@@ -188,7 +199,9 @@ def map_graph(
         if calibration is None
         else [calibration]
     )
-    return map_fixed(fixed, chip, recordings=list(recordings), graph=graph, seed=seed)
+    return map_fixed(
+        fixed, chip, recordings=list(recordings), graph=graph, partitioner=partitioner, seed=seed
+    )
 
 
 def map_fixed(
@@ -197,6 +210,7 @@ def map_fixed(
     *,
     recordings: Sequence[Any] = (),
     graph: Graph | None = None,
+    partitioner: str = "own",
     seed: int = 0,
 ) -> Mapping:
     """Map a network that is in whole numbers already, see :func:`map_graph`.
@@ -211,6 +225,8 @@ def map_fixed(
         What says how much is sent.
     graph : Graph, optional
         What the network came from: its temporal attention says which steps the host drops.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores.
     seed : int
         Of the placement's search.
 
@@ -223,7 +239,7 @@ def map_fixed(
     _check_registers(fixed, chip)
     spikes = [x if isinstance(x, neuro.Spikes) else neuro.Spikes.from_dense(x) for x in recordings]
     rates, results = _measure(fixed, spikes, graph)
-    found = partition(fixed, chip, rates)
+    found = partition(fixed, chip, rates, partitioner=partitioner)
     messages = found.traffic(fixed, rates)
     placement = place(messages[:-1], chip, seed=seed)
     other = sequential(fixed, chip)

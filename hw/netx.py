@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hw.weights import cut_weights, sign_of
 __all__ = ["write_net", "read_net"]
 
 _NEURONS = ("LOIHI", "CUBA")
+_MOST_DELAY = 62
 
 
 def write_net(fixed: FixedGraph, path: str | os.PathLike[str]) -> None:
@@ -52,7 +54,9 @@ def write_net(fixed: FixedGraph, path: str | os.PathLike[str]) -> None:
                     number += 1
                 kind = "conv" if connection.kind == "conv" else "dense"
                 values = (
-                    _synapses(connection, population) | _bias(name, population) | _neuron(name, population)
+                    _synapses(connection, (population.size, fixed.populations[source].size))
+                    | _bias(name, population)
+                    | _neuron(name, population)
                 )
                 _write_layer(file, number, kind, population.shape, values)
                 number += 1
@@ -91,7 +95,7 @@ def _write_layer(
         group[name] = value
 
 
-def _synapses(connection: Connection, population: Population) -> dict[str, Any]:
+def _synapses(connection: Connection, shape: tuple[int, int]) -> dict[str, Any]:
     what = f".net: connection {connection.name}"
     if connection.weight_exponent < 0:
         raise HardwareError(
@@ -101,21 +105,44 @@ def _synapses(connection: Connection, population: Population) -> dict[str, Any]:
         connection.weights, weight_bits=connection.weight_bits, sign=connection.sign,
         weight_exponent=connection.weight_exponent, profile="lava",
     ) << connection.weight_exponent  # fmt: skip
+    delay = np.asarray(connection.delay)
     if connection.kind == "sparse":
-        raise HardwareError(f"{what}: sparse synapses cannot be said; use Linear")
-    if connection.longest_delay:
-        raise HardwareError(f"{what}: delays are not written")
+        cut, delay = _as_matrix(what, connection, cut, shape)
+    if connection.kind == "conv" and delay.any():
+        raise HardwareError(f"{what}: a convolution with a delay cannot be said; put the delay at a Linear")
+    if delay.max(initial=0) > _MOST_DELAY:
+        raise HardwareError(
+            f"{what}: delays of {delay.max()} steps, netx clips them to {_MOST_DELAY}; use shorter ones"
+        )
     if cut.size and cut.max() <= 0:
         raise HardwareError(f"{what}: netx fails on matrices without a weight above 0; give it one")
     values: dict[str, Any] = {"weight": cut.astype(np.float32)}
-    if connection.kind == "dense":
-        return values | {"inFeatures": cut.shape[1], "outFeatures": cut.shape[0]}
+    if connection.kind != "conv":
+        delays = {"delay": np.broadcast_to(delay, cut.shape).astype(np.int32)} if delay.any() else {}
+        return values | delays | {"inFeatures": cut.shape[1], "outFeatures": cut.shape[0]}
     return values | {
         "stride": np.array(connection.stride), "padding": np.array(connection.padding),
         "dilation": np.array(connection.dilation), "groups": connection.groups,
         "kernelSize": np.array(cut.shape[2:]), "inChannels": cut.shape[1] * connection.groups,
         "outChannels": cut.shape[0],
     }  # fmt: skip
+
+
+def _as_matrix(
+    what: str, connection: Connection, cut: NDArray[np.int32], shape: tuple[int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return sparse weights and their delays as matrices of shape (out, in)."""
+    assert connection.rows is not None
+    assert connection.columns is not None
+    places = np.ravel_multi_index((connection.rows, connection.columns), shape)
+    if np.unique(places).size != places.size:
+        raise HardwareError(
+            f"{what}: some pairs of neurons have several synapses, the format knows one; use one delay for each pair"
+        )
+    weights, delays = np.zeros((2, *shape), np.int32)
+    weights.reshape(-1)[places] = cut
+    delays.reshape(-1)[places] = connection.delay
+    return weights, delays
 
 
 def _bias(name: str, population: Population) -> dict[str, Any]:
@@ -139,6 +166,8 @@ def _bias(name: str, population: Population) -> dict[str, Any]:
 
 def _neuron(name: str, population: Population) -> dict[str, Any]:
     registers = ("current_decay", "membrane_decay", "threshold", "refractory_steps")
+    if np.any(population.subtraction):
+        raise HardwareError(f".net: {name!r} resets by subtraction, which the format cannot say")
     values = [np.unique(population.register(register)) for register in registers]
     for register, found in zip(registers, values, strict=True):
         if found.size > 1:
@@ -200,13 +229,14 @@ def _read(path: Path, layers: list[Any]) -> FixedGraph:
             raise MappingFileError(
                 f"{path}: layer {number} is of type {kind!r}; input, conv, dense and flatten are read"
             )
-        for unread in ("delay", "weight_rec"):
-            if unread in layer and np.any(layer[unread][()]):
-                raise MappingFileError(f"{path}: layer {number} has {unread}, which is not read")
+        if "weight_rec" in layer and np.any(layer["weight_rec"][()]):
+            raise MappingFileError(f"{path}: layer {number} has weight_rec, which is not read")
         shape = tuple(int(n) for n in layer["shape"][()])
         if kind == "dense":
             shape = (int(np.prod(shape)),)
         connection = _read_synapses(kind, layer, previous, name, populations[previous])
+        if "delay" in layer and np.any(layer["delay"][()]):
+            connection = replace(connection, delay=_read_delays(path, number, layer, connection))
         populations[name] = _read_neuron(path, number, layer, shape)
         connections.append(connection)
         previous = name
@@ -247,6 +277,23 @@ def _read_synapses(kind: str, layer: Any, source: str, name: str, population: Po
         sign=sign,
         **settings,
     )
+
+
+def _read_delays(path: Path, number: int, layer: Any, connection: Connection) -> NDArray[np.int32]:
+    """Return a delay for each weight of a dense layer: the file has one, or one for each output, input or weight."""
+    what, delay = f"{path}: layer {number}", np.asarray(layer["delay"][()])
+    if connection.kind != "dense":
+        raise MappingFileError(f"{what} is no dense one and has delays, which are not read")
+    if (delay != np.rint(delay)).any() or delay.min() < 0 or delay.max() > _MOST_DELAY:
+        raise MappingFileError(
+            f"{what}: delays must be whole numbers from 0 to {_MOST_DELAY}, got {delay.min()} to {delay.max()}"
+        )
+    n_out, n_in = connection.weights.shape
+    if delay.ndim == 1 and delay.size == n_out:  # in a square matrix this comes first, as in netx
+        delay = delay[:, None]
+    elif delay.ndim == 1 and delay.size not in (n_in, 1):
+        raise MappingFileError(f"{what}: {delay.size} delays fit neither {n_out} outputs nor {n_in} inputs")
+    return np.broadcast_to(delay, (n_out, n_in)).astype(np.int32)
 
 
 def _read_neuron(path: Path, number: int, layer: Any, shape: tuple[int, ...]) -> Population:

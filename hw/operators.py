@@ -10,9 +10,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from hw.errors import UnsupportedNodeError
-from neuro.graph import AvgPool2d, Conv2d, Graph, Linear, SumPool2d
+from neuro.graph import AvgPool2d, Clocked, Conv2d, Graph, Linear, SparseLinear, SumPool2d
 
-__all__ = ["Operator", "Embedding", "Step", "operator_of", "apply_step"]
+__all__ = ["Operator", "Embedding", "DelayedMatrix", "Step", "operator_of", "apply_step", "delayed_matrix"]
 
 Floats = NDArray[np.float64]
 _MOST_SYNAPSES = 50_000_000
@@ -26,7 +26,34 @@ class Embedding:
     shape: tuple[int, ...]
 
 
-Step = Conv2d | Linear | SumPool2d | AvgPool2d | Embedding
+@dataclass(frozen=True, eq=False)
+class DelayedMatrix:
+    """Sparse synapses, those of each delay as a matrix of shape (out, in): steps beyond the least, and weights."""
+
+    parts: tuple[tuple[int, scipy.sparse.csr_matrix], ...]
+
+
+Step = Conv2d | Linear | SumPool2d | AvgPool2d | Embedding | DelayedMatrix
+Parts = dict[int, scipy.sparse.csr_matrix]
+
+
+def delayed_matrix(node: SparseLinear, dt_s: float) -> tuple[int, DelayedMatrix]:
+    """Return the least delay of sparse synapses in steps, and the synapses with what each has beyond it."""
+    one = Clocked(dt_s)
+    times, place = np.unique(np.asarray(node.delay_s, np.float32), return_inverse=True)
+    steps = np.array([one.steps(float(time)) for time in times], np.int64)
+    each = np.broadcast_to(steps[place.reshape(-1)], (node.n_synapses,))
+    rows = np.repeat(np.arange(node.n_out), np.diff(node.indptr))
+    least = int(each.min())
+    parts = []
+    for step in np.unique(each):
+        there = each == step
+        ends = rows[there], node.indices[there]
+        weight = node.weight[there].astype(np.float64)
+        parts.append(
+            (int(step) - least, scipy.sparse.csr_matrix((weight, ends), shape=(node.n_out, node.n_in)))
+        )
+    return least, DelayedMatrix(tuple(parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +66,15 @@ class Operator:
         As in a Connection, and so are the fields below.
     weights : float64 array
         Weights of the Graph.
+    delays : int32 array, shape (n,), or None
+        Sparse: steps of each weight beyond the route's.
     """
 
     kind: str
     weights: Floats
     rows: NDArray[np.int32] | None = None
     columns: NDArray[np.int32] | None = None
+    delays: NDArray[np.int32] | None = None
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
@@ -97,25 +127,41 @@ def operator_of(
         if len(chain) == 1 and isinstance(chain[0], Conv2d) and len(source) == 3:
             conv = chain[0]
             return Operator(
-                "conv", conv.weight.astype(np.float64), None, None,
-                conv.stride, conv.padding, conv.dilation, conv.groups,
+                "conv", conv.weight.astype(np.float64), stride=conv.stride, padding=conv.padding,
+                dilation=conv.dilation, groups=conv.groups,
             )  # fmt: skip
         if len(chain) == 1 and isinstance(chain[0], Linear):
             return Operator("dense", chain[0].weight.astype(np.float64))
-    matrix = scipy.sparse.identity(math.prod(source), format="csr")
+    matrices: Parts = {0: scipy.sparse.identity(math.prod(source), format="csr")}
     shape = source
     for step in steps:
-        part, shape = _matrix(step, shape)
-        matrix = (part @ matrix).tocsr()
-        if matrix.nnz > _MOST_SYNAPSES:
+        parts, shape = _matrices(step, shape)
+        matrices = _composed(matrices, parts)
+        n_synapses = sum(matrix.nnz for matrix in matrices.values())
+        if n_synapses > _MOST_SYNAPSES:
             raise UnsupportedNodeError(
-                f"a chain of {len(steps)} linear nodes gives {matrix.nnz} synapses, more than {_MOST_SYNAPSES}; "
+                f"a chain of {len(steps)} linear nodes gives {n_synapses} synapses, more than {_MOST_SYNAPSES}; "
                 "put neurons between them"
             )
-    found = matrix.tocoo()
+    found = [(delay, matrix.tocoo()) for delay, matrix in sorted(matrices.items())]
+    delays = np.concatenate([np.full(part.nnz, delay, np.int32) for delay, part in found])
     return Operator(
-        "sparse", found.data.astype(np.float64), found.row.astype(np.int32), found.col.astype(np.int32)
-    )
+        "sparse", np.concatenate([part.data.astype(np.float64) for _, part in found]),
+        np.concatenate([part.row.astype(np.int32) for _, part in found]),
+        np.concatenate([part.col.astype(np.int32) for _, part in found]),
+        delays if delays.any() else None,
+    )  # fmt: skip
+
+
+def _composed(first: Parts, second: Parts) -> Parts:
+    """Return what two sets of synapses do one after the other, by the sum of their delays."""
+    found: Parts = {}
+    for delay, matrix in first.items():
+        for more, other in second.items():
+            product = (other @ matrix).tocsr()
+            total = delay + more
+            found[total] = found[total] + product if total in found else product
+    return found
 
 
 def _joined(steps: list[Step], shape: tuple[int, ...]) -> list[Step]:
@@ -171,7 +217,17 @@ def _pool_then_convolution(
     )
 
 
-def _matrix(step: Step, shape: tuple[int, ...]) -> tuple[scipy.sparse.csr_matrix, tuple[int, ...]]:
+def _matrices(step: Step, shape: tuple[int, ...]) -> tuple[Parts, tuple[int, ...]]:
+    """Return a node as matrices by delay, and the shape that it gives."""
+    if isinstance(step, DelayedMatrix):
+        return dict(step.parts), (step.parts[0][1].shape[0],)
+    matrix, out = _matrix(step, shape)
+    return {0: matrix}, out
+
+
+def _matrix(
+    step: Conv2d | Linear | SumPool2d | AvgPool2d | Embedding, shape: tuple[int, ...]
+) -> tuple[scipy.sparse.csr_matrix, tuple[int, ...]]:
     """Return a node as a matrix from flat input to flat output, and the shape that it gives."""
     n = math.prod(shape)
     if isinstance(step, Linear):
@@ -195,9 +251,9 @@ def _matrix(step: Step, shape: tuple[int, ...]) -> tuple[scipy.sparse.csr_matrix
 
 
 def apply_step(step: Step, values: Floats, shape: tuple[int, ...]) -> tuple[Floats, tuple[int, ...]]:
-    """Apply a node without its bias to flat values."""
-    matrix, out = _matrix(step, shape)
-    return matrix @ values, out
+    """Apply a node without its bias and its delays to flat values."""
+    matrices, out = _matrices(step, shape)
+    return sum(matrix @ values for matrix in matrices.values()), out
 
 
 def graph_shape(graph: Graph, name: str) -> tuple[int, ...]:

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from hw.block_moves import improved
 from hw.blocks import Layer, Outgoing, layers_of
 from hw.capacity import check_core_count, too_large
-from hw.errors import CapacityError
+from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
+from hw.hypergraph import hypergraph_partition
 from hw.partitioning import Partition, fill
 from hw.targets import Target
-from hw.yardsticks import lower_bound
+from hw.yardsticks import lower_bound, sequential
 
-__all__ = ["partition"]
+__all__ = ["partition", "PARTITIONERS"]
+
+PARTITIONERS = ("own", "mtkahypar")
 
 Floats = NDArray[np.float64]
 _GROUPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -25,6 +28,7 @@ _TILES = (1, 2, 3, 4, 5, 6, 8, 11, 16, 22, 32)
 _MOST_OPTIONS = 5
 _MOST_WORK = 20_000  # of all partitions which are tried together: blocks, and neurons by the hundreds
 _SPARE = 1.15
+_MOST_NEURONS = 200_000  # up to which a sequential split is tried, too
 
 
 class _Found(NamedTuple):
@@ -53,7 +57,9 @@ class _Search:
     def __init__(self, fixed: FixedGraph, target: Target, rates: dict[str, Floats]) -> None:
         self.fixed, self.target, self.rates = fixed, target, rates
         bound = max(lower_bound(fixed, target).values())
-        self.allowed = max(int(_SPARE * bound), bound + 1)
+        per_chip = target["cores_per_chip"]
+        whole_chips = -(-bound // per_chip) * per_chip
+        self.allowed = min(max(int(_SPARE * bound), bound + 1), whole_chips)
         self.n_neurons = sum(p.size for p in fixed.populations.values())
         self.work = self.n_tried = 0
         self.best: _Found | None = None
@@ -67,6 +73,10 @@ class _Search:
             return False
         self.n_tried += 1
         self.work += len(found.blocks) + self.n_neurons // 250
+        return self.consider(found, layers)
+
+    def consider(self, found: Partition, layers: list[Layer]) -> bool:
+        """Compare a partition with the best so far; returns whether it is better."""
         if found.over(self.target):
             return False
         messages = float(found.traffic(self.fixed, self.rates)[:-1].sum())
@@ -88,6 +98,7 @@ class _Search:
                 most[name] = Outgoing(
                     np.maximum(outgoing.shared, before.shared), np.maximum(outgoing.single, before.single)
                 )
+            layers = [layer.with_room_for(most[layer.name]) for layer in layers]
             found = fill(layers, self.target, refill=refill, outgoing=most).with_output_axons(self.fixed)
         return found
 
@@ -96,7 +107,13 @@ class _Search:
         return self.work >= _MOST_WORK
 
 
-def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None = None) -> Partition:
+def partition(
+    fixed: FixedGraph,
+    target: Target,
+    rates: dict[str, Floats] | None = None,
+    *,
+    partitioner: str = "own",
+) -> Partition:
     """Cut a network into blocks and put them into cores.
 
     Each population is cut into groups of channels and tiles of pixels, or filled into cores up to the tightest limit.
@@ -112,6 +129,8 @@ def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None
         The chip.
     rates : dict of str to float64 array, optional
         Messages per step of each neuron; None: one each.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores; 'mtkahypar' needs the package of this name.
 
     Returns
     -------
@@ -120,9 +139,15 @@ def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None
 
     Raises
     ------
+    HardwareError
+        If the partitioner is unknown.
+    MissingPackageError
+        If it is not installed.
     CapacityError
         If something does not fit; the message names block, limit, used, allowed and the smallest change that fits.
     """
+    if partitioner not in PARTITIONERS:
+        raise HardwareError(f"partitioner must be one of {', '.join(PARTITIONERS)}, got {partitioner!r}")
     rates = rates or {name: np.ones(p.size) for name, p in fixed.populations.items()}
     search = _Search(fixed, target, rates)
     check_core_count(max(lower_bound(fixed, target).values()), target)
@@ -135,8 +160,16 @@ def partition(fixed: FixedGraph, target: Target, rates: dict[str, Floats] | None
                 if search.best is None or not search.is_spent():
                     search.try_layers([replace(layer, is_whole=is_whole) for layer in order], refill=refill)
     _descend(search, by_density, options)
+    if search.n_neurons <= _MOST_NEURONS and search.best is not None:
+        split = sequential(fixed, target)
+        search.consider(split, list(split.layers.values()))
     if search.best is None:
         raise _unfit(fixed, target, by_density)
+    if partitioner == "mtkahypar":
+        cut, n_cores = search.best_layers, search.best.partition.n_cores
+        found = hypergraph_partition(fixed, target, rates, layers=cut, n_cores=n_cores)
+        check_core_count(found.n_cores, target)
+        return found
     found = improved(
         search.best.partition, search.best.partition.volumes(fixed, rates), target, search.allowed
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.errors import UnsupportedNodeError
-from hw.operators import Embedding, Step, apply_step
+from hw.operators import Embedding, Step, apply_step, delayed_matrix
 from neuro.graph import (
     CODING,
     LI,
@@ -38,7 +38,7 @@ __all__ = ["Route", "check_nodes", "constant_into", "depths_by_delay", "neurons_
 Floats = NDArray[np.float64]
 _LINEAR = (*SYNAPSES, SumPool2d, AvgPool2d)
 
-_KNOWN = (Input, *_LINEAR, Flatten, Add, Concat, Delay, *SPIKING, LI, *TEMPORAL)
+_KNOWN = (Input, *_LINEAR, SparseLinear, Flatten, Add, Concat, Delay, *SPIKING, LI, *TEMPORAL)
 
 _REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
     (
@@ -55,7 +55,6 @@ _REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
     ),
     (POPULATIONS, "the chip has IF, LIF and CubaLIF neurons; use one of them"),
     ((PoissonSource,), "the chip has no such source; give its spikes as the recording of an Input"),
-    ((SparseLinear,), "is not mapped; use Linear with zeros, and a Delay for each delay"),
 )
 
 
@@ -72,7 +71,7 @@ class Route:
     steps : tuple of Step
         The linear ones of them.
     delay : int
-        Steps of its Delays.
+        Steps of its Delays, and the least of its sparse synapses.
     """
 
     source: str
@@ -123,6 +122,8 @@ def check_nodes(graph: Graph) -> None:
                     f"{type(node).__name__} {name!r}: scaling=True gives fractions and the chip takes whole "
                     "numbers; train with scaling=False"
                 )
+        if isinstance(node, SparseLinear):
+            _check_sparse(name, node)
         if isinstance(node, LI) and graph.successors(name):
             raise UnsupportedNodeError(
                 f"LI {name!r}: its membrane is no spike and cannot feed {graph.successors(name)[0]!r}; use it as a sink"
@@ -133,6 +134,21 @@ def check_nodes(graph: Graph) -> None:
                 f"{type(graph.nodes[name]).__name__} {name!r}: a chip hands on spikes or membranes, no currents; "
                 "put a neuron or LI behind it"
             )
+
+
+def _check_sparse(name: str, node: SparseLinear) -> None:
+    what = f"SparseLinear {name!r}"
+    if node.stdp is not None:
+        raise UnsupportedNodeError(
+            f"{what}: its weights change while it runs (stdp), those on the chip do not; map the trained weights with "
+            "stdp=None"
+        )
+    if node.receptor != "excitatory":
+        raise UnsupportedNodeError(
+            f"{what}: the chip's neurons have one current; use receptor='excitatory' with negative weights"
+        )
+    if not node.n_synapses:
+        raise UnsupportedNodeError(f"{what}: has no synapses; remove it")
 
 
 def routes_into(graph: Graph, target: str) -> Iterator[Route]:
@@ -150,8 +166,8 @@ def routes_into(graph: Graph, target: str) -> Iterator[Route]:
     Route
         One for each way.
     """
-    (before,) = graph.predecessors(target)
-    yield from _back(graph, target, before, (), (), 0)
+    for before in graph.predecessors(target):
+        yield from _back(graph, target, before, (), (), 0)
 
 
 def _back(  # noqa: PLR0917
@@ -162,7 +178,10 @@ def _back(  # noqa: PLR0917
         yield Route(name, target, names, steps, delay)
         return
     names = (name, *names)
-    if isinstance(node, _LINEAR):
+    if isinstance(node, SparseLinear):
+        least, step = delayed_matrix(node, graph.dt_s)
+        steps, delay = (step, *steps), delay + least
+    elif isinstance(node, _LINEAR):
         steps = (node, *steps)
     elif isinstance(node, Delay):
         delay += graph.delay_steps(name)
@@ -197,10 +216,9 @@ def constant_into(graph: Graph, target: str) -> Floats:
     UnsupportedNodeError
         If a Delay holds a bias back.
     """
-    (before,) = graph.predecessors(target)
-    found = _constant(graph, before)
+    found = [_constant(graph, before) for before in graph.predecessors(target)]
     n = math.prod(graph.shapes[target])
-    return np.zeros(n) if found is None else found
+    return sum((part for part in found if part is not None), np.zeros(n))
 
 
 def _constant(graph: Graph, name: str) -> Floats | None:
@@ -229,7 +247,15 @@ def _constant(graph: Graph, name: str) -> Floats | None:
         return np.concatenate([np.zeros(n) if p is None else p for p, n in zip(parts, sizes, strict=True)])
     there = [part for part in parts if part is not None]
     total = sum(there[1:], there[0]) if there else None
-    if isinstance(node, _LINEAR):
+    if isinstance(node, SparseLinear) and total is not None:
+        least, step = delayed_matrix(node, graph.dt_s)
+        if least or len(step.parts) > 1:
+            raise UnsupportedNodeError(
+                f"SparseLinear {name!r}: has delays and stands behind a bias, which the chip cannot hold back; put a "
+                "neuron before it"
+            )
+        total, _ = apply_step(step, total, (node.n_in,))
+    elif isinstance(node, _LINEAR):
         shape = tuple(graph.shapes[graph.predecessors(name)[0]])
         if total is not None:
             total, _ = apply_step(node, total, shape)

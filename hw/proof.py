@@ -19,7 +19,7 @@ from hw.agreement import kept_steps
 from hw.emulator import Engine
 from hw.errors import HardwareError
 from hw.fixed import GRADED_KINDS
-from hw.lava.running import lava_version, simulate, unsupported
+from hw.lava.running import extensions, lava_version, simulate, unsupported
 from hw.mapping import Mapping
 from hw.partitioning import Block
 from hw.results import Result
@@ -94,6 +94,8 @@ class Certificate:
         Connections whose spikes wait, and for how many steps, delays of the Graph included.
     frames_dropped_by_host : int
         Frames that temporal attention dropped before the chip.
+    notes : tuple of str
+        What differs from the Graph, what the host computes, and what of Lava's run is not Lava's own.
     difference : Difference or None
         The first one.
     """
@@ -112,6 +114,7 @@ class Certificate:
     lags: dict[str, int]
     compensating_delays: dict[str, int]
     frames_dropped_by_host: int
+    notes: tuple[str, ...]
     difference: Difference | None
 
     def __bool__(self) -> bool:
@@ -174,6 +177,7 @@ def verify(
     whole = Engine(fixed, fixed.profile).run(train, kept=kept, record=record)
     n_values: dict[str, int] = {}
     skipped: dict[str, str] = {}
+    notes = fixed.notes
     versions = {"whole": f"spikeloom emulator, rules of {fixed.profile}, Python {platform.python_version()}"}
     difference = None
     if "cores" in engines:
@@ -190,6 +194,7 @@ def verify(
                 if fixed.profile == profile
                 else Engine(fixed, profile).run(train, kept=kept, record=record)
             )
+            notes += tuple(f"lava: {text}" for text in extensions(fixed))
             run = simulate(fixed, train, kept=kept, timeout_s=timeout_s)
             versions["lava"] = (
                 f"lava-nc {lava_version()}, fixed_pt on the CPU; the emulator with the rules of lava"
@@ -201,7 +206,7 @@ def verify(
         difference is None, versions, skipped, mapping.target.name, fixed.digest, fixed.source_digest,
         _digest(train), train.n_steps, train.n_steps + fixed.depth, n_values,
         sum(whole.counters.spikes.values()), dict(fixed.depths), waits,
-        0 if kept is None else int((~kept).sum()), difference,
+        0 if kept is None else int((~kept).sum()), notes, difference,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import neuro
 from hw.agreement import LayerReport, QuantizationReport, measure
 from hw.errors import QuantizationError
 from hw.fixed import NEVER, Connection, FixedGraph, Population
+from hw.host import split_readout
 from hw.operators import Operator, operator_of
 from hw.paths import Route, check_nodes, constant_into, depths_by_delay, neurons_of, routes_into
 from hw.registers import Dynamics, dynamics_of
@@ -47,7 +48,8 @@ def quantize(
     Parameters
     ----------
     graph : Graph
-        A clocked network of IF, LIF, CubaLIF and LI that reset to `v_leak`.
+        A clocked network of IF, LIF, CubaLIF and LI that reset to `v_leak`, or for Loihi 2 by subtraction. Readouts
+        behind one population, with the linear nodes before them, are left to the host.
     target : Target or str
         The chip.
     calibration : neuro.Spikes, array, or list of these, optional
@@ -80,6 +82,8 @@ def quantize(
     (410, 'mixed')
     """
     chip = find_target(target)
+    whole = graph
+    graph, host = split_readout(graph)
     check_nodes(graph)
     bits = chip["weight_bits"] if weight_bits is None else weight_bits
     if not 1 <= bits <= min(8, chip["weight_bits"]):
@@ -98,7 +102,12 @@ def quantize(
         shrink = {name: shrink.get(name, 1.0) / (2.0 if name in over else 1.0) for name in {*shrink, *over}}
         fixed = builder.build(shrink)
     layers = measure(folded, fixed, recordings, builder.layers)
-    return replace(fixed, report=QuantizationReport(layers, len(recordings)), source_digest=graph.digest)
+    notes = fixed.notes
+    if host is not None:
+        names = ", ".join(repr(name) for name in host.graph.order[1:])
+        notes += (f"the host computes {names} from the spikes of {host.source!r}, in float32",)
+    report = QuantizationReport(layers, len(recordings))
+    return replace(fixed, report=report, source_digest=whole.digest, notes=notes, host=host)
 
 
 def _recordings(calibration: Any) -> list[neuro.Spikes]:
@@ -159,6 +168,7 @@ class _Builder:
         self.layers: dict[str, LayerReport] = {}
         self.populations = {graph.input_name: Population(tuple(graph.shapes[graph.input_name]), "input")}
         self.connections: list[Connection] = []
+        self.unrounded: list[NDArray[np.float32]] = []
         self.gated = any(isinstance(node, TEMPORAL) for node in graph.nodes.values())
         for name in names:
             self._layer(name, [r for r in routes if r.target == name], shrink.get(name, 1.0))
@@ -172,7 +182,7 @@ class _Builder:
             )
         return FixedGraph(
             self.populations, tuple(self.connections), self.chip.profile, graph.input_name, gate,
-            tuple(graph.output_names), tuple(self.notes), "", self.depths,
+            tuple(graph.output_names), tuple(self.notes), "", self.depths, unrounded=tuple(self.unrounded),
         )  # fmt: skip
 
     def _layer(self, name: str, routes: list[Route], shrink: float) -> None:
@@ -205,6 +215,7 @@ class _Builder:
             current_decay=dynamics.current_decay, membrane_decay=dynamics.membrane_decay,
             threshold=_short(rounded), bias_mantissa=_short(mantissa), bias_exponent=_short(exponent),
             refractory_steps=dynamics.refractory_steps,
+            subtraction=_short(dynamics.rounded_subtraction(scale)),
             reset_step=self.depths[name] if np.any(mantissa) and self.depths[name] else -1,
             scale=64.0 * scale, rest=dynamics.rest,
         )  # fmt: skip
@@ -298,9 +309,10 @@ class _Builder:
                 f"{route.target!r}; use more bits or put a neuron between them"
             )
         delay = route.delay + self.depths[route.target] - self.depths[route.source] - 1
-        if delay > self.chip["delay_steps"]:
+        longest = delay if op.delays is None else delay + int(op.delays.max())
+        if longest > self.chip["delay_steps"]:
             raise QuantizationError(
-                f"{route.source} -> {route.target}: needs a delay of {delay} steps, {self.chip.name} has "
+                f"{route.source} -> {route.target}: needs a delay of {longest} steps, {self.chip.name} has "
                 f"{self.chip['delay_steps']}; split it with a neuron that repeats spikes"
             )
         if delay > route.delay:
@@ -313,9 +325,12 @@ class _Builder:
         self.connections.append(
             Connection(
                 route.source, route.target, op.kind, mantissas.astype(np.int16), op.rows, op.columns,  # type: ignore[arg-type]
-                exponent, self.bits, sign, delay, has_values, op.stride, op.padding, op.dilation, op.groups,  # type: ignore[arg-type]
+                weight_exponent=exponent, weight_bits=self.bits, sign=sign,  # type: ignore[arg-type]
+                delay=delay if op.delays is None else op.delays + delay, is_graded=has_values,
+                stride=op.stride, padding=op.padding, dilation=op.dilation, groups=op.groups,
             )
         )  # fmt: skip
+        self.unrounded.append((op.weights * scale / 2.0**exponent).astype(np.float32))
         note = f"{self.chip.name} has no values in spikes: the host sends a count of n as n spikes in the same step"
         if has_values and not self.chip["payload_bits"] and note not in self.notes:
             self.notes.append(note)
@@ -334,6 +349,7 @@ class _Builder:
                     weight_bits=self.bits, sign=sign, delay=self.depths[name] - 1,  # type: ignore[arg-type]
                 )
             )  # fmt: skip
+            self.unrounded.append((constant[:, None] / 2.0**exponent).astype(np.float32))
 
 
 def bias_registers(name: str, bias: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -37,6 +37,8 @@ class Dynamics:
         Whether it must never fire.
     refractory_steps : int
         Steps after a spike.
+    subtraction : float64 array or None
+        What a spike takes off the membrane, in the network's units; None: it is reset to rest.
     decay_error : float
         Largest relative error of a time constant.
     notes : tuple of str
@@ -51,6 +53,7 @@ class Dynamics:
     rest: float
     is_readout: bool
     refractory_steps: int
+    subtraction: Floats | None
     decay_error: float
     notes: tuple[str, ...]
 
@@ -59,6 +62,12 @@ class Dynamics:
         exact = np.atleast_1d(self.threshold * scale)
         found = np.ceil(exact - 1e-9) - 1 if self.at_least else np.rint(exact)
         return np.asarray(np.maximum(found, 0), np.int64)
+
+    def rounded_subtraction(self, scale: float) -> NDArray[np.int64]:
+        """Return the register: 0 for a reset to rest."""
+        if self.subtraction is None:
+            return np.zeros(1, np.int64)
+        return np.atleast_1d(np.maximum(np.rint(self.subtraction * scale), 1).astype(np.int64))
 
 
 def dynamics_of(  # noqa: PLR0917
@@ -93,7 +102,7 @@ def dynamics_of(  # noqa: PLR0917
     rest = _one(what, "v_leak", getattr(node, "v_leak", 0.0))
     refractory = 0
     if not isinstance(node, LI):
-        _check_reset(what, node, rest)
+        _check_reset(what, node, rest, chip)
         refractory = Clocked(dt_s).steps(node.refractory_s)
         if refractory > chip["refractory_steps"]:
             raise UnsupportedNodeError(
@@ -119,22 +128,33 @@ def dynamics_of(  # noqa: PLR0917
             raise UnsupportedNodeError(
                 f"{what}: fires at rest (threshold below v_leak); the chip's thresholds are >= 0, use a bias instead"
             )
+    subtracts = getattr(node, "reset", "value") == "subtract"
+    if subtracts:
+        notes.append(
+            f"{what}: resets by subtraction, which takes a program of its own for {chip.name}'s neurons (Lava has none)"
+        )
     if np.size(decay) > 1 or np.ndim(threshold):
         notes.append(
             f"{what}: parameters differ between its {n_neurons} neurons; each set takes a register of its core"
         )
     return Dynamics(
         current, _short(decay), float(gain) if np.ndim(gain) == 0 else gain, threshold,
-        getattr(node, "comparison", ">") == ">=", rest, isinstance(node, LI), refractory, error, tuple(notes),
+        getattr(node, "comparison", ">") == ">=", rest, isinstance(node, LI), refractory,
+        _spread(node.threshold, shape) if subtracts and not isinstance(node, LI) else None, error, tuple(notes),
     )  # fmt: skip
 
 
-def _check_reset(what: str, node: IF | LIF | CubaLIF, rest: float) -> None:
-    if node.reset != "value":
+def _check_reset(what: str, node: IF | LIF | CubaLIF, rest: float, chip: Target) -> None:
+    if node.reset == "subtract" and chip.profile == "loihi1":
+        raise UnsupportedNodeError(
+            f"{what}: {chip.name}'s neuron resets to a value and subtracts nothing; map to loihi2, or train with "
+            "reset='value'"
+        )
+    if node.reset not in ("value", "subtract"):
         raise UnsupportedNodeError(
             f"{what}: reset={node.reset!r} is not one of the chip's neuron; train or convert with reset='value'"
         )
-    if (np.asarray(node.v_reset) != rest).any():
+    if node.reset == "value" and (np.asarray(node.v_reset) != rest).any():
         raise UnsupportedNodeError(
             f"{what}: v_reset must equal v_leak = {rest:g} (the chip resets to its state of rest), got {node.v_reset!r}"
         )

@@ -140,12 +140,18 @@ class Result:
 
     @property
     def outputs(self) -> Mapping[str, NDArray[np.float32]]:
-        """What each output hands on: membranes of readouts, zeros and ones (or values) of spiking neurons."""
-        return {
+        """What each output hands on: membranes of readouts, zeros and ones (or values) of spiking neurons.
+
+        What the host computes from a population comes under the names of its Readouts.
+        """
+        host = self.fixed.host
+        found = {} if host is None else dict(host.outputs(self.spikes(host.source)))
+        return found | {
             name: self.membranes(name)
             if self.fixed.populations[name].kind == "readout"
             else self.spikes(name).to_dense()
             for name in self.fixed.outputs
+            if host is None or name != host.source
         }
 
     def __repr__(self) -> str:

@@ -80,7 +80,7 @@ def registers_of(population: Population) -> Int32s:
         [
             4096 - population.register("current_decay"), 4096 - population.register("membrane_decay"),
             population.bias, population.register("threshold") << 6, population.register("refractory_steps"),
-            np.zeros(population.size, np.int32),
+            population.register("subtraction") << 6,
         ]
     )  # fmt: skip
     return np.ascontiguousarray(found[:, order].astype(np.int32))
@@ -119,13 +119,14 @@ def tables_of(fixed: FixedGraph, profile: str, blocks: Sequence[Block]) -> Table
         population, n_block_tiles = fixed.populations[block.population], -(-block.numbers.size // TILE)
         is_first = block.population not in rows
         rows[block.population] = slice(k if is_first else rows[block.population].start, k + 1)
-        row = {
+        row: dict[int, int] = {
             kernels.POPULATION: names.index(block.population), kernels.PLACE: n_numbers,
             kernels.SIZE: block.numbers.size, kernels.TILE_FIRST: n_tiles, kernels.PAR: n_values,
             kernels.PAR_STEP: stride,
             kernels.PAR_LAST: n_values + tiles.size - N_REGISTERS * TILE, kernels.PART_FIRST: n_parts,
             kernels.PART_LAST: n_parts + len(block.synapses), kernels.RESET_STEP: population.reset_step,
             kernels.RESET_INTERVAL: population.reset_interval, kernels.IS_FIRST: is_first,
+            kernels.SUBTRACTS: bool(np.any(population.subtraction)),
             kernels.RULES: _rules(population, profile), kernels.RECORD: -1,
         }  # fmt: skip
         table[k, list(row)] = list(row.values())

@@ -68,11 +68,13 @@ def sequential(fixed: FixedGraph, target: Target) -> Partition:
         tight = {b.population for b in found.blocks if b.usage.over(target)}
         if not tight:
             return found
-        for name in tight:
-            if least[name] >= found.layers[name].n_units:
-                block = next(b for b in found.blocks if b.population == name)
-                raise too_large(block.layer, block.units, target, found.outgoing(fixed)[name])
-            least[name] += 1
+        outgoing = found.outgoing(fixed)
+        for k, layer in enumerate(layers):
+            if layer.name in tight and least[layer.name] >= layer.n_units:
+                layers[k] = layer.with_room_for(outgoing[layer.name])
+                if layers[k] is layer:
+                    raise too_large(layer, layer.order[:1], target, outgoing[layer.name])
+            least[layer.name] += layer.name in tight
 
 
 def _with_room(layer: Layer) -> Layer:

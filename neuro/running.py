@@ -16,13 +16,12 @@ from neuro.attention.windows import attend, check_frames, scaled
 from neuro.chained import Chained
 from neuro.collecting import Collected
 from neuro.dynamics import Dynamics
-from neuro.errors import InputError
 from neuro.graph import Graph
-from neuro.graph.networks import is_mixed
 from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
 from neuro.lowering.branches import Stage
 from neuro.lowering.chains import chain_of
+from neuro.lowering.coded_tables import coded_table_of
 from neuro.lowering.execution import count, counted_of, end_run, frame_sums, run_block, start_run
 from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
@@ -104,7 +103,7 @@ def _chained(
 ) -> Chained | None:
     """Return the graph as a chain, or None where it is none or a chain does not do what is asked."""
     plan = lower(graph)
-    chain = chain_of(plan)
+    chain = chain_of(plan) or coded_table_of(plan)
     if chain is None or _wants_membranes(record):
         return None
     if dynamics is not None and (not isinstance(dynamics, Dynamics) or dynamics.heads or dynamics.gates):
@@ -143,10 +142,6 @@ def run_recording(
     if chained is not None:
         return chained.run(inputs, record=record, state=state)
     plan = lower(graph)
-    if dynamics is not None and is_mixed(graph.nodes):
-        raise InputError(
-            "simulate: dynamics count layers of Linear and Conv2d, this graph has a SparseLinear; leave it out"
-        )
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     check_state(graph, state)

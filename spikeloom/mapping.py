@@ -109,6 +109,7 @@ def map_file(
     dt_s: float | None = None,
     time_unit_s: float | None = None,
     weight_bits: int | None = None,
+    partitioner: str = "own",
     with_lava: bool = True,
 ) -> MappedFile:
     """Map a network's file and write what belongs to it into a folder.
@@ -127,6 +128,8 @@ def map_file(
         Of a NIR file.
     weight_bits : int, optional
         1 to 8.
+    partitioner : {'own', 'mtkahypar'}
+        What shares blocks out to cores.
     with_lava : bool
         Whether the proof compares with Lava's simulator.
 
@@ -143,7 +146,9 @@ def map_file(
     chip = hw.find_target(target)
     graph, recognizer = read_network(path, dt_s=dt_s, time_unit_s=time_unit_s)
     trains = _frames(recognizer, recordings, path)
-    mapping = hw.map_graph(graph, chip, calibration=trains or None, weight_bits=weight_bits)
+    mapping = hw.map_graph(
+        graph, chip, calibration=trains or None, weight_bits=weight_bits, partitioner=partitioner
+    )
     certificate = None
     if trains:
         engines = ("whole", "cores", "lava") if with_lava else ("whole", "cores")
@@ -151,7 +156,7 @@ def map_file(
     out.mkdir(parents=True, exist_ok=True)
     written = [out / "mapping.json", out / "report.html"]
     mapping.save(written[0])
-    mapping.report(written[1])
+    mapping.report(written[1], certificate=certificate)
     if certificate is not None:
         written.append(out / "certificate.json")
         certificate.save(written[-1])

@@ -62,7 +62,12 @@ def random_convolution(
 
 
 def random_population(
-    rng: np.random.Generator, shape: tuple[int, ...], *, arrays: bool = False, refractory: bool = False
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    *,
+    arrays: bool = False,
+    refractory: bool = False,
+    subtracts: bool = False,
 ) -> hw.Population:
     """Make neurons with any decays, biases and thresholds."""
     n = int(np.prod(shape))
@@ -78,11 +83,19 @@ def random_population(
     }
     if refractory:
         values["refractory_steps"] = rng.integers(0, 4, n) if arrays else int(rng.integers(0, 4))
+    if subtracts:
+        values["subtraction"] = rng.integers(1, 131073, n) if arrays else int(rng.integers(1, 3000))
     return hw.Population(shape, "lif", **values)
 
 
 def random_network(  # two layers, each possibly with a loop onto itself
-    seed: int, *, kinds: tuple[str, ...], loops: bool = False, arrays: bool = False, refractory: bool = False
+    seed: int,
+    *,
+    kinds: tuple[str, ...],
+    loops: bool = False,
+    arrays: bool = False,
+    refractory: bool = False,
+    subtracts: bool = False,
 ) -> tuple[hw.FixedGraph, np.ndarray]:
     """Make a network of two layers and a recording for it."""
     rng = np.random.default_rng(seed)
@@ -90,7 +103,9 @@ def random_network(  # two layers, each possibly with a loop onto itself
     populations = {"in": hw.Population((sizes[0],), "input")}
     connections = []
     for k, (before, name) in enumerate((("in", "hidden"), ("hidden", "out"))):
-        populations[name] = random_population(rng, (sizes[k + 1],), arrays=arrays, refractory=refractory)
+        populations[name] = random_population(
+            rng, (sizes[k + 1],), arrays=arrays, refractory=refractory, subtracts=subtracts
+        )
         ends = (before, sizes[k]), (name, sizes[k + 1])
         connections.append(random_connection(rng, *ends, kinds=kinds))
         if loops and rng.random() < 0.5:

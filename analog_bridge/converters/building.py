@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 
 from analog_bridge.converters.codes import Code, Rate, SigmaDeltaCode
 from analog_bridge.converters.counting import CountingForm
-from analog_bridge.converters.making import rounded
-from analog_bridge.errors import ConversionError
+from analog_bridge.converters.making import places, rounded
 from analog_bridge.evaluation import apply_layer
 from analog_bridge.layers import (
     Concatenation,
@@ -20,8 +20,11 @@ from analog_bridge.layers import (
     Dense,
     InputLayer,
     Layer,
+    MatrixProduct,
     MaxPool,
+    Product,
     Quantizer,
+    Rearrangement,
     Reshape,
     Sum,
 )
@@ -36,6 +39,7 @@ from neuro.graph import (
     Input,
     Linear,
     Node,
+    Rearrange,
     SumPool2d,
     clocked,
 )
@@ -120,6 +124,7 @@ class _Builder:
         self.edges: list[tuple[str, str]] = []
         self.signals: dict[str, _Signal] = {}
         self.names: dict[str, str] = {}
+        self.entry = ""  # with several inputs, the node that hands all of them on
 
     def build(self) -> Built:
         layers = self.form.layers
@@ -146,16 +151,33 @@ class _Builder:
             return self._affine(layer)
         if isinstance(layer, (Sum, Concatenation)):
             return self._joined(layer)
-        assert isinstance(layer, Reshape)
-        return self._reshaped(layer)
+        if isinstance(layer, (Product, MatrixProduct)):
+            return self._product(layer)
+        assert isinstance(layer, (Reshape, Rearrangement))
+        return self._rearranged(layer)
 
     def _input(self, layer: InputLayer) -> _Signal:
-        limits = self.form.input_limits
-        most = None if limits is None or limits[0] < 0 else limits[1]
-        node = self._add(layer.name, Input(layer.shape, most))
-        if isinstance(self.code, SigmaDeltaCode):
-            node = self._add(f"{layer.name}.change", Difference(), node)
+        inputs = self.form.layers.inputs
+        codes = list(self.form.inputs.values())
+        limits = [code.limits for code in codes if code.limits is not None]
+        is_count = len(limits) == len(codes) and all(least >= 0 for least, _ in limits)
+        most = max(most for _, most in limits) if is_count else None
+        if len(inputs) == 1:
+            node = self._entered(layer.name, Input(layer.shape, most))
+        else:  # one Input holds them all, one behind the other
+            sizes = [math.prod(one.shape) for one in inputs]
+            self.entry = self.entry or self._entered("inputs", Input((sum(sizes),), most))
+            first = sum(sizes[: inputs.index(layer)])
+            index = np.arange(first, first + math.prod(layer.shape)).reshape(layer.shape)
+            node = self._add(layer.name, Rearrange(index), self.entry)
         return _Signal(node, 0, 0, 1.0, np.zeros(()), True)
+
+    def _entered(self, name: str, entry: Input) -> str:
+        """The Input, and what sends its changes."""
+        node = self._add(name, entry)
+        if isinstance(self.code, SigmaDeltaCode):
+            node = self._add(f"{name}.change", Difference(), node)
+        return node
 
     def _quantizer(self, layer: Quantizer) -> _Signal:
         found = self._scaled(self.signals[layer.inputs[0]], layer.inputs[0])
@@ -183,6 +205,8 @@ class _Builder:
             weight = weight * lift.reshape(-1, *[1] * (weight.ndim - 1))
         own = None
         if isinstance(self.code, Rate):  # the bias comes in every step
+            if lift is not None:
+                bias = bias * self._by_channel(lift, layer.name)
             own = self._per_channel(layer, bias)
             bias = np.zeros(())
         if isinstance(layer, Dense):
@@ -212,12 +236,8 @@ class _Builder:
         is_sum = isinstance(layer, Sum)
         if is_sum or len({one.gain for one in found}) > 1 or any(one.bias.any() for one in found):
             found = [self._scaled(one, name) for one, name in zip(found, layer.inputs, strict=True)]
+        found, sources = self._together(found, layer.inputs)
         last = max(one.last for one in found)
-        if self.code.needs_alignment:
-            found = [self._late(one, name, last) for one, name in zip(found, layer.inputs, strict=True)]
-        sources: list[str] = []
-        for one, name in zip(found, layer.inputs, strict=True):
-            sources.append(one.node if one.node not in sources else self._copied(one.node, name))
         biases = [
             np.broadcast_to(one.bias, self.shapes[name])
             for one, name in zip(found, layer.inputs, strict=True)
@@ -230,6 +250,25 @@ class _Builder:
         )
         first = min(one.first for one in found)
         return _Signal(node, first, last, found[0].gain, bias, all(one.of_input for one in found))
+
+    def _together(self, found: list[_Signal], names: Sequence[str]) -> tuple[list[_Signal], list[str]]:
+        """Signals that end in one step where they must, and a node for each."""
+        last = max(one.last for one in found)
+        if self.code.needs_alignment:
+            found = [self._late(one, name, last) for one, name in zip(found, names, strict=True)]
+        sources: list[str] = []
+        for one, name in zip(found, names, strict=True):
+            sources.append(one.node if one.node not in sources else self._copied(one.node, name))
+        return found, sources
+
+    def _product(self, layer: Product | MatrixProduct) -> _Signal:
+        found = [self._scaled(self.signals[name], name) for name in layer.inputs]
+        found, sources = self._together(found, layer.inputs)
+        last = max(one.last for one in found)
+        biases = [_plain(one.bias) for one in found]
+        node = self._add(layer.name, self.code.product(layer, biases[0], biases[1], last), *sources)
+        first, of_input = min(one.first for one in found), all(one.of_input for one in found)
+        return _Signal(node, first, last, 1.0, np.zeros(()), of_input)
 
     def _late(self, signal: _Signal, name: str, last: int) -> _Signal:
         """Delay a signal so that it ends in a step."""
@@ -257,17 +296,16 @@ class _Builder:
             return self._add(new, Linear(rounded(factor * np.eye(shape[0]))), node)
         return self._add(new, Conv2d(rounded(np.full((shape[0], 1, 1, 1), factor)), groups=shape[0]), node)
 
-    def _reshaped(self, layer: Reshape) -> _Signal:
+    def _rearranged(self, layer: Reshape | Rearrangement) -> _Signal:
         found, before = self.signals[layer.inputs[0]], self.shapes[layer.inputs[0]]
-        bias = np.broadcast_to(found.bias, before).reshape(layer.shape) if found.bias.any() else np.zeros(())
-        if layer.shape == before:
+        index = places(layer, before)
+        if index.shape == before and (index.reshape(-1) == np.arange(index.size)).all():
             return found
-        if len(layer.shape) != 1:
-            raise ConversionError(
-                f"{layer.label}: from {before} to {layer.shape}; a spiking graph can only flatten, so leave the "
-                "view out or flatten to one axis"
-            )
-        return replace(found, node=self._add(layer.name, Flatten(), found.node), bias=self._short(bias))
+        bias = np.zeros(())
+        if found.bias.any():
+            bias = np.where(index < 0, 0.0, np.broadcast_to(found.bias, before).reshape(-1)[index])
+        node = Flatten() if isinstance(layer, Reshape) and index.ndim == 1 else Rearrange(index)
+        return replace(found, node=self._add(layer.name, node, found.node), bias=self._short(bias))
 
     def _readout(self, name: str) -> tuple[str, int]:
         found = self._scaled(self.signals[name], name)

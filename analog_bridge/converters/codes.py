@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from analog_bridge.errors import ConversionError
-from analog_bridge.layers import MaxPool, Quantizer
+from analog_bridge.layers import MatrixProduct, MaxPool, Product, Quantizer
 from neuro.graph import (
     IF,
+    CountMatrixProduct,
     CountMaxPool2d,
+    CountProduct,
     FirstSpikeIF,
     MaxPool2d,
     Node,
@@ -39,11 +41,14 @@ class Code(ABC):
         In what sense the spiking network equals the quantised one.
     needs_alignment : bool
         Whether all that a neuron receives must end in the same step.
+    read_as : {'count', 'radix', 'first_spike'}
+        How the receivers of section 16 of the specification read its spikes.
     """
 
     name: str
     guarantee: str
     needs_alignment: bool = False
+    read_as: Literal["count", "radix", "first_spike"] = "count"
 
     @abstractmethod
     def neuron(self, layer: Quantizer, threshold: Any, bias: Any, ready: int, *, of_input: bool) -> Node:
@@ -101,6 +106,27 @@ class Code(ABC):
         Node
             The pool.
         """
+
+    def product(self, layer: Product | MatrixProduct, first_bias: Any, second_bias: Any, ready: int) -> Node:
+        """Return the product of two inputs that are complete in a step.
+
+        Parameters
+        ----------
+        layer : Product or MatrixProduct
+            Of entries, or of matrices.
+        first_bias, second_bias : array
+            What is added to either.
+        ready : int
+            The step.
+
+        Returns
+        -------
+        Node
+            The product.
+        """
+        kind = CountMatrixProduct if isinstance(layer, MatrixProduct) else CountProduct
+        start = 0 if self.read_as == "count" else ready
+        return kind(first_bias, second_bias, code=self.read_as, start_step=start)
 
     @abstractmethod
     def readout(self, bias: Any, ready: int) -> Node:
@@ -226,7 +252,7 @@ class Radix(Code):
 
     def readout(self, bias: Any, ready: int) -> Node:
         """Return a Readout that reads digits."""
-        return Readout(bias, drive_steps=1, start_step=ready, code="radix")
+        return Readout(bias, drive_steps=1, start_step=ready, code=self.read_as)
 
 
 @dataclass(frozen=True)
@@ -248,7 +274,7 @@ class FirstSpike(Code):
 
     def readout(self, bias: Any, ready: int) -> Node:
         """Return a Readout that reads times."""
-        return Readout(bias, drive_steps=1, start_step=ready, code="first_spike")
+        return Readout(bias, drive_steps=1, start_step=ready, code=self.read_as)
 
 
 @dataclass(frozen=True)
@@ -291,6 +317,13 @@ class Rate(Code):
         """Return a MaxPool2d of spikes, which is not the maximum of rates."""
         return MaxPool2d(*_window(layer))
 
+    def product(self, layer: Product | MatrixProduct, first_bias: Any, second_bias: Any, ready: int) -> Node:
+        """Refuse: spikes of two rates meet by chance."""
+        raise ConversionError(
+            f"{layer.label}: multiplies two activations, and the product of two firing rates is not that of their "
+            "spikes; use method='signed' or 'two_phase', where it is exact"
+        )
+
     def readout(self, bias: Any, ready: int) -> Node:
         """Return a Readout without a bias of its own."""
         return Readout()
@@ -310,8 +343,10 @@ CODES: dict[str, Code] = {
         "signed",
         "when no spike is under way, the spikes of each neuron add up to the count of the quantised network",
     ),
-    "radix": Radix("radix", f"{_IN_TIME}, in binary", needs_alignment=True),
-    "first_spike": FirstSpike("first_spike", f"{_IN_TIME}, as the time of one spike", needs_alignment=True),
+    "radix": Radix("radix", f"{_IN_TIME}, in binary", needs_alignment=True, read_as="radix"),
+    "first_spike": FirstSpike(
+        "first_spike", f"{_IN_TIME}, as the time of one spike", needs_alignment=True, read_as="first_spike"
+    ),
     "sigma_delta": SigmaDeltaCode(
         "sigma_delta",
         "after each frame, the changes sent so far add up to the count of the quantised network for it",

@@ -15,6 +15,8 @@ from analog_bridge.layers import (
     InputLayer,
     Layer,
     LayerGraph,
+    MatrixProduct,
+    Product,
     Quantizer,
     Sum,
 )
@@ -71,15 +73,17 @@ def whole_form(form: CountingForm, *, weight_bits: int) -> WholeForm:
         raise ConversionError(
             f"convert: weight_bits must be a whole number from 2 to 16, got {weight_bits!r}"
         )
-    if form.input_limits is None:
-        raise ConversionError(
-            "whole_form: the input must be quantised; put a Quantizer behind the InputLayer"
-        )
+    largest: dict[str, float] = {}
+    for name, code in form.inputs.items():
+        if code.limits is None:
+            raise ConversionError(
+                f"whole_form: the input {name!r} must be quantised; put a Quantizer behind the InputLayer"
+            )
+        largest[name] = float(max(abs(code.limits[0]), code.limits[1]))
     grids = _Grids(form.layers, weight_bits)
-    limits = form.input_limits
     while True:
         layers = grids.snapped()
-        too_large = _rounded_sum(layers, max(abs(limits[0]), limits[1]))
+        too_large = _rounded_sum(layers, largest)
         if too_large is None:
             return WholeForm(replace(form, layers=layers), grids.lifts())
         name, reach = too_large
@@ -196,7 +200,7 @@ def _snapped(layer: Convolution | Dense, bits: Doubles) -> Layer:
     return replace(layer, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def _rounded_sum(graph: LayerGraph, largest_input: int) -> tuple[str, float] | None:
+def _rounded_sum(graph: LayerGraph, largest: dict[str, float]) -> tuple[str, float] | None:
     """The first layer whose sums may be rounded in float32, and how many units of their grid they may reach.
 
     The sums are those of a whole run: all that arrives, in any order.
@@ -207,7 +211,7 @@ def _rounded_sum(graph: LayerGraph, largest_input: int) -> tuple[str, float] | N
         name = layer.name
         most, finest = [bound[source] for source in layer.inputs], [grid[source] for source in layer.inputs]
         if isinstance(layer, InputLayer):
-            bound[name], grid[name] = np.full(1, float(largest_input)), np.ones(1)
+            bound[name], grid[name] = np.full(1, largest[name]), np.ones(1)
         elif isinstance(layer, Quantizer):
             # a membrane holds the sum, half a threshold, and what its spikes have taken or given
             reach = float(((most[0] + layer.n_levels + layer.n_negative + 1) / finest[0]).max())
@@ -219,6 +223,10 @@ def _rounded_sum(graph: LayerGraph, largest_input: int) -> tuple[str, float] | N
             bound[name] = rows.sum(axis=1) * most[0].max() + np.abs(layer.bias)
             own = [min(_grid_of(row), _grid_of(bias)) for row, bias in zip(rows, layer.bias, strict=True)]
             grid[name] = np.array(own) * finest[0].min()
+        elif isinstance(layer, (Product, MatrixProduct)):
+            n_terms = 1 if isinstance(layer, Product) else graph.shapes[layer.inputs[0]][2]
+            bound[name] = np.full(1, most[0].max() * most[1].max() * n_terms)
+            grid[name] = np.full(1, finest[0].min() * finest[1].min())
         elif isinstance(layer, Sum):
             bound[name], grid[name] = (
                 np.sum(np.broadcast_arrays(*most), axis=0),
@@ -228,7 +236,7 @@ def _rounded_sum(graph: LayerGraph, largest_input: int) -> tuple[str, float] | N
             bound[name] = np.full(1, max(part.max() for part in most))
             grid[name] = np.full(1, min(part.min() for part in finest))
         reach = float((bound[name] / grid[name]).max())
-        if reach >= _EXACT and isinstance(layer, (Convolution, Dense, Sum)):
+        if reach >= _EXACT and isinstance(layer, (Convolution, Dense, Sum, Product, MatrixProduct)):
             return name, reach
     return None
 

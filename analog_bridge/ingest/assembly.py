@@ -21,6 +21,7 @@ from analog_bridge.layers import (
     InputLayer,
     Layer,
     LayerGraph,
+    MatrixProduct,
     Permutation,
     Product,
     Reshape,
@@ -283,6 +284,26 @@ class Assembly:
             first, second = self.alike([first, second])
             gate = self.reshaped(self.arranged(second, first.axes).layer, self._shapes[first.layer])
         return replace(first, layer=self.add(Product(self.fresh(), (first.layer, gate), place=self.place)))
+
+    def matrix_product(self, first: Value, second: Value) -> Value:
+        """Return the matrix product of two tensors (..., M, K) and (..., K, N)."""
+        rows, inner, columns = *first.shape[-2:], second.shape[-1]
+        try:
+            outer = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+        except ValueError:
+            outer = ()
+        if inner != second.shape[-2] or len(outer) < max(len(first.shape), len(second.shape)) - 2:
+            self.refuse(
+                f"multiplies matrices of {first.shape} and {second.shape}",
+                "give both the same leading axes, and as many rows to the second as the first has columns",
+            )
+        sources = []
+        for value, matrix in ((first, (rows, inner)), (second, (inner, columns))):
+            whole = self.broadcast(value, (*outer, *matrix))
+            arranged = self.arranged(whole, tuple(range(len(whole.shape))))
+            sources.append(self.reshaped(arranged.layer, (math.prod(outer), *matrix)))
+        layer = self.add(MatrixProduct(self.fresh(), tuple(sources), place=self.place))
+        return Value(layer, (*outer, rows, columns), tuple(range(len(outer) + 2)))
 
     def concatenation(self, values: Sequence[Value], axis: int) -> Value:
         """Return tensors one behind the other along an axis."""

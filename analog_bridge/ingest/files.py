@@ -20,7 +20,12 @@ _TRUST = "if you made it or trust who did, pass trust=True"
 
 
 def ingest_file(
-    path: str | Path, *, example: Any = None, trust: bool = False, hard_gates: bool = False
+    path: str | Path,
+    *,
+    example: Any = None,
+    architecture: str | Path | None = None,
+    trust: bool = False,
+    hard_gates: bool = False,
 ) -> LayerGraph:
     """Take over a model file as a graph of layers.
 
@@ -30,6 +35,8 @@ def ingest_file(
         ``.onnx``, ``.pt2`` (torch.export.save), Keras ``.h5``, or ``.pt`` / ``.pth`` with a whole torch module.
     example : tensor or array, optional
         What the module is called with; needed for ``.pt`` and ``.pth``.
+    architecture : str or Path, optional
+        As in `ingest_keras`, for a Keras file of weights only.
     trust : bool
         Unpickle what the file holds. Unpickling runs any code its author put in; without it only plain tensors are
         read, and a file that needs more is refused.
@@ -55,7 +62,7 @@ def ingest_file(
     if kind == ".onnx":
         return ingest_onnx(path, hard_gates=hard_gates)
     if kind in {".h5", ".hdf5"}:
-        return ingest_keras(path)
+        return ingest_keras(path, architecture=architecture)
     if kind == ".pt2":
         return ingest_exported(_exported(path, trust), hard_gates=hard_gates)
     if kind in {".pt", ".pth"}:

@@ -294,7 +294,7 @@ def _module(net: Assembly, m: nn.Module, args: Any, named: Any) -> Any:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|\d", "_", name).lower().strip("_")
     remedy = REMEDIES.get(words) or REMEDIES.get(name.lower())
     if isinstance(m, nn.MultiheadAttention | nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-        remedy = REMEDIES["matmul"]
+        remedy = REMEDIES["scaled_dot_product_attention"]
     if isinstance(m, nn.LayerNorm | nn.GroupNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d):
         remedy = REMEDIES["layer_norm"]
     if isinstance(m, nn.RNNBase):

@@ -24,7 +24,7 @@ __all__ = ["ingest_keras"]
 Weights = list[NDArray[Any]]
 
 
-def ingest_keras(path: str | Path) -> LayerGraph:
+def ingest_keras(path: str | Path, *, architecture: str | Path | None = None) -> LayerGraph:
     """Take over a Keras file (``.h5``) of a sequential network as a graph of layers.
 
     Covered are Conv1D, Conv2D, DepthwiseConv2D, SeparableConv2D, Dense, BatchNormalization, Activation, ReLU,
@@ -37,6 +37,8 @@ def ingest_keras(path: str | Path) -> LayerGraph:
     ----------
     path : str or Path
         The file, with configuration and weights.
+    architecture : str or Path, optional
+        For a file of `save_weights`, which holds no configuration: a file with what `model.to_json()` gives.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def ingest_keras(path: str | Path) -> LayerGraph:
     Raises
     ------
     ModelFileError
-        The file is missing, no Keras file, or holds weights only.
+        A file is missing, no Keras file, or holds weights only and there is no architecture.
     UnsupportedLayerError
         A layer has no exact counterpart, or the network is not sequential.
     """
@@ -55,7 +57,7 @@ def ingest_keras(path: str | Path) -> LayerGraph:
         raise ModelFileError(f"{path}: there is no such file")
     try:
         with h5py.File(path, "r") as file:
-            return _Reader(path, file).read()
+            return _Reader(path, file, _description(path, file, architecture)).read()
     except OSError as err:
         raise ModelFileError(f"{path}: this is not an HDF5 file, or it is damaged") from err
     except LayerError as err:
@@ -66,27 +68,42 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _description(path: Path, file: h5py.File, architecture: str | Path | None) -> dict[str, Any]:
+    """The configuration of a network: of its file, or of another one."""
+    text, source = file.attrs.get("model_config"), path
+    if architecture is not None:
+        source = Path(architecture)
+        if not source.is_file():
+            raise ModelFileError(f"{source}: there is no such file; save model.to_json() there")
+        text = source.read_text(encoding="utf-8")
+    if text is None:
+        has_weights = "layer_names" in file.attrs or "model_weights" in file
+        raise ModelFileError(
+            f"{path}: holds weights but no network; save it with model.save(), or give the file of model.to_json() as "
+            "architecture"
+            if has_weights
+            else f"{path}: this is not a Keras file"
+        )
+    try:
+        found = json.loads(_text(text))
+    except ValueError as err:
+        raise ModelFileError(f"{source}: its configuration is damaged") from err
+    if not isinstance(found, dict) or "config" not in found:
+        raise ModelFileError(f"{source}: is no configuration of a Keras network; save model.to_json() there")
+    return found
+
+
 class _Reader:
     """One file: what each of its layers adds to the assembly."""
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: h5py.File, description: dict[str, Any]) -> None:
+        self.path, self.file, self.description = path, file, description
         self.net = Assembly()
         self.config: dict[str, Any] = {}
         self.is_last = False  # channels last
 
     def read(self) -> LayerGraph:
-        if "model_config" not in self.file.attrs:
-            has_weights = "layer_names" in self.file.attrs or "model_weights" in self.file
-            raise ModelFileError(
-                f"{self.path}: holds weights but no network; save it with model.save(), not save_weights()"
-                if has_weights
-                else f"{self.path}: this is not a Keras file"
-            )
-        try:
-            config = json.loads(_text(self.file.attrs["model_config"]))
-        except ValueError as err:
-            raise ModelFileError(f"{self.path}: its configuration is damaged") from err
+        config = self.description
         if config.get("class_name") != "Sequential":
             raise UnsupportedLayerError(
                 f"{self.path}: is a {config.get('class_name')} network; only Sequential is covered: export it as ONNX"
@@ -133,12 +150,20 @@ class _Reader:
         if name not in root or "weight_names" not in root[name].attrs:
             raise ModelFileError(f"{self.path}: has no weights for layer {name!r}")
         group = root[name]
-        return [np.asarray(group[_text(each)]) for each in group.attrs["weight_names"]]
+        names = [_text(each) for each in group.attrs["weight_names"]]
+        return [self._in_order(name, np.asarray(group[name])) for name in names]
+
+    def _in_order(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Keras 1 saved kernels of channels first as (out, in, rows, columns)."""
+        is_first = self.config.get("data_format") == "channels_first"
+        return (
+            values.transpose(2, 3, 1, 0) if name.endswith("_W") and values.ndim == 4 and is_first else values
+        )
 
     def turned(self, kernel: NDArray[Any]) -> NDArray[Any]:
         """Return a kernel (*window, in, out) as (in, out, *window), for cross-correlation."""
         n = kernel.ndim - 2
-        if _text(self.file.attrs.get("backend", "")) == "theano":
+        if _text(self.file.attrs.get("backend", self.description.get("backend", ""))) == "theano":
             kernel = np.flip(kernel, tuple(range(n)))
         return np.moveaxis(kernel, (-2, -1), (0, 1))
 

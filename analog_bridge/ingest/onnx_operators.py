@@ -194,9 +194,12 @@ def gemm(node: Node) -> Value:
 
 @rule("MatMul")
 def matmul(node: Node) -> Value:
-    """Map the last axis by a constant matrix."""
-    if not isinstance(node.inputs[0], Value) or isinstance(node.inputs[1], Value) or node.inputs[1].ndim != 2:
-        node.net.refuse("multiplies two tensors that depend on the input", REMEDIES["matmul"])
+    """Map the last axis by a constant matrix, or multiply matrices that depend on the input."""
+    x, other = node.inputs[0], node.inputs[1]
+    if isinstance(x, Value) and isinstance(other, Value):
+        return node.net.matrix_product(x, other)
+    if not isinstance(x, Value) or other.ndim != 2:
+        node.net.refuse("multiplies a constant by a tensor that depends on the input", REMEDIES["einsum"])
     return node.net.linear(node.x, node.inputs[1].T, None)
 
 

@@ -62,7 +62,7 @@ ONNX_REMEDIES: dict[str, str] = {
     **dict.fromkeys(
         ("QLinearConv", "QuantizeLinear", "DequantizeLinear"), "export the network before quantisation"
     ),
-    "Attention": REMEDIES["matmul"],
+    "Attention": REMEDIES["scaled_dot_product_attention"],
     "softmax": REMEDIES["softmax"],
     "sigmoid": REMEDIES["sigmoid"],
     "ArgMax": REMEDIES["argmax"],

@@ -20,9 +20,11 @@ _EXACT = "use ReLU, ReLU6, Hardtanh or LeakyReLU and fine-tune; these become spi
 REMEDIES: dict[str, str] = {
     **dict.fromkeys(("gelu", "elu", "selu", "celu", "tanh", "softplus", "mish", "softsign", "logsigmoid"), _EXACT),
     **dict.fromkeys(
-        ("scaled_dot_product_attention", "multi_head_attention_forward", "bmm", "matmul", "einsum", "baddbmm"),
-        "products of two activations are not exact in spikes; use convolutions, or a gate per channel",
+        ("scaled_dot_product_attention", "multi_head_attention_forward"),
+        "the softmax of scores divides by a sum that depends on the input; use attention without it and fine-tune: "
+        "torch.relu(q) @ (torch.relu(k).transpose(-2, -1) @ v) / n",
     ),
+    **dict.fromkeys(("einsum", "baddbmm"), "write products of activations as matrix products: a @ b"),
     **dict.fromkeys(
         ("layer_norm", "group_norm", "instance_norm", "rms_norm", "native_layer_norm", "native_group_norm"),
         "statistics of each sample are not known beforehand; use batch norm and fine-tune",

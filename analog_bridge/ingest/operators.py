@@ -78,15 +78,21 @@ def convolve_either(net, x, weight, bias, stride, padding, dilation, transposed,
 def linear(net, x, weight, bias=None):
     """Map the last axis."""
     if isinstance(weight, Value):
-        net.refuse("its weight depends on the input", REMEDIES["matmul"])
+        net.refuse("its weight depends on the input", REMEDIES["einsum"])
     return net.linear(x, array(weight), _optional(bias))
 
 
-@operator("matmul", "mm")
+@operator("matmul", "mm", "bmm")
 def matmul(net, x, other):
-    """Map the last axis by a constant matrix."""
-    if not isinstance(x, Value) or isinstance(other, Value) or array(other).ndim != 2:
-        net.refuse("multiplies two tensors that depend on the input", REMEDIES["matmul"])
+    """Map the last axis by a constant matrix, or multiply matrices that depend on the input."""
+    if isinstance(x, Value) and isinstance(other, Value):
+        if min(len(x.shape), len(other.shape)) < 2:
+            net.refuse(
+                "multiplies a matrix by a vector of each sample", "give it an axis of size 1: x.unsqueeze(-1)"
+            )
+        return net.matrix_product(x, other)
+    if not isinstance(x, Value) or array(other).ndim != 2:
+        net.refuse("multiplies a constant by a tensor that depends on the input", REMEDIES["einsum"])
     return net.linear(x, array(other).T, None)
 
 
@@ -94,7 +100,7 @@ def matmul(net, x, other):
 def addmm(net, bias, x, weight):
     """Map the last axis by a constant matrix, plus a bias."""
     if isinstance(bias, Value) or isinstance(weight, Value):
-        net.refuse("multiplies two tensors that depend on the input", REMEDIES["matmul"])
+        net.refuse("multiplies two tensors that depend on the input", REMEDIES["einsum"])
     return net.linear(x, array(weight).T, array(bias))
 
 

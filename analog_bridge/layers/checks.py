@@ -149,6 +149,18 @@ def order(layer: Any) -> None:
     _store(layer, "order", value)
 
 
+def places(layer: Any) -> None:
+    """Store the index of a rearrangement as a read-only int32 array."""
+    given = np.asarray(layer.index)
+    if given.ndim not in (1, 3) or given.size == 0 or given.dtype.kind not in "iu" or given.min() < -1:
+        raise LayerError(
+            f"{label(layer)}: index must hold whole numbers >= -1, one or three axes, got {given.dtype} {given.shape}"
+        )
+    value = np.array(given, dtype=np.int32)
+    value.flags.writeable = False
+    _store(layer, "index", value)
+
+
 def power_of_two(layer: Any, field: str) -> None:
     """Check that a field is None or a power of two."""
     value = getattr(layer, field)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from analog_bridge.errors import LayerError
 from analog_bridge.layers.kinds import InputLayer, Layer, Shape
 from analog_bridge.layers.shapes import output_shape
 
 __all__ = ["LayerGraph"]
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,59 @@ class LayerGraph:
             for name in dict.fromkeys(layer.inputs):
                 found[name].append(layer.name)
         return {name: tuple(names) for name, names in found.items()}
+
+    def walk(
+        self, enter: Callable[[InputLayer], Value], apply: Callable[[Layer, list[Value]], Value]
+    ) -> Iterator[tuple[Layer, Value]]:
+        """Yield every layer with its value, in order; a value that nothing reads any more is dropped.
+
+        Parameters
+        ----------
+        enter : function of an InputLayer
+            Gives the value of an input.
+        apply : function of a layer and the values of its inputs
+            Gives the value of any other layer.
+
+        Yields
+        ------
+        layer, value
+            In the order of the layers.
+        """
+        waiting = {name: len(readers) for name, readers in self.consumers.items()}
+        values: dict[str, Value] = {}
+        for layer in self.layers:
+            if isinstance(layer, InputLayer):
+                value = enter(layer)
+            else:
+                value = apply(layer, [values[name] for name in layer.inputs])
+            yield layer, value
+            values[layer.name] = value
+            for name in dict.fromkeys(layer.inputs):
+                waiting[name] -= 1
+                if not waiting[name]:
+                    del values[name]
+
+    def names_of(self, keep: Collection[str]) -> list[str]:
+        """Return the names of the outputs, then those of `keep`, each once.
+
+        Parameters
+        ----------
+        keep : collection of str
+            Names of layers.
+
+        Returns
+        -------
+        list of str
+            All of them.
+
+        Raises
+        ------
+        LayerError
+            A name is not that of a layer.
+        """
+        for name in keep:
+            self[name]
+        return [*self.outputs, *(name for name in keep if name not in self.outputs)]
 
     def __getitem__(self, name: str) -> Layer:
         if name not in self.by_name:

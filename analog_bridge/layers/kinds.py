@@ -23,9 +23,11 @@ __all__ = [
     "Quantizer",
     "Sum",
     "Product",
+    "MatrixProduct",
     "Concatenation",
     "Reshape",
     "Permutation",
+    "Rearrangement",
 ]
 
 Floats = NDArray[Any]  # whole or real numbers are taken; stored as read-only float32
@@ -245,6 +247,11 @@ class Product(Layer):
 
 
 @dataclass(frozen=True, eq=False)
+class MatrixProduct(Layer):
+    """Matrix product of two inputs for each channel: (C, M, K) and (C, K, N) give (C, M, N) (heads of attention)."""
+
+
+@dataclass(frozen=True, eq=False)
 class Concatenation(Layer):
     """Inputs one behind the other along the first axis."""
 
@@ -272,3 +279,14 @@ class Permutation(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.order(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Rearrangement(Layer):
+    """``y.flat[k] = x.flat[index[k]]``, 0 where `index` is -1; `index` has the shape of the output."""
+
+    index: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.places(self)

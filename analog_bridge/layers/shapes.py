@@ -14,10 +14,12 @@ from analog_bridge.layers.kinds import (
     Dense,
     InputLayer,
     Layer,
+    MatrixProduct,
     MaxPool,
     Permutation,
     Product,
     Quantizer,
+    Rearrangement,
     Reshape,
     Scale,
     Shape,
@@ -58,7 +60,7 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     _check_number(layer, inputs)
     if isinstance(layer, InputLayer):
         return layer.shape
-    if isinstance(layer, Sum | Product | Concatenation):
+    if isinstance(layer, Sum | Product | MatrixProduct | Concatenation):
         return _joined(layer, inputs)
     shape = inputs[0]
     if isinstance(layer, Dense):
@@ -76,6 +78,11 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     if isinstance(layer, Upsample):
         channels, rows, columns = _image(layer, shape)
         return (channels, rows * layer.factor[0], columns * layer.factor[1])
+    if isinstance(layer, Rearrangement):
+        most = int(layer.index.max())
+        if most >= math.prod(shape):
+            _refuse(layer, f"index reaches entry {most}, which the input does not have", shape)
+        return layer.index.shape
     if isinstance(layer, Reshape):
         if math.prod(shape) != math.prod(layer.shape):
             _refuse(layer, f"shape {layer.shape} holds {math.prod(layer.shape)} values", shape)
@@ -90,14 +97,14 @@ def _refuse(layer: Layer, rule: str, *shapes: Shape) -> None:
 def _check_number(layer: Layer, inputs: Sequence[Shape]) -> None:
     if isinstance(layer, InputLayer):
         least, most = 0, 0
-    elif isinstance(layer, Product):
+    elif isinstance(layer, Product | MatrixProduct):
         least, most = 2, 2
     elif isinstance(layer, Sum | Concatenation):
         least, most = 2, len(inputs)
     else:
         least, most = 1, 1
     if not least <= len(inputs) <= most:
-        wanted = str(least) if least == most or isinstance(layer, Product) else f"at least {least}"
+        wanted = str(least) if least == most else f"at least {least}"
         raise LayerError(f"{layer.label}: takes {wanted} input(s), got {len(inputs)}")
 
 
@@ -183,6 +190,12 @@ def _joined(layer: Layer, inputs: Sequence[Shape]) -> Shape:
         _refuse(layer, "inputs must have one shape", *inputs)
     if isinstance(layer, Product) and others[0] not in {first, (first[0], 1, 1)}:
         _refuse(layer, "the second input must have the shape of the first, or (channels, 1, 1)", *inputs)
+    if isinstance(layer, MatrixProduct):
+        second = others[0]
+        fits = len(first) == len(second) == 3 and first[0] == second[0] and first[2] == second[1]
+        if not fits:
+            _refuse(layer, "inputs must be (channels, M, K) and (channels, K, N)", *inputs)
+        return (first[0], first[1], second[2])
     if isinstance(layer, Concatenation):
         if any(len(shape) != len(first) or shape[1:] != first[1:] for shape in others):
             _refuse(layer, "inputs must agree but for the first axis", *inputs)

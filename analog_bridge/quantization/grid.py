@@ -19,12 +19,14 @@ from analog_bridge.layers import (
     InputLayer,
     Layer,
     LayerGraph,
+    MatrixProduct,
     Product,
     Quantizer,
     Scale,
     TransposedConvolution,
     Upsample,
 )
+from analog_bridge.layers.plain import plain
 
 __all__ = ["snap_to_grid"]
 
@@ -64,7 +66,7 @@ def snap_to_grid(
     -------
     LayerGraph
         The rounded network; its inputs say their unit. An average over a window whose area is no power of two is a
-        depthwise convolution there.
+        depthwise convolution there, bilinear enlarging by such a factor zeros between entries and a convolution.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def snap_to_grid(
         raise CalibrationError(f"snap_to_grid: input_unit must be a power of two, got {input_unit}")
     steps: dict[str, int] = {}  # exponent of the grid on which each layer's values lie
     found: list[Layer] = []
-    for layer in layers.layers:
+    for layer in _countable(layers).layers:
         snapped = _snapped(layer, layers, steps, weight_bits, per_channel, unit_bits, input_unit)
         found.append(snapped)
     return replace(layers, layers=tuple(found))
@@ -112,18 +114,32 @@ def _snapped(  # noqa: PLR0917
         unit = rounded_units(layer.unit, unit_bits)
         steps[layer.name] = _exponent(unit)
         return replace(layer, unit=unit)
-    if isinstance(layer, Product):
+    if isinstance(layer, TransposedConvolution):
+        weight = rounded_weights(layer.weight.swapaxes(0, 1), weight_bits, per_channel).swapaxes(0, 1)
+        steps[layer.name] = _exponent(weight) + before
+        return replace(layer, weight=weight, bias=_on_grid(layer.bias, steps[layer.name]))
+    if isinstance(layer, Product | MatrixProduct):
         steps[layer.name] = sum(steps[name] for name in layer.inputs)
         return layer
-    is_bilinear = isinstance(layer, Upsample) and layer.mode == "bilinear"
-    if isinstance(layer, Activation | TransposedConvolution) or is_bilinear:
-        remedy = (
-            "calibrate first" if isinstance(layer, Activation) else "use nearest enlarging and a convolution"
-        )
-        raise CalibrationError(f"{layer.label}: has no form in whole numbers; {remedy}")
+    if isinstance(layer, Activation):
+        raise CalibrationError(f"{layer.label}: has no form in whole numbers; calibrate first")
+    if isinstance(layer, Upsample) and layer.mode == "bilinear":
+        before -= int(math.log2(4 * math.prod(layer.factor)))
     area = math.prod(layer.kernel) if isinstance(layer, AveragePool) else 1
     steps[layer.name] = before - int(math.log2(area))
     return layer
+
+
+def _countable(layers: LayerGraph) -> LayerGraph:
+    """Return the network with a convolution for bilinear enlarging by factors that are no powers of two."""
+    found: list[Layer] = []
+    for layer in layers.layers:
+        is_rounded = isinstance(layer, Upsample) and layer.mode == "bilinear"
+        if isinstance(layer, Upsample) and is_rounded and any(f & (f - 1) for f in layer.factor):
+            found += plain(layer, layers.shapes[layer.inputs[0]])
+        else:
+            found.append(layer)
+    return replace(layers, layers=tuple(found))
 
 
 def rounded_weights(weight: NDArray[Any], bits: int, per_channel: bool) -> NDArray[np.float32]:

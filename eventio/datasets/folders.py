@@ -9,6 +9,8 @@ from eventio.datasets.collection import Collection, Sample
 from eventio.errors import FileAccessError, FormatError, MissingFileError
 from eventio.format_table import FORMATS
 
+_NOTES = {".txt", ".csv"}  # recordings may end so, but so do the notes that come with a collection
+
 
 def folder(path: str | os.PathLike[str], *, name: str | None = None) -> Collection:
     """
@@ -90,7 +92,7 @@ def list_class_folders(root: Path) -> list[Path]:
         There is none, or recordings lie beside them.
     """
     entries = [entry for entry in sorted(root.iterdir()) if not entry.name.startswith(".")]
-    suffixes = {suffix for row in FORMATS for suffix in row.suffixes}
+    suffixes = {suffix for row in FORMATS for suffix in row.suffixes} - _NOTES
     stray = [entry for entry in entries if entry.suffix.lower() in suffixes and not entry.is_dir()]
     if stray:
         raise FormatError(

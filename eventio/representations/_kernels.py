@@ -1,7 +1,7 @@
-"""Kernels of counts, volumes and surfaces. Events are in the sensor; flat arrays are indexed without wrap-around."""
+"""Kernels of counts, volumes and surfaces. Flat arrays are indexed without wrap-around."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -23,12 +23,21 @@ def find_backward(events: Any) -> Any:
 
 
 @numba.njit(cache=True)
-def count(events: Any, sensor: tuple[int, int], counts: npt.NDArray[np.uint32]) -> None:
-    """Count the events of each polarity and pixel; sensor is (width, height), counts flat."""
-    width, area = U(sensor[0]), U(sensor[0] * sensor[1])
+def count(events: Any, sensor: tuple[int, int], counts: npt.NDArray[np.uint32]) -> Any:
+    """
+    Count the events of each polarity and pixel; sensor is (width, height), counts flat.
+
+    Returns whether an event lies outside the sensor; the counts mean nothing then.
+    """
+    width, height = U(sensor[0]), U(sensor[1])
+    area = width * height
     for i in range(events.shape[0]):
         event = events[i]
-        counts[U(event.p) * area + U(event.y) * width + U(event.x)] += np.uint32(1)
+        x, y = U(event.x), U(event.y)
+        if x >= width or y >= height:
+            return True
+        counts[U(event.p) * area + y * width + x] += np.uint32(1)
+    return False
 
 
 @numba.njit(cache=True)
@@ -59,14 +68,16 @@ def set_bits(
 @numba.njit(cache=True)
 def spread(
     events: Any, span: tuple[int, int, float], sensor: tuple[int, int], volume: npt.NDArray[np.float32]
-) -> None:
+) -> Any:
     """
     Share the sign of each event between the two bins nearest in time.
 
     span is (start_us, stop_us, bins per us); volume is flat and has one plane more than bins, which stays unused.
+    Returns whether one of the span lies outside the sensor; the volume means nothing then.
     """
     start_us, stop_us, scale = span
-    width, area = U(sensor[0]), U(sensor[0] * sensor[1])
+    width, height = U(sensor[0]), U(sensor[1])
+    area = width * height
     for i in range(events.shape[0]):
         event = events[i]
         t = event.t
@@ -76,9 +87,13 @@ def spread(
         plane = np.int64(place)
         late = np.float32(place - plane)
         sign = np.float32(1) if event.p else np.float32(-1)
-        at = U(plane) * area + U(event.y) * width + U(event.x)
+        x, y = U(event.x), U(event.y)
+        if x >= width or y >= height:
+            return True
+        at = U(plane) * area + y * width + x
         volume[at] += sign * (np.float32(1) - late)
         volume[at + area] += sign * late
+    return False
 
 
 @numba.njit(cache=True)
@@ -119,12 +134,35 @@ def add_decayed(events: Any, at_us: int, tau_us: float, sensor: tuple[int, int],
             total[U(event.p) * area + U(event.y) * width + U(event.x)] += weight
 
 
+class Cells(NamedTuple):
+    """
+    How a sensor is cut into cells, and what an event sees of its own.
+
+    n is the number of cells; rows and columns, int32, give each sensor row's and column's first cell number and its
+    place within the cell; stride and plane are the sizes of a padded row and of a polarity in a cell's memory; side
+    is that of a surface.
+    """
+
+    n: int
+    rows: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
+    stride: int
+    plane: int
+    side: int
+
+
 @numba.njit(cache=True)
-def sort_by_cell(events: Any, cell: int, n_columns: int, ends: Times, order: npt.NDArray[np.int64]) -> None:
-    """Write the indices of the events cell after cell, in their order; ends holds where each cell's end."""
+def sort_by_cell(
+    events: Any, cells: Cells, ends: Times, times: Times, places: npt.NDArray[np.uint32]
+) -> None:
+    """
+    Write times and places of the events cell after cell, in their order; ends holds where each cell's end.
+
+    A place is where the surface around an event begins in its cell's memory.
+    """
     for i in range(events.shape[0]):
         event = events[i]
-        ends[np.int64(event.y) // cell * n_columns + np.int64(event.x) // cell] += 1
+        ends[U(cells.rows[U(event.y), 0] + cells.columns[U(event.x), 0])] += 1
     total = 0
     for k in range(ends.shape[0]):
         n = ends[k]
@@ -132,16 +170,26 @@ def sort_by_cell(events: Any, cell: int, n_columns: int, ends: Times, order: npt
         total += n
     for i in range(events.shape[0]):
         event = events[i]
-        k = np.int64(event.y) // cell * n_columns + np.int64(event.x) // cell
-        order[ends[k]] = i
-        ends[k] += 1
+        x, y = U(event.x), U(event.y)
+        own = U(cells.rows[y, 0] + cells.columns[x, 0])
+        at = U(ends[own])
+        times[at] = event.t
+        places[at] = cells.plane * event.p + cells.rows[y, 1] * cells.stride + cells.columns[x, 1]
+        ends[own] += 1
+
+
+@numba.njit(cache=True)
+def add_aged(memory: Doubles, place: Any, aged: float, sums: Doubles, offset: Any, n: Any) -> None:
+    """Add n values of the memory times aged to sums."""
+    for c in range(U(n)):
+        sums[U(offset) + c] += memory[U(place) + c] * aged
 
 
 @numba.njit(cache=True)
 def average_cell(
-    events: Any,
-    order: npt.NDArray[np.int64],
-    cell: int,
+    times: Times,
+    places: npt.NDArray[np.uint32],
+    cells: Cells,
     window: tuple[int, float],
     memory: Doubles,
     sums: Doubles,
@@ -149,60 +197,56 @@ def average_cell(
     """
     Add the time surfaces of one cell's events, and divide by their number.
 
-    order lists the events; window is (longest age in us, tau_us); memory, shape (2, cell + 2 * radius, the same),
-    is 0; sums has shape (2, side, side). memory holds exp((s - reference) / tau_us) of the events s that are not
-    too old, so that one multiplication by exp(-(t - reference) / tau_us) ages all of it.
+    window is (longest age in us, tau_us). memory and sums, flat, are 0 at first. memory holds exp((s - reference) /
+    tau_us) of the events s that are not too old, so that one multiplication by exp(-(t - reference) / tau_us) ages
+    all of it.
     """
     longest_us, tau_us = window
-    side = sums.shape[1]
-    radius = side // 2
-    counts = np.zeros(2, np.int64)
-    oldest = 0
-    reference = np.int64(0) if order.shape[0] == 0 else events[order[0]].t
-    for k in range(order.shape[0]):
-        event = events[order[k]]
-        t = event.t
-        while t - events[order[oldest]].t > longest_us:
-            gone = events[order[oldest]]
-            x, y = np.int64(gone.x) % cell + radius, np.int64(gone.y) % cell + radius
-            memory[np.int64(gone.p), y, x] -= math.exp(float(gone.t - reference) / tau_us)
+    middle = cells.side // 2 * (cells.stride + 1)
+    half = sums.shape[0] // 2
+    weights = np.empty(times.shape[0])
+    n_on, oldest, reference = 0, 0, times[0]
+    for k in range(times.shape[0]):
+        t = times[k]
+        while t - times[oldest] > longest_us:
+            memory[U(places[oldest]) + U(middle)] -= weights[oldest]
             oldest += 1
         if oldest == k:  # nothing is left: what subtraction left behind goes, too
             memory[:] = 0.0
             reference = t
         elif float(t - reference) > 32.0 * tau_us:
-            memory *= math.exp(float(reference - t) / tau_us)
+            factor = math.exp(float(reference - t) / tau_us)
+            memory *= factor
+            weights[oldest:k] *= factor
             reference = t
         weight = math.exp(float(t - reference) / tau_us)
-        aged = 1.0 / weight
-        p, row, column = np.int64(event.p), np.int64(event.y) % cell, np.int64(event.x) % cell
-        counts[p] += 1
-        for r in range(side):
-            for c in range(side):
-                sums[p, r, c] += memory[p, row + r, column + c] * aged
-        memory[p, row + radius, column + radius] += weight
-    for p in range(2):
-        sums[p] /= float(max(counts[p], 1))
+        is_on = places[k] >= cells.plane
+        n_on += is_on
+        add_aged(memory, places[k], 1.0 / weight, sums, half * is_on, half)
+        memory[U(places[k]) + U(middle)] += weight
+        weights[k] = weight
+    sums[:half] /= float(max(times.shape[0] - n_on, 1))
+    sums[half:] /= float(max(n_on, 1))
 
 
 @numba.njit(cache=True)
 def average_cells(
-    events: Any,
-    order: npt.NDArray[np.int64],
+    times: Times,
+    places: npt.NDArray[np.uint32],
     ends: Times,
-    cell: int,
+    cells: Cells,
     window: tuple[int, float],
     surfaces: npt.NDArray[np.float32],
 ) -> None:
     """Write the averaged surfaces of all cells, shape (n_cells, 2, side, side)."""
-    side = surfaces.shape[2]
-    memory = np.zeros((2, cell + side - 1, cell + side - 1))
-    sums = np.zeros((2, side, side))
+    side = cells.side
+    memory = np.zeros(2 * cells.plane + cells.stride)
+    sums = np.zeros(2 * side * cells.stride)
     start = np.int64(0)
     for k in range(ends.shape[0]):
         if ends[k] > start:
             memory[:] = 0.0
             sums[:] = 0.0
-            average_cell(events, order[start : ends[k]], cell, window, memory, sums)
-            surfaces[k] = sums.astype(np.float32)
+            average_cell(times[start : ends[k]], places[start : ends[k]], cells, window, memory, sums)
+            surfaces[k] = sums.reshape((2, side, cells.stride))[:, :, :side].astype(np.float32)
         start = ends[k]

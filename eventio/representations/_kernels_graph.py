@@ -39,7 +39,7 @@ def connect(
             candidates[k] = head[home + (k // 3 - 1) * columns + k % 3 - 1]
         found = 0
         while found < n_neighbours:
-            newest = np.int64(0)
+            newest = 0
             for k in range(1, 9):
                 newest = k if candidates[k] > candidates[newest] else newest
             j = candidates[newest]

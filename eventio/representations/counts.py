@@ -44,9 +44,10 @@ def count_events(events: EventArray, *, width: int, height: int) -> npt.NDArray[
     >>> count_events(events, width=2, height=1).tolist()
     [[[0, 1]], [[2, 0]]]
     """
-    check_sensor(events, width, height)
+    check_sensor(events, width, height, is_placed=False)
     counts = np.zeros((2, height, width), np.uint32)
-    kernels.count(events, (width, height), counts.reshape(-1))
+    if kernels.count(events, (width, height), counts.reshape(-1)):
+        check_inside(events, width=width, height=height, source="events")
     return counts
 
 
@@ -82,13 +83,14 @@ def frames_by_count(events: EventArray, *, width: int, height: int, n_events: in
     >>> frames_by_count(events, width=2, height=1, n_events=2).tolist()
     [[[[0, 0]], [[2, 0]]], [[[0, 1]], [[0, 0]]]]
     """
-    check_sensor(events, width, height)
+    check_sensor(events, width, height, is_placed=False)
     check_whole("n_events", n_events)
     n_frames = -(-len(events) // n_events)
     check_room(n_frames, 2, height, width)
     frames = np.zeros((n_frames, 2, height, width), np.uint32)
     for k, frame in enumerate(frames):
-        kernels.count(events[k * n_events : (k + 1) * n_events], (width, height), frame.reshape(-1))
+        if kernels.count(events[k * n_events : (k + 1) * n_events], (width, height), frame.reshape(-1)):
+            check_inside(events, width=width, height=height, source="events")
     return frames
 
 
@@ -140,7 +142,7 @@ def binary_frames(
     return frames
 
 
-def check_sensor(events: EventArray, width: int, height: int) -> None:
+def check_sensor(events: EventArray, width: int, height: int, *, is_placed: bool = True) -> None:
     """
     Check events and the size of their sensor.
 
@@ -150,6 +152,8 @@ def check_sensor(events: EventArray, width: int, height: int) -> None:
         Perhaps of EVENT_DTYPE, shape (n_events,).
     width, height : int
         Size of the sensor in pixels.
+    is_placed : bool
+        Whether the events' places are checked, too.
 
     Raises
     ------
@@ -158,7 +162,8 @@ def check_sensor(events: EventArray, width: int, height: int) -> None:
     """
     check_events(events)
     check_size(width, height)
-    check_inside(events, width=width, height=height, source="events")
+    if is_placed:
+        check_inside(events, width=width, height=height, source="events")
 
 
 def check_sorted_events(events: EventArray) -> None:

@@ -158,7 +158,8 @@ def pool_graph(graph: EventGraph, *, cell: float, cell_time: float) -> EventGrap
 
     def mean(values: Floats) -> npt.NDArray[np.float64]:
         total = np.bincount(node, weights=values * graph.n_events.astype(np.float64), minlength=n_nodes)
-        return total / np.maximum(n_events, 1)
+        means: npt.NDArray[np.float64] = total / np.maximum(n_events, 1)
+        return means
 
     position = np.stack([mean(graph.position[:, k]) for k in range(3)], axis=1).astype(np.float32)
     ends = node[graph.edges]

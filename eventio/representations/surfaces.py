@@ -246,13 +246,40 @@ def averaged_time_surfaces(
     check_whole("longest_us", longest_us, unit=" us")
     if longest_us > 600 * tau_us:
         longest_us = int(600 * tau_us)  # older events add less than 1e-260
+    cells = cut_into_cells(width, height, cell, radius)
     n_rows, n_columns, side = -(-height // cell), -(-width // cell), 2 * radius + 1
-    check_room(n_rows, n_columns, 2, side, side)
-    ends, order = np.zeros(n_rows * n_columns, np.int64), np.empty(len(events), np.int64)
-    kernels.sort_by_cell(events, cell, n_columns, ends, order)
-    surfaces = np.zeros((n_rows * n_columns, 2, side, side), np.float32)
-    kernels.average_cells(events, order, ends, cell, (longest_us, float(tau_us)), surfaces)
+    check_room(cells.n, 2, side, side)
+    ends = np.zeros(cells.n, np.int64)
+    times, places = np.empty(len(events), np.int64), np.empty(len(events), np.uint32)
+    kernels.sort_by_cell(events, cells, ends, times, places)
+    surfaces = np.zeros((cells.n, 2, side, side), np.float32)
+    kernels.average_cells(times, places, ends, cells, (longest_us, float(tau_us)), surfaces)
     return surfaces.reshape(n_rows, n_columns, 2, side, side)
+
+
+def cut_into_cells(width: int, height: int, cell: int, radius: int) -> kernels.Cells:
+    """
+    Number the cells of a sensor.
+
+    Parameters
+    ----------
+    width, height : int
+        Size of the sensor in pixels.
+    cell, radius : int
+        As in `averaged_time_surfaces`.
+
+    Returns
+    -------
+    Cells
+        Row after row; a cell's memory has a margin of `radius` pixels on each side.
+    """
+    n_rows, n_columns, side = -(-height // cell), -(-width // cell), 2 * radius + 1
+    stride = cell + side - 1
+    rows = np.stack([np.arange(height) // cell * n_columns, np.arange(height) % cell], axis=1)
+    columns = np.stack([np.arange(width) // cell, np.arange(width) % cell], axis=1)
+    return kernels.Cells(
+        n_rows * n_columns, rows.astype(np.int32), columns.astype(np.int32), stride, stride * stride, side
+    )
 
 
 def check_moment(events: EventArray, width: int, height: int, at_us: int | None) -> int:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from eventio.arguments import check_whole
 from eventio.errors import ArgumentError
-from eventio.recording import EventArray
+from eventio.recording import EventArray, check_inside
 from eventio.representations import _kernels as kernels
 from eventio.representations.counts import check_room, check_sensor
 
@@ -50,7 +50,7 @@ def voxel_grid(
     ArgumentError
         The array is of another type, or a number is out of its range.
     OutOfSensorError
-        An event lies outside the sensor.
+        An event of the span lies outside the sensor.
 
     Notes
     -----
@@ -65,13 +65,14 @@ def voxel_grid(
     >>> voxel_grid(events, width=2, height=1, n_bins=3).tolist()
     [[[1.5, 0.0]], [[0.5, 0.0]], [[0.0, -1.0]]]
     """
-    check_sensor(events, width, height)
+    check_sensor(events, width, height, is_placed=False)
     check_whole("n_bins", n_bins)
     check_room(n_bins, height, width)
     start, stop = find_span(events, start_us, stop_us)
     volume = np.zeros((n_bins + 1, height, width), np.float32)
     scale = (n_bins - 1) / (stop - start) if stop > start else 0.0
-    kernels.spread(events, (start, stop, scale), (width, height), volume.reshape(-1))
+    if kernels.spread(events, (start, stop, scale), (width, height), volume.reshape(-1)):
+        check_inside(events, width=width, height=height, source="events")
     return volume[:n_bins]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 U = np.uint64
+BLOCK = 512
 
 
 @numba.njit(cache=True)
@@ -65,31 +66,60 @@ def count_runs(
 
 
 @numba.njit(cache=True)
+def fits(events: Any, sensor: tuple[int, int]) -> Any:
+    """Return whether all events lie within the sensor (width, height)."""
+    max_x, max_y = np.uint16(0), np.uint16(0)
+    for i in range(events.shape[0]):
+        event = events[i]
+        max_x, max_y = max(max_x, event.x), max(max_y, event.y)
+    return max_x < sensor[0] and max_y < sensor[1]
+
+
+@numba.njit(cache=True)
 def count_in_frames(
     events: Any, bins: tuple[int, int, int], sensor: tuple[int, int], frames: npt.NDArray[np.uint16]
 ) -> Any:
     """
     Count the events within each frame; bins is (start_us, bin_us, n_frames), frames flat.
 
-    Returns whether a count went past 65535 and began again.
+    Returns whether one lies outside the sensor or a count went past 65535; the frames mean nothing then.
     """
     start_us, bin_us, n_frames = bins
     stop_us = start_us + bin_us * n_frames
-    width, area = U(sensor[0]), U(sensor[0] * sensor[1])
-    begin, end, offset = start_us, start_us + bin_us, U(0)
-    n_wraps = U(0)
+    width, height = U(sensor[0]), U(sensor[1])
+    area, offset = width * height, U(0)
+    begin, end = start_us, start_us + bin_us
+    for first in range(0, events.shape[0], BLOCK):
+        block = events[first : first + BLOCK]
+        if not fits(block, sensor):  # a block at a time: it is still in the cache when its events are counted
+            return True
+        for i in range(block.shape[0]):
+            event = block[i]
+            t = event.t
+            if t < begin or t >= end:  # seldom: events mostly stay in the frame of the one before
+                if t < start_us or t >= stop_us:
+                    continue
+                frame = (t - start_us) // bin_us
+                begin = start_us + frame * bin_us
+                end = begin + bin_us
+                offset = U(frame) * U(2) * area
+            place = offset + U(event.p) * area + U(event.y) * width + U(event.x)
+            raised = np.uint16(frames[place] + np.uint16(1))
+            frames[place] = raised
+            if raised == np.uint16(0):
+                return True
+    return False
+
+
+@numba.njit(cache=True)
+def mark_every(
+    events: Any, n: int, width: int, counts: npt.NDArray[np.int64], is_kept: npt.NDArray[np.bool_]
+) -> None:
+    """Mark each pixel's n-th, 2n-th, ... event; counts is a flat map of zeros."""
     for i in range(events.shape[0]):
         event = events[i]
-        t = event.t
-        if t < begin or t >= end:  # seldom: events mostly stay in the frame of the one before
-            if t < start_us or t >= stop_us:
-                continue
-            frame = (t - start_us) // bin_us
-            begin = start_us + frame * bin_us
-            end = begin + bin_us
-            offset = U(frame) * U(2) * area
-        place = offset + U(event.p) * area + U(event.y) * width + U(event.x)
-        raised = np.uint16(frames[place] + np.uint16(1))
-        frames[place] = raised
-        n_wraps += U(raised == np.uint16(0))
-    return n_wraps > U(0)
+        at = U(event.y) * U(width) + U(event.x)
+        counts[at] += 1
+        is_kept[i] = counts[at] == n
+        if is_kept[i]:
+            counts[at] = 0

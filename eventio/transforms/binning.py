@@ -152,9 +152,10 @@ def to_frames(
     >>> to_frames(events, width=2, height=1, bin_us=10, n_frames=2).tolist()
     [[[[0, 0]], [[2, 0]]], [[[0, 1]], [[0, 0]]]]
     """
-    start = check_bins(events, (width, height), bin_us, n_frames, start_us)
+    start = check_bins(events, (width, height), bin_us, n_frames, start_us, is_placed=False)
     frames = np.zeros((n_frames, 2, height, width), np.uint16)
     if _kernels.count_in_frames(events, (start, bin_us, n_frames), (width, height), frames.reshape(-1)):
+        check_inside(events, width=width, height=height, source="events")
         binned = bin_events(
             events, width=width, height=height, bin_us=bin_us, n_frames=n_frames, start_us=start
         )
@@ -165,7 +166,13 @@ def to_frames(
 
 
 def check_bins(
-    events: EventArray, sensor: tuple[int, int], bin_us: int, n_frames: int, start_us: int | None
+    events: EventArray,
+    sensor: tuple[int, int],
+    bin_us: int,
+    n_frames: int,
+    start_us: int | None,
+    *,
+    is_placed: bool = True,
 ) -> int:
     """
     Check the arguments of a binning.
@@ -174,6 +181,8 @@ def check_bins(
     ----------
     events, sensor, bin_us, n_frames, start_us : object
         As in `bin_events`; sensor is (width, height).
+    is_placed : bool
+        Whether the events' places are checked, too.
 
     Returns
     -------
@@ -197,5 +206,6 @@ def check_bins(
         start_us = int(events["t"][0]) if len(events) else 0
     if abs(start_us) + bin_us * n_frames > MAX_SPAN_US:
         raise ArgumentError(f"bin_us * n_frames = {bin_us * n_frames} us from {start_us} us exceeds 2**62 us")
-    check_inside(events, width=width, height=height, source="events")
+    if is_placed:
+        check_inside(events, width=width, height=height, source="events")
     return start_us

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,27 @@ def _lif(population: Population, path: str) -> Any:
         "bias_mant": population.register("bias_mantissa")[order].reshape(shape),
         "bias_exp": population.register("bias_exponent")[order].reshape(shape),
         "path": path,
+        "extras": _extras(population, order, shape),
     }
     if population.reset_step < 0:
         return RecordedLif(**settings)
     interval = population.reset_interval or _NEVER_AGAIN
     return RecordedLifReset(**settings, reset_interval=interval, reset_offset=population.reset_step + 1)
+
+
+def _extras(population: Population, order: NDArray[np.int64], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return what Lava's neuron has one of or has not."""
+    found: dict[str, Any] = {}
+    names = {"du": "current_decay", "dv": "membrane_decay", "vth": "threshold"}
+    for key, register in names.items():
+        values = population.register(register)[order].reshape(shape)
+        if (values != values.reshape(-1)[0]).any():
+            found[key] = values - (key == "du")
+    if np.any(population.refractory_steps):
+        found["hold"] = population.register("refractory_steps")[order].reshape(shape)
+    if np.any(population.subtraction):
+        found["subtract"] = population.register("subtraction")[order].reshape(shape) << 6
+    return found
 
 
 def _graded(population: Population) -> Any:
@@ -129,13 +146,38 @@ def _connect(fixed: FixedGraph, connection: Connection, processes: dict[str, Any
         out.s_out.connect(synapses.s_in)
         synapses.a_out.connect(into.a_in)
         return
-    synapses = _matrix(connection, source, target, bits)
-    flat = out.s_out if len(source.shape) == 1 else out.s_out.reshape((source.size,))
-    flat.connect(synapses.s_in)
-    result = synapses.a_out
-    if len(target.shape) > 1:
-        result = result.reshape(_lava_shape(target.shape))
-    result.connect(into.a_in)
+    for part in _without_repeats(connection):
+        synapses = _matrix(part, source, target, bits)
+        flat = out.s_out if len(source.shape) == 1 else out.s_out.reshape((source.size,))
+        flat.connect(synapses.s_in)
+        result = synapses.a_out
+        if len(target.shape) > 1:
+            result = result.reshape(_lava_shape(target.shape))
+        result.connect(into.a_in)
+
+
+def _without_repeats(connection: Connection) -> list[Connection]:
+    """Return one connection for each delay if a pair has several synapses, which Lava's matrices cannot say.
+
+    Lava shifts the sum of each delay by itself, so that nothing changes.
+    """
+    if connection.kind != "sparse":
+        return [connection]
+    assert connection.rows is not None
+    assert connection.columns is not None
+    pairs = np.stack([connection.rows, connection.columns])
+    if np.unique(pairs, axis=1).shape[1] == pairs.shape[1]:
+        return [connection]
+    delays = np.broadcast_to(connection.delay, pairs.shape[1])
+    found = []
+    for delay in np.unique(delays):
+        there = delays == delay
+        part = replace(
+            connection, weights=connection.weights[there], rows=connection.rows[there],
+            columns=connection.columns[there], delay=int(delay),
+        )  # fmt: skip
+        found.append(part)
+    return found
 
 
 def _convolution(connection: Connection, source: Population, bits: int) -> Any:

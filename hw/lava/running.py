@@ -22,7 +22,7 @@ from hw.errors import LavaError, LavaTimeoutError, MissingPackageError
 from hw.fixed import GRADED_KINDS, FixedGraph
 from hw.inputs import checked_inputs
 
-__all__ = ["LavaRun", "simulate", "simulate_all", "lava_version", "unsupported"]
+__all__ = ["LavaRun", "simulate", "simulate_all", "lava_version", "unsupported", "extensions"]
 
 _INSTALL = "make lava, or: pip install networkx asteval; pip install --no-deps --ignore-requires-python lava-nc==0.10.0"
 
@@ -55,14 +55,11 @@ def lava_version() -> str | None:
 def unsupported(fixed: FixedGraph) -> str:
     """Say what Lava's fixed-point models cannot do in a network; '' if they can do all of it."""
     for name, population in fixed.populations.items():
-        if np.any(population.refractory_steps):
-            return f"population {name!r}: Lava has no fixed-point model of refractory periods"
         if population.kind == "input":
             continue
-        for register in ("current_decay", "membrane_decay", "threshold"):
-            values = np.atleast_1d(getattr(population, register))
-            if (values != values[0]).any():
-                return f"population {name!r}: Lava has one {register} for all neurons of a process"
+        values = np.atleast_1d(population.threshold)
+        if population.kind in GRADED_KINDS and (values != values[0]).any():
+            return f"population {name!r}: Lava has one threshold for all neurons with graded spikes"
         if not np.all(np.asarray(population.current_decay) > 0):
             return f"population {name!r}: Lava cannot keep all of a current"
         if population.reset_interval and population.reset_step < 0:
@@ -73,9 +70,52 @@ def unsupported(fixed: FixedGraph) -> str:
         ):
             return f"population {name!r}: threshold and bias must be multiples of 2^{bits}"
     for connection in fixed.connections:
+        if connection.kind == "sparse":
+            assert connection.rows is not None
+            assert connection.columns is not None
+            delays = np.broadcast_to(connection.delay, connection.weights.shape)
+            ends = np.stack([connection.rows, connection.columns, delays])
+            if np.unique(ends, axis=1).shape[1] < ends.shape[1]:
+                return f"connection {connection.name}: Lava has one synapse for each pair and delay"
         if connection.kind == "conv" and connection.longest_delay:
             return f"connection {connection.name}: Lava has no convolution with a delay"
     return ""
+
+
+def extensions(fixed: FixedGraph) -> tuple[str, ...]:
+    """Say what of a network is ours in Lava's neurons, because Lava has it in no fixed-point model.
+
+    Parameters
+    ----------
+    fixed : FixedGraph
+        The network.
+
+    Returns
+    -------
+    tuple of str
+        By population: registers that differ between neurons, refractory periods, reset by subtraction. Synapses, their
+        delays and the update of u and v are Lava's own.
+    """
+    found = []
+    for name, population in fixed.populations.items():
+        if population.kind not in ("lif", "readout"):
+            continue
+        differing = [
+            register
+            for register in ("current_decay", "membrane_decay", "threshold")
+            if np.unique(getattr(population, register)).size > 1
+        ]
+        if differing:
+            found.append(
+                f"population {name!r}: Lava's neuron takes one {' and one '.join(differing)}, it was given one for each"
+            )
+        if np.any(population.refractory_steps):
+            found.append(
+                f"population {name!r}: Lava's neuron has no refractory period, it is held by spikeloom"
+            )
+        if np.any(population.subtraction):
+            found.append(f"population {name!r}: Lava's neuron resets to 0, spikeloom subtracts instead")
+    return tuple(found)
 
 
 def simulate(

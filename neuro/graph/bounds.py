@@ -89,7 +89,8 @@ def check_grid(
     """Return the checked weight grid, or None.
 
     Every weight and bias must be a multiple of `grid`, and at each output ``sum|w| * max|input| + |bias|``
-    must stay below ``2**24`` times the grid of the products: then every partial sum is exact in float32.
+    must stay below ``2**24`` times the grid of the products (that of the synapse's own weights, which may be coarser):
+    then every partial sum is exact in float32.
     """
     if grid is None:
         return None
@@ -136,7 +137,7 @@ def _values(
     if isinstance(node, (LI, Readout, *PRODUCTS)) or (isinstance(node, ATTENTIONS) and node.scaling):
         return None
     known = [item for item in inputs if item is not None]
-    if isinstance(node, (Linear, Conv2d)):
+    if isinstance(node, (Linear, Conv2d, SparseLinear)):
         if not known:
             raise GraphError(
                 f"{owner}: weight_grid needs inputs on a grid, but the values of {sources[0]!r} are not; "
@@ -174,15 +175,19 @@ def _sum(owner: str, node: Add | SumPool2d | AvgPool2d, inputs: Sequence[_Values
     return _Values(bound, fine)
 
 
-def _synapse(owner: str, node: Linear | Conv2d, values: _Values, grid: float) -> _Values:
+def _synapse(owner: str, node: Linear | Conv2d | SparseLinear, values: _Values, grid: float) -> _Values:
     _check_multiples(owner, "weight", node.weight, grid)
-    total = (
-        np.abs(node.weight.astype(np.float64)).reshape(node.weight.shape[0], -1).sum(axis=1) * values.bound
-    )
-    if node.bias is not None:
+    size = np.abs(node.weight.astype(np.float64))
+    if isinstance(node, SparseLinear):
+        rows = np.repeat(np.arange(node.n_out), np.diff(node.indptr))
+        total = np.bincount(rows, size, minlength=node.n_out) * values.bound
+    else:
+        total = size.reshape(node.weight.shape[0], -1).sum(axis=1) * values.bound
+    if not isinstance(node, SparseLinear) and node.bias is not None:
         _check_multiples(owner, "bias", node.bias, grid)
         total += np.abs(node.bias.astype(np.float64))
-    fine = min(grid, grid * values.grid)
+    own = max(grid, _grid_of(node))  # a synapse may lie on a coarser grid than the graph
+    fine = min(own, own * values.grid)
     worst = int(np.argmax(total))
     if not total[worst] < _EXACT * fine:
         unit = "channel" if isinstance(node, Conv2d) else "output"
@@ -192,6 +197,19 @@ def _synapse(owner: str, node: Linear | Conv2d, values: _Values, grid: float) ->
             " coarser weight_grid, smaller weights or a smaller max_count"
         )
     return _Values(float(total[worst]), fine)
+
+
+def _grid_of(node: Linear | Conv2d) -> float:
+    """The largest power of two of which all weights and the bias are multiples; 0 where all are 0."""
+    grid = 0.0
+    for array in (node.weight, node.bias):
+        if array is None or not array.any():
+            continue
+        mantissa, exponent = np.frexp(array[array != 0])
+        odd = np.ldexp(mantissa, 24).astype(np.int64)  # a float32 has 24 bits
+        finest = float(((odd & -odd) * 2.0 ** (exponent - 24)).min())
+        grid = min(grid, finest) if grid else finest
+    return grid
 
 
 def _check_multiples(owner: str, field: str, array: FloatArray, grid: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Rearrange(Node):
     ((2,), 0)
     """
 
-    index: NDArray[np.int32]
+    index: NDArray[Any]
 
     def __post_init__(self) -> None:
         given = np.asarray(self.index)

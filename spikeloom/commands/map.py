@@ -31,6 +31,13 @@ from spikeloom.commands.options import debug_option, json_option, nir_options, w
 @click.option(
     "--weight-bits", type=click.IntRange(1, 8), default=None, help="Bits of a weight [what the chip has]."
 )
+@click.option(
+    "--partitioner",
+    type=click.Choice(["own", "mtkahypar"]),
+    default="own",
+    show_default=True,
+    help="What shares blocks out to cores; mtkahypar needs the package of this name.",
+)
 @click.option("--no-lava", is_flag=True, help="Do not compare with Lava's simulator.")
 @json_option
 @debug_option
@@ -42,6 +49,7 @@ def map_network(  # noqa: PLR0917
     dt: float | None,
     time_unit: float | None,
     weight_bits: int | None,
+    partitioner: str,
     no_lava: bool,
     as_json: bool,
 ) -> None:
@@ -55,7 +63,7 @@ def map_network(  # noqa: PLR0917
 
     outcome = map_file(
         network, target, out, recordings=recordings, dt_s=dt, time_unit_s=time_unit, weight_bits=weight_bits,
-        with_lava=not no_lava,
+        partitioner=partitioner, with_lava=not no_lava,
     )  # fmt: skip
     if as_json:
         write_json(outcome.to_json())

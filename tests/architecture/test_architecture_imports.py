@@ -24,6 +24,7 @@ FRONT_DOORS = [
     "eventio",
     "eventio.datasets",
     "eventio.denoising",
+    "eventio.representations",
     "analog_bridge",
     "hw",
     "hw.targets",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,23 @@ def network(seed: int) -> tuple[hw.FixedGraph, np.ndarray, None]:
     return (*random_network(seed, kinds=KINDS, loops=seed % 2 == 0), None)
 
 
-def count_layers_that_differ(seeds: Sequence[int]) -> tuple[int, int]:
-    jobs = [network(seed) for seed in seeds]
+def extended_network(seed: int) -> tuple[hw.FixedGraph, np.ndarray, None]:
+    """What is ours in Lava's neurons: registers that differ, refractory periods, reset by subtraction, and all."""
+    choice = {"arrays": seed % 2 == 0, "refractory": seed % 3 != 0, "subtracts": seed % 4 < 2}
+    fixed, frames = random_network(seed, kinds=KINDS, loops=seed % 5 == 0, **choice)
+    if seed % 7 == 0:
+        again = {"reset_step": 3, "reset_interval": 11}
+        populations = {
+            n: p if p.kind == "input" else replace(p, **again) for n, p in fixed.populations.items()
+        }
+        fixed = hw.FixedGraph(populations, fixed.connections)
+    return fixed, frames, None
+
+
+def count_layers_that_differ(
+    seeds: Sequence[int], make: Callable[[int], tuple[hw.FixedGraph, np.ndarray, None]] = network
+) -> tuple[int, int]:
+    jobs = [make(seed) for seed in seeds]
     wrong, n_layers = 0, 0
     for (fixed, frames, _), run in zip(jobs, running.simulate_all(jobs, timeout_s=1200), strict=True):
         result = hw.emulate(fixed, frames, profile="lava", record=list(run.u))
@@ -44,6 +60,17 @@ def count_layers_that_differ(seeds: Sequence[int]) -> tuple[int, int]:
 @needs_lava
 def test_50_random_layers_equal_lava() -> None:
     assert count_layers_that_differ(range(25)) == (0, 50)
+
+
+@needs_lava
+def test_neurons_that_lava_has_not_equal_its_neurons_with_ours_around_them() -> None:
+    assert count_layers_that_differ(range(24), extended_network) == (0, 48)
+
+
+@needs_lava
+@pytest.mark.slow
+def test_400_random_layers_of_such_neurons() -> None:
+    assert count_layers_that_differ(range(3000, 3200), extended_network) == (0, 400)
 
 
 @needs_lava
@@ -116,11 +143,11 @@ def test_what_goes_wrong_in_the_worker_is_an_error_here(monkeypatch: pytest.Monk
 
 
 def test_what_lava_cannot_do_is_refused() -> None:
-    populations = {"in": hw.Population((2,), "input"), "out": hw.Population((2,), refractory_steps=2)}
+    populations = {"in": hw.Population((2,), "input"), "out": hw.Population((2,), current_decay=0)}
     synapses = hw.Connection("in", "out", "dense", np.ones((2, 2), int), sign="excitatory")
     if lava_is_missing:
         pytest.skip("lava-nc is not installed: run make lava")
-    with pytest.raises(hw.LavaError, match="no fixed-point model of refractory periods"):
+    with pytest.raises(hw.LavaError, match="population 'out': Lava cannot keep all of a current"):
         running.simulate(hw.FixedGraph(populations, (synapses,)), np.ones((3, 2)))
 
 

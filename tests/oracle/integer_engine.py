@@ -126,7 +126,7 @@ def lif(population: hw.Population, state: Any, a: list[int], step: int, profile:
         population.bias,
         population.register("refractory_steps"),
     )
-    out = [0] * n
+    out, lowered = [0] * n, population.register("subtraction")
     for i in range(n):
         u = towards_zero(state["u"][i] * int(keep_u[i]), 12) + a[i] * 64
         if profile == "lava":
@@ -142,7 +142,8 @@ def lif(population: hw.Population, state: Any, a: list[int], step: int, profile:
         if profile == "lava":
             v = max(-LIMIT + 1, min(LIMIT - 1, v))
         if v > int(threshold[i]) * 64:
-            v, out[i], state["held"][i] = 0, 1, int(hold[i])
+            v = v - 64 * int(lowered[i]) if lowered.any() else 0
+            out[i], state["held"][i] = 1, int(hold[i])
         state["v"][i] = v
     return out
 

@@ -43,6 +43,13 @@ def test_layers_of_every_kind(profile: str, seed: int, loops: bool, arrays: bool
 
 
 @settings(max_examples=8)
+@given(seed=SEEDS, arrays=st.booleans(), refractory=st.booleans())
+def test_resets_by_subtraction(seed: int, arrays: bool, refractory: bool) -> None:
+    fixed, frames = random_network(seed, kinds=KINDS, arrays=arrays, refractory=refractory, subtracts=True)
+    check(fixed, frames, "lava")
+
+
+@settings(max_examples=8)
 @given(seed=SEEDS, graded=st.booleans())
 @pytest.mark.parametrize("profile", ["lava", "loihi1"])
 def test_convolutions(profile: str, seed: int, graded: bool) -> None:

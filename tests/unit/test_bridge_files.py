@@ -19,6 +19,7 @@ from torch import nn
 from analog_bridge import ModelFileError, UnsupportedLayerError
 from analog_bridge.evaluation import evaluate
 from analog_bridge.ingest import ingest_file, ingest_keras
+from analog_bridge.layers import LayerGraph
 from tests.bridge_networks import answer, data_on_grid, on_grid
 
 
@@ -152,17 +153,61 @@ def test_foreign_keras_files_are_refused(tmp_path: Path, data_dir: Path) -> None
         ingest_keras(data_dir / "snn_toolbox_ann" / "mnist_keras_99.20.h5")
 
 
+def test_weights_alone_go_with_an_architecture(tmp_path: Path) -> None:
+    kernel, x = _grid(3, 3, 1, 2), data_on_grid(2, 1, 5, 5)
+    first = {"batch_input_shape": [None, 1, 5, 5], "data_format": "channels_first", "strides": [1, 1]}
+    path, text = tmp_path / "net.h5", tmp_path / "net.json"
+    keras_file(path, [("Conv2D", first, [kernel])], backend="theano")
+    whole = evaluate(ingest_keras(path), x)
+    with h5py.File(path, "a") as file:
+        description = json.loads(file.attrs["model_config"]) | {"backend": file.attrs["backend"]}
+        for name in ("model_config", "backend"):
+            del file.attrs[name]
+    with pytest.raises(ModelFileError, match=r"holds weights but no network; .* model.to_json\(\) as arch"):
+        ingest_file(path)
+    text.write_text(json.dumps(description))
+    found = evaluate(ingest_file(path, architecture=text), x)
+    assert [value.tolist() for value in found.values()] == [value.tolist() for value in whole.values()]
+    text.write_text("[]")
+    with pytest.raises(ModelFileError, match="is no configuration of a Keras network"):
+        ingest_keras(path, architecture=text)
+    with pytest.raises(ModelFileError, match=r"there is no such file; save model\.to_json"):
+        ingest_keras(path, architecture=tmp_path / "none.json")
+
+
 @pytest.mark.parametrize(
     ("name", "n_right"), [("lenet5_keras_98.96.h5", 9896), ("mnist_weights.08-0.99.h5", 9909)]
 )
 def test_real_mnist_networks_reach_their_accuracy(name: str, n_right: int, data_dir: Path) -> None:
     """98.96 % is what the file's name says; kernels that are not turned have less."""
-    graph = ingest_file(data_dir / "snn_toolbox_ann" / name)
+    assert _mnist_right(ingest_file(data_dir / "snn_toolbox_ann" / name), data_dir) == n_right
+
+
+def _mnist_right(graph: LayerGraph, data_dir: Path) -> int:
+    """Images of the test part that a network recognises."""
     with gzip.open(data_dir / "mnist_t10k" / "t10k-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), np.uint8, offset=8)
     x = np.load(data_dir / "snn_toolbox_ann" / "mnist_x_norm.npz")["arr_0"]
     scores = evaluate(graph, x)[graph.outputs[0]]
-    assert int((scores.argmax(1) == labels).sum()) == n_right
+    return int((scores.argmax(1) == labels).sum())
+
+
+def test_a_real_mnist_network_of_weights_alone_reaches_its_accuracy(tmp_path: Path, data_dir: Path) -> None:
+    """Keras 1, Theano: 99.20 % is what the file's name says."""
+    convolution = {"data_format": "channels_first", "strides": [1, 1], "activation": "relu"}
+    layers = [
+        ("Conv2D", "convolution2d_1", {"batch_input_shape": [None, 1, 28, 28], **convolution}),
+        ("Conv2D", "convolution2d_2", convolution),
+        ("AveragePooling2D", "averagepooling2d_1", {"pool_size": [2, 2], "data_format": "channels_first"}),
+        ("Flatten", "flatten_1", {}),
+        ("Dense", "dense_1", {"activation": "relu"}),
+        ("Dense", "dense_2", {"activation": "softmax"}),
+    ]
+    config = [{"class_name": kind, "config": {"name": name, **more}} for kind, name, more in layers]
+    text = tmp_path / "net.json"
+    text.write_text(json.dumps({"class_name": "Sequential", "config": config, "backend": "theano"}))
+    graph = ingest_file(data_dir / "snn_toolbox_ann" / "mnist_keras_99.20.h5", architecture=text)
+    assert _mnist_right(graph, data_dir) == 9920
 
 
 def test_the_real_cifar_network_reaches_its_accuracy(data_dir: Path) -> None:

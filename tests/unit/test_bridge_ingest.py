@@ -155,6 +155,8 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
         Function(lambda m, x: m.layers[0](x.permute(0, 2, 3, 1)).relu().permute(0, 3, 1, 2), nn.Linear(4, 6)),
         IMAGE,
     ),
+    "matrix products": (Function(lambda m, x: (x.relu() @ x.transpose(2, 3)) @ x[:, 1:2]), IMAGE),
+    "batched matrix product": (Function(lambda m, x: torch.bmm(x.transpose(1, 2), x)), SERIES),
     "constant matrix": (Function(lambda m, x: x.flatten(1) @ m.b, b=torch.ones(64, 3)), SERIES),
     "points": (PointNetwork(), (16, 3)),
 }
@@ -330,8 +332,8 @@ def _refusing(model: nn.Module, shape: tuple[int, ...] = IMAGE) -> Callable[[], 
             "reads the result of softmax; use it on the output only",
         ),
         (
-            _refusing(Function(lambda m, x: x @ x.transpose(2, 3))),
-            "multiplies two tensors that depend on the input",
+            _refusing(Function(lambda m, x: functional.scaled_dot_product_attention(x, x, x))),
+            "the softmax of scores divides by a sum that depends on the input; use attention without it",
         ),
         (_refusing(Function(lambda m, x: x / (x + 3))), "divides by a tensor that depends on the input"),
         (
@@ -375,7 +377,7 @@ def test_attention_is_refused_with_a_reason() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.attention(x, x, x)[0]  # type: ignore[no-any-return]
 
-    with pytest.raises(UnsupportedLayerError, match=r"MultiheadAttention.*not exact in spikes"):
+    with pytest.raises(UnsupportedLayerError, match=r"MultiheadAttention.*softmax of scores divides by"):
         ingest(Attention(), data_on_grid(2, 4, 8))
 
 

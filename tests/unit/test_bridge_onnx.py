@@ -93,6 +93,7 @@ CASES: dict[str, tuple[list[Any], tuple[Any, ...], dict[str, np.ndarray], int]] 
         {"w": grid(256, 3)},
         13,
     ),
+    "matmul of two tensors": ([node("MatMul", "x", "x")], ("n", 2, 4, 4), {}, 17),
     "matmul of the last axis": (
         [node("MatMul", "x", "w", out="m"), node("Add", "m", "b")],
         ("n", 5, 4),
@@ -323,7 +324,7 @@ def test_softmax_of_the_output_is_left_out(tmp_path: Path) -> None:
     [
         ([node("Tanh", "x")], IMAGE, "'Tanh_y' (ONNX Tanh, node 0): Tanh is not covered; use ReLU"),
         ([node("LRN", "x", size=3)], IMAGE, "LRN is not covered; use one of the covered operators"),
-        ([node("MatMul", "x", "x")], ("n", 4, 4), "multiplies two tensors that depend on the input"),
+        ([node("MatMul", "x", "x")], ("n", 4, 5), "multiplies matrices of (4, 5) and (4, 5)"),
         ([node("Softmax", "x", out="s"), node("Relu", "s")], IMAGE, "reads the result of softmax"),
         ([node("Transpose", "x", perm=[1, 0, 2, 3])], IMAGE, "moves the batch axis"),
         ([node("Relu", "x")], ("n", 4, "rows", 8), "has the shape (n, 4, rows, 8); export it with a batch axis"),

@@ -31,10 +31,9 @@ from analog_bridge.layers import (
     Reshape,
     Scale,
     Sum,
-    Upsample,
 )
 from analog_bridge.measurement import measure_conversion
-from neuro.graph import CODED, Conv2d, Graph, SumPool2d
+from neuro.graph import CODED, Conv2d, Graph, Linear, SumPool2d
 
 METHODS: tuple[Method, ...] = (
     "signed",
@@ -97,6 +96,14 @@ def test_rate_coding_approaches_the_activation() -> None:
     )
     exact = 0.25 + 2 * 0.75 - 0.5
     assert abs(many - exact) <= 0.02 < abs(few - exact)
+
+
+def test_rate_coding_of_whole_numbers_approaches_it_too() -> None:
+    """Biases are on the grid of their weights, as thresholds are."""
+    layers = quantise_input(small(unit=(0.5, 0.25)), [[1.0, 1.0]])
+    found = convert_layers(layers, method="rate", weight_bits=8, n_steps=512)
+    exact = 0.25 + 2 * 0.75 - 0.5  # rates are not rounded to counts
+    assert abs(found.outputs([[1.0, 1.0]])[0, 0] - exact) <= 0.02
 
 
 def test_the_longest_path_sets_the_steps() -> None:
@@ -190,8 +197,6 @@ def test_padding_that_is_not_even_and_a_shuffle() -> None:
     ("layers", "message"),
     [
         ((Activation("relu", ("x",)),), "Activation 'relu': is not quantised"),
-        ((Upsample("up", ("x",), (2, 2)),), "Upsample 'up': enlarges its input"),
-        ((Product("gate", ("x", "x")),), "Product 'gate': multiplies two activations"),
         (
             (
                 Convolution("c", ("x",), np.ones((1, 1, 1, 1)), np.zeros(1)),
@@ -199,7 +204,6 @@ def test_padding_that_is_not_even_and_a_shuffle() -> None:
             ),
             "MaxPool 'pool': takes the maximum of sums",
         ),
-        ((Reshape("view", ("x",), (1, 1, 4)),), r"Reshape 'view': from \(1, 2, 2\) to \(1, 1, 4\)"),
     ],
 )
 def test_what_has_no_spiking_form_is_named(layers: tuple[Layer, ...], message: str) -> None:
@@ -233,9 +237,58 @@ def test_limits_of_codes_are_named() -> None:
         ConversionError, match="Quantizer 'act': counts from -2 on, but the code 'two_phase' has no neg"
     ):
         convert_layers(small(n_negative=2), method="two_phase")
+    product = graph(InputLayer("x", (), (1,)), Product("gate", ("x", "x")))
+    with pytest.raises(
+        ConversionError, match="Product 'gate': multiplies two activations, and the product of"
+    ):
+        convert_layers(product, method="rate")
+
+
+def test_several_inputs_are_given_by_name() -> None:
     two = LayerGraph((InputLayer("a", (), (1,)), InputLayer("b", (), (1,)), Sum("s", ("a", "b"))), ("s",))
-    with pytest.raises(ConversionError, match=r"the network has 2 \(a, b\)"):
-        convert_layers(two)
+    conversion = convert_layers(two)
+    x = {"a": np.array([[1.0], [2.0]]), "b": np.array([[0.5], [0.25]])}
+    assert conversion.outputs(x).tolist() == [[1.5], [2.25]]
+    assert conversion.input_shape == (2,)
+    assert conversion.outputs([[1.0, 0.5]]).tolist() == [[1.5]]  # in one line
+    with pytest.raises(ConversionError, match="samples must hold a, b, got a"):
+        conversion.outputs({"a": [[1.0]]})
+    with pytest.raises(ConversionError, match=r"samples of 'b' must have shape \(n, 1\), got \(1, 2\)"):
+        conversion.outputs({"a": [[1.0]], "b": [[1.0, 2.0]]})
+    with pytest.raises(ConversionError, match="must have as many samples as each other"):
+        conversion.outputs({"a": [[1.0]], "b": [[1.0], [2.0]]})
+    with pytest.raises(
+        ConversionError, match="the network has 2 inputs; give samples as a dict by name: a, b"
+    ):
+        quantise_input(two, [[1.0]])
+    with pytest.raises(ConversionError, match="samples lack the input 'b'; they hold a"):
+        quantise_input(two, {"a": [[1.0]]})
+    whole = convert_layers(quantise_input(two, x, n_counts=16), method="integer")
+    assert whole.outputs(x).tolist() == [[1.5], [2.25]]
+
+
+def test_several_outputs_are_given_by_name() -> None:
+    layers = (*small().layers, dense("other", "act", [[0.0, 1.0]]))
+    conversion = convert_layers(LayerGraph(layers, ("last", "other")), method="two_phase")
+    found = conversion.all_outputs([[2.0, 1.0]])
+    assert {name: value.tolist() for name, value in found.items()} == {"last": [[4.0]], "other": [[1.5]]}
+    assert conversion.verify([[2.0, 1.0]]).output_difference == 0
+
+
+def test_a_gate_by_hand() -> None:
+    layers = graph(
+        InputLayer("x", (), (2, 1, 2)),
+        Quantizer("act", ("x",), np.array([0.5]), 7),
+        AveragePool("mean", ("act",), (1, 2), (1, 2)),
+        Convolution("fc", ("mean",), np.eye(2).reshape(2, 2, 1, 1), np.array([0.5, 0.0])),
+        Quantizer("gate", ("fc",), np.array([0.25, 0.5]), 3),
+        Product("product", ("act", "gate")),
+    )
+    x = np.array([[[[1.0, 0.0]], [[2.0, 3.0]]]], np.float32)  # means 0.5, 2.5; gates 0.75, 1.5
+    for method in ("two_phase", "signed", "first_spike", "radix", "sigma_delta"):
+        found = convert_layers(layers, method=method)  # type: ignore[arg-type]
+        assert found.outputs(x).reshape(2, 2).tolist() == [[0.75, 0], [3, 4.5]], method
+        assert found.verify(x)
 
 
 def test_weights_that_would_be_rounded_are_refused() -> None:
@@ -244,6 +297,20 @@ def test_weights_that_would_be_rounded_are_refused() -> None:
         convert_layers(layers, method="signed", weight_bits=16)
     with pytest.raises(ConversionError, match="weight_bits must be a whole number from 2 to 16, got 1"):
         convert_layers(layers, method="signed", weight_bits=1)
+
+
+def test_the_grid_is_recorded_where_it_can_be_given() -> None:
+    layers = quantise_input(small(), [[1.0, 1.0]])
+    whole = convert_layers(layers, method="two_phase", weight_bits=4).graph
+    assert whole.weight_grid == min(
+        2.0
+        ** int(np.log2(np.abs(node.weight[node.weight != 0]).min()))  # weights are 1, 2 or 4 times their grid
+        for node in whole.nodes.values()
+        if isinstance(node, Linear)
+    )
+    assert convert_layers(small(), method="two_phase").graph.weight_grid is None
+    signed = quantise_input(small(), [[1.0, -1.0]])  # a negative input has no bound from 0 on
+    assert convert_layers(signed, method="integer").graph.weight_grid is None
 
 
 def test_quantise_input_covers_the_data_once() -> None:
@@ -302,6 +369,7 @@ def test_a_file_of_the_graph_is_enough(tmp_path: Path, method: Method) -> None:
     loaded = ConvertedNetwork.load(tmp_path / "net.h5")
     assert np.array_equal(loaded.outputs(SAMPLES[:4]), conversion.outputs(SAMPLES[:4]))
     assert (loaded.guarantee, loaded.n_steps) == (conversion.guarantee, conversion.n_steps)
+    assert (loaded.graph.weight_grid is not None) is (method == "integer")
     plain = Graph(dict(conversion.graph.nodes), conversion.graph.edges, conversion.graph.execution)
     with pytest.raises(ConversionError, match="it was not made by"):
         ConvertedNetwork(plain)

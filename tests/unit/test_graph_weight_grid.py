@@ -47,13 +47,20 @@ def test_the_bound_is_strict() -> None:
     with pytest.raises(
         GraphError, match=re.escape("Linear 'n1': output 0 has sum|weight| * 1 + |bias| = 1.67772e+07")
     ):
-        chain(Input(2, 1), row(LIMIT - 2, 2.0))
+        chain(Input(2, 1), row(LIMIT - 1, 1.0))
     with pytest.raises(GraphError, match="use a coarser weight_grid, smaller weights or a smaller max_count"):
         chain(Input(2, 1), row(LIMIT - 2, -1.0, bias=-1.0))
 
 
+def test_a_synapse_on_a_coarser_grid_has_more_room() -> None:
+    """Weights that are multiples of 4 make sums that are, too: 2**26 is their bound."""
+    chain(Input(2, 1), row(4 * LIMIT - 8, 4.0), IF(), row(1.0))
+    with pytest.raises(GraphError, match=re.escape("must stay below 2**24 * 4 = 6.71089e+07")):
+        chain(Input(2, 1), row(4 * LIMIT - 4, 4.0), IF(), row(1.0))
+
+
 def test_counts_enter_the_bound() -> None:
-    half = LIMIT / 2
+    half = LIMIT / 2 + 1
     chain(Input(1, 1), row(half))
     with pytest.raises(GraphError, match=re.escape("sum|weight| * 2 + |bias|")):
         chain(Input(1, 2), row(half))
@@ -66,7 +73,7 @@ def test_counts_enter_the_bound() -> None:
 def test_average_refines_the_grid() -> None:
     chain(Input((1, 2, 2), 1), AvgPool2d(2), Flatten(), row(LIMIT / 4 - 1))
     with pytest.raises(GraphError, match=re.escape("below 2**24 * 0.25 = 4.1943e+06")):
-        chain(Input((1, 2, 2), 1), AvgPool2d(2), Flatten(), row(LIMIT / 4))
+        chain(Input((1, 2, 2), 1), AvgPool2d(2), Flatten(), row(LIMIT / 4 + 1))
     with pytest.raises(
         GraphError, match=re.escape("weight_grid needs inputs on a grid, but the values of 'n2' are not")
     ):
@@ -74,11 +81,11 @@ def test_average_refines_the_grid() -> None:
 
 
 def test_joints_enter_the_bound() -> None:
-    nodes = {"in": Input(1, 3), "if": IF(), "fc": row(LIMIT / 4)}
+    nodes = {"in": Input(1, 3), "if": IF(), "fc": row(LIMIT / 4 + 1)}
     edges = [("in", "if"), ("in", "j"), ("if", "j"), ("j", "fc")]
     with pytest.raises(GraphError, match=re.escape("sum|weight| * 4 + |bias|")):
         Graph({**nodes, "j": Add()}, edges, clocked(1), weight_grid=1.0)
-    wide = {**nodes, "fc": row(LIMIT / 8, LIMIT / 4), "j": Concat()}
+    wide = {**nodes, "fc": row(LIMIT / 8 + 1, LIMIT / 4), "j": Concat()}
     with pytest.raises(GraphError, match=re.escape("sum|weight| * 3 + |bias|")):
         Graph(wide, edges, clocked(1), weight_grid=1.0)
 
@@ -87,14 +94,14 @@ def test_sums_outside_synapses_are_bounded() -> None:
     with pytest.raises(GraphError, match=re.escape("SumPool2d 'n1': its sums reach 1.67772e+07")):
         chain(Input((1, 2, 2), 2**22), SumPool2d(2))
     with pytest.raises(GraphError, match=re.escape("SumPool2d 'n2': its sums reach")):
-        chain(Input((1, 2, 2), 1), Conv2d(np.full((1, 1, 1, 1), 2.0**22)), SumPool2d(2))
+        chain(Input((1, 2, 2), 1), Conv2d(np.full((1, 1, 1, 1), 2.0**22 + 1)), SumPool2d(2))
 
 
 def test_synapse_behind_synapse() -> None:
     """The grid of the products is g * g; the bound multiplies."""
     chain(Input(1, 1), row(0.5), row(0.5), grid=0.5)
     with pytest.raises(GraphError, match=re.escape("Linear 'n2': output 0 has sum|weight| * 4096")):
-        chain(Input(1, 1), row(4096.0), row(1024.0), grid=0.5)
+        chain(Input(1, 1), row(4096.5), row(1024.5), grid=0.5)
 
 
 REFUSED = [

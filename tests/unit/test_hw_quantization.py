@@ -27,6 +27,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Node,
+    Readout,
     SumPool2d,
     TemporalAttention,
     clocked,
@@ -34,6 +35,7 @@ from neuro.graph import (
 )  # fmt: skip
 
 RNG = np.random.default_rng(7)
+LINE = Linear(np.ones((3, 3)))
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +72,48 @@ def test_whole_numbers_without_leak_are_exact(target: str, comparison: Any) -> N
     fire = IF(1.0, comparison=comparison)
     graph = chain(Input(9, max_count=1), Linear(weights[0]), fire, Linear(weights[1]), fire)
     equal_spikes(graph, frames(60, 9), "n4", target)
+
+
+@pytest.mark.parametrize("comparison", [">", ">="])
+def test_whole_numbers_with_reset_by_subtraction_are_exact(comparison: Any) -> None:
+    weights = [RNG.integers(-20, 40, (n, m)) / 64 for n, m in ((12, 9), (7, 12))]
+    fire = IF(1.0, reset="subtract", comparison=comparison)
+    bias = RNG.integers(-8, 8, 12) / 64
+    graph = chain(Input(9, max_count=1), Linear(weights[0], bias), fire, Linear(weights[1]), fire)
+    equal_spikes(graph, frames(60, 9), "n4")
+    with pytest.raises(hw.UnsupportedNodeError, match="IF 'n2': loihi1's neuron resets to a value"):
+        hw.quantize(graph, "loihi1")
+
+
+def test_the_host_computes_readouts() -> None:
+    weights = [RNG.integers(-20, 40, (n, m)) / 64 for n, m in ((12, 9), (4, 12))]
+    fire = IF(1.0, reset="subtract", comparison=">=")
+    line = Linear(weights[1], RNG.integers(-8, 8, 4) / 64)
+    graph = chain(Input(9, max_count=1), Linear(weights[0]), fire, line, Readout())
+    fixed, recording = hw.quantize(graph, "loihi2"), frames(40, 9)
+    assert set(fixed.populations) == {"n0", "n2"}
+    assert "the host computes 'n3', 'n4' from the spikes of 'n2', in float32" in fixed.notes
+    assert fixed.source_digest == graph.digest
+    outputs, truth = hw.emulate(fixed, recording).outputs, neuro.simulate(graph, recording).output
+    assert list(outputs) == ["n4"]
+    assert np.abs(truth).max() > 1
+    np.testing.assert_array_equal(outputs["n4"], truth)
+
+
+def test_readouts_of_several_populations_are_refused() -> None:
+    nodes: dict[str, Node] = {
+        "in": Input(3),
+        "a": IF(),
+        "line": LINE,
+        "b": IF(),
+        "sum": Add(),
+        "out": Readout(),
+    }
+    edges = [("in", "a"), ("in", "line"), ("line", "b"), ("a", "sum"), ("b", "sum"), ("sum", "out")]
+    with pytest.raises(hw.UnsupportedNodeError, match=r"Readout 'out': the host reads .* those of 'a', 'b'"):
+        hw.quantize(Graph(nodes, edges, clocked(0.001)), "loihi2")
+    with pytest.raises(hw.UnsupportedNodeError, match=r"Readout 'n2': the host reads .* those of 'n0'"):
+        hw.quantize(chain(Input(3), LINE, Readout()), "loihi2")
 
 
 def test_convolutions_pools_and_branches_are_exact() -> None:
@@ -172,8 +216,9 @@ def test_refractory_periods_are_kept() -> None:
         LIF(0.02, update="exponential", v_leak=0.2, v_reset=0.2),
         LIF(0.008, update="decay"),
         CubaLIF(0.02, 0.005),
+        LIF(0.02, v_leak=0.2, reset="subtract"),
     ],
-    ids=["euler", "exponential", "decay", "current"],
+    ids=["euler", "exponential", "decay", "current", "subtract"],
 )
 def test_leaks_agree_on_almost_all_spikes(neuron: Any) -> None:
     gain = 1.0 if neuron.__class__ is LIF and neuron.update == "decay" else 8.0
@@ -221,16 +266,9 @@ def test_dropped_frames_are_silent_on_the_chip_biases_included() -> None:
     assert np.abs(result.outputs["n5"] - truth.output).max() < 0.05 * np.abs(truth.output).max()
 
 
-LINE = Linear(np.ones((3, 3)))
-
-
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        (
-            (Input(3), LINE, IF(reset="subtract")),
-            "IF 'n2': reset='subtract' is not one of the chip's.*reset='value'",
-        ),
         ((Input(3), LINE, LIF(0.01, reset="clamp")), "reset='clamp'"),
         ((Input(3), LINE, LIF(0.01, v_reset=0.5)), "v_reset must equal v_leak = 0"),
         ((Input(3), LINE, LIF(0.01, -0.5)), "fires at rest"),

@@ -32,6 +32,18 @@ GEOMETRY = re.compile(r"(\d{1,5})x(\d{1,5})")
 class Hdf5Source(ArrayFileSource):
     """Reader of one HDF5 file."""
 
+    def known_unit(self) -> str | None:
+        """
+        Give the unit of times where the layout says it.
+
+        Returns
+        -------
+        str or None
+            Microseconds in those of DSEC and Prophesee.
+        """
+        is_usual = OFFSET in self._arrays or self._table.names == ("CD/events",)
+        return "us" if is_usual else super().known_unit()
+
     def adjust(self) -> None:
         """Find the offset of time and the sensor's size."""
         self.time_offset = self.read_number(OFFSET) or 0

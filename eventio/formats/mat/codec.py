@@ -17,6 +17,7 @@ from eventio.array_files import ArrayFileSource
 from eventio.columns import USUAL_SIZES
 from eventio.recording import Recording
 from eventio.source import BLOCK_EVENTS
+from eventio.tables import TICKS_NAME
 
 NAME = "mat"
 TITLE = "MATLAB (.mat)"
@@ -78,6 +79,6 @@ def encode(recording: Recording) -> Iterator[bytes]:
     room = BytesIO()
     columns = {name: np.ascontiguousarray(recording.events[name])[:, None] for name in "txyp"}
     columns["p"] = columns["p"].astype(np.uint8)
-    content = {"events": columns, "width": recording.width, "height": recording.height}
+    content = {"events": columns, "width": recording.width, "height": recording.height, TICKS_NAME: 1_000_000}
     scipy.io.savemat(room, content)
     yield room.getvalue()

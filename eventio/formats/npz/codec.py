@@ -1,7 +1,8 @@
 """
 NumPy archives (.npz): four arrays t, x, y and p or alike, one structured array, or one of four columns.
 
-Written are the arrays t (int64, microseconds), x, y (uint16), p (bool), width and height, without compression.
+Written are the arrays t (int64, microseconds), x, y (uint16), p (bool), width, height and ticks_per_second, without
+compression.
 Python objects are refused, never unpickled.
 """
 
@@ -20,7 +21,7 @@ from eventio.columns import NO_WISH, ROLES, Wish
 from eventio.formats.npz.archive import ARRAY_FORMAT, SUFFIX, Archive
 from eventio.recording import Recording
 from eventio.source import BLOCK_EVENTS
-from eventio.tables import ArrayInfo, TableSource
+from eventio.tables import TICKS_NAME, ArrayInfo, TableSource
 
 NAME = "npz"
 TITLE = "NumPy archives (.npz)"
@@ -178,10 +179,11 @@ def encode(recording: Recording) -> Iterator[bytes]:
                 for start in range(0, len(events), BLOCK_EVENTS):
                     stream.write(np.ascontiguousarray(events[name][start : start + BLOCK_EVENTS]))
                     yield from outlet.take()
-        for name, side in (("width", recording.width), ("height", recording.height)):
+        numbers = {"width": recording.width, "height": recording.height, TICKS_NAME: 1_000_000}
+        for name, number in numbers.items():
             archive.writestr(
                 zipfile.ZipInfo(name + SUFFIX),
-                make_header(np.dtype(np.int64), ()) + np.int64(side).tobytes(),
+                make_header(np.dtype(np.int64), ()) + np.int64(number).tobytes(),
             )
     yield from outlet.take()
 
