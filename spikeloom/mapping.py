@@ -178,7 +178,7 @@ def map_file(
     out.mkdir(parents=True, exist_ok=True)
     written = [out / "mapping.json", out / "report.html"]
     mapping.save(written[0])
-    mapping.report(written[1])
+    mapping.report(written[1], certificate=certificate)
     if certificate is not None:
         written.append(out / "certificate.json")
         certificate.save(written[-1])
