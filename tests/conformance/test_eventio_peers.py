@@ -41,6 +41,7 @@ DIFFERENT = {
     ("expelliarmus_samples/evt3_sample.raw", "expelliarmus"): (
         "t",
     ),  # each TIME_LOW that falls counts as a wrap
+    ("event_vision_library/sample.aedat4", "eventcv"): ("n_events", "t", "x", "y", "p"),  # gives no event
 }
 WRITTEN = {
     "evt2": (".raw", EVT2),
