@@ -97,3 +97,14 @@ def find_bad_time(
             return i
         previous = t
     return -1
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def separate(events: Any, t: Any, x: Any, y: Any, p: Any) -> None:
+    """Write events into columns."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        t[i] = event.t
+        x[i] = event.x
+        y[i] = event.y
+        p[i] = event.p
