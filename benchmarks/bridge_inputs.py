@@ -23,7 +23,7 @@ from torch import nn
 
 from analog_bridge.images import block_dct, dct_channels, varying_coefficients
 from analog_bridge.points import farthest_points, match_points, normalised_cloud
-from analog_bridge.points.networks import PointNetwork, sample_points, train_sampler
+from analog_bridge.points.networks import PointNetwork, folded, sample_points, train_sampler
 from analog_bridge.selection import select
 
 Data = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
@@ -227,12 +227,10 @@ def few_points(quick: bool) -> list[Row]:
             )
         )
     one = torch.tensor(x_test[:1])
+    network, sampler = folded(network), folded(sampler)  # for all points, and for few
     whole, few = (_seconds(call) for call in (lambda: network(one), lambda: network(sampler(one))))
-    rows.append(
-        against_goal(
-            "shapes: part of the time saved by the learned sampler and its points", 1 - few / whole, 0.85, "1"
-        )
-    )
+    claim = f"shapes: part of the time saved by the learned sampler and its points ({1e3 * few:.3f} ms)"
+    rows.append(against_goal(claim, 1 - few / whole, 0.85, "1"))
     return rows
 
 

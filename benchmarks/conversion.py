@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
-import os
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from conversion_networks import Data, digits, load_digits_net
-from numpy.typing import NDArray
+from conversion_networks import digits, load_digits_net
+from conversion_setup import DATA, ROOT, Setup, moving_digits
+from conversion_speed import speed
+from conversion_time import accuracy_over_time
 from rows import Row, against_goal, show
-from timing import best_seconds_of
 
 import neuro
 from analog_bridge.conversion import convert, convert_layers, quantise_input
@@ -32,27 +28,6 @@ from analog_bridge.evaluation import evaluate
 from analog_bridge.ingest import ingest, ingest_file
 from analog_bridge.layers import LayerGraph
 from analog_bridge.quantization import calibrate
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("SPIKELOOM_DATA", ROOT.parent / "shared" / "data"))
-STEPS = (2, 4, 8, 16, 32)
-CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 32)
-EXAMPLE = torch.zeros(1, 1, 8, 8)
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a run uses."""
-
-    seeds: tuple[int, ...]
-    train: Data
-    test: Data
-    quick: bool
-
-    def networks(self) -> Iterator[tuple[int, LayerGraph]]:
-        """Yield the digits networks as layers."""
-        for seed in self.seeds:
-            yield seed, ingest(load_digits_net(seed), EXAMPLE)
 
 
 def equality(setup: Setup) -> list[Row]:
@@ -81,82 +56,6 @@ def equality(setup: Setup) -> list[Row]:
         claim = f"{method}, {kind}: counts equal to the quantised network ({wrong} of {compared:,} differ)"
         rows.append(against_goal(claim, 100 * (1 - wrong / compared), goal, "%"))
     return rows
-
-
-def over_time(conversion: Any, x: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the class after each step, (n, n_steps)."""
-    return np.stack([conversion.over_time(one).argmax(-1) for one in conversion.run(x)])
-
-
-def accuracy_over_time(setup: Setup) -> list[Row]:
-    """The same ReLU networks as the peers, no retraining; levels for each number of steps chosen on training images."""
-    theirs = _peers(setup.seeds)
-    x, y = setup.test
-    calibration = setup.train[0]
-    agreement: dict[int, list[NDArray[np.float64]]] = {levels: [] for levels in CANDIDATES}
-    accuracy: dict[int, list[NDArray[np.float64]]] = {levels: [] for levels in CANDIDATES}
-    settling: list[int] = []
-    originals = []
-    for _, layers in setup.networks():
-        originals.append(100 * (evaluate(layers, x)[layers.outputs[0]].argmax(1) == y).mean())
-        decided = evaluate(layers, calibration)[layers.outputs[0]].argmax(1)
-        for levels in CANDIDATES:
-            found = convert(layers, calibration=calibration, levels=levels, n_steps=64)
-            part = slice(0, 200 if setup.quick else None)
-            agreement[levels].append(
-                (over_time(found, calibration[part]) == decided[part, np.newaxis]).mean(0)
-            )
-            said = over_time(found, x)
-            accuracy[levels].append((said == y[:, np.newaxis]).mean(0))
-            if levels in (4, 8, 16):
-                settling += [steps - levels for steps in _settled(found, x)]
-    rows = []
-    for n_steps in STEPS:
-        levels = max(CANDIDATES, key=lambda n: (float(np.mean([a[n_steps - 1] for a in agreement[n]])), n))
-        ours = 100 * float(np.mean([a[n_steps - 1] for a in accuracy[levels]]))
-        claim = (
-            f"digits, T = {n_steps}, signed, {levels} levels ({len(setup.seeds)} seeds; the ReLU network: "
-        )
-        claim += f"{np.mean(originals):.2f} %)"
-        for peer, score in theirs.get(n_steps, {"none": float("nan")}).items():
-            rows.append(Row(claim, ours, peer, score, "%", ours / score, (score - 0.2 - 1e-6) / score, True))
-    depth = 5
-    late = sum(steps > depth for steps in settling)
-    claim = f"signed, 4 to 16 levels: steps until settled less the levels, at most ({depth} spiking layers; {late} of "
-    claim += f"{len(settling):,} runs take more than {depth})"
-    rows.append(against_goal(claim, float(max(settling)), float(depth), "steps", less_is_better=True))
-    return rows
-
-
-def _settled(conversion: Any, x: NDArray[np.float32]) -> list[int]:
-    """Steps after which the output of each image no longer changes."""
-    found = []
-    for result in conversion.run(x):
-        moves = np.flatnonzero((np.diff(conversion.over_time(result), axis=0) != 0).any(axis=1))
-        found.append(int(moves[-1]) + 2 if moves.size else 1)
-    return found
-
-
-def _peers(seeds: tuple[int, ...]) -> dict[int, dict[str, float]]:
-    """Accuracy of each peer at each number of steps, mean of the seeds; empty without ``.venv-peers``."""
-    python = ROOT / ".venv-peers" / "bin" / "python"
-    if not python.exists():
-        print("peers: .venv-peers is missing (make peers); left out")
-        return {}
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "peers.json"
-        script = ROOT / "benchmarks" / "peers" / "convert_digits.py"
-        command = [str(python), str(script), str(out), *map(str, seeds)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(f"peers: left out, they failed: {done.stderr.strip().splitlines()[-1:]}")
-            return {}
-        found = json.loads(out.read_text(encoding="utf-8"))
-    names = next(iter(found.values()))
-    return {
-        n: {name: float(np.mean([found[str(seed)][name][str(n)] for seed in seeds])) for name in names}
-        for n in STEPS
-    }
 
 
 def other_networks(setup: Setup) -> list[Row]:
@@ -245,25 +144,6 @@ def early_exit(setup: Setup) -> list[Row]:
     return rows
 
 
-def moving_digits(
-    x: NDArray[np.float32], *, n_frames: int, hold: int, seed: int, size: int = 24
-) -> NDArray[np.float32]:
-    """Digits that move by a pixel every `hold` frames over clutter that stands still, (n, n_frames, 1, size, size)."""
-    rng = np.random.default_rng(seed)
-    clips = np.empty((len(x), n_frames, 1, size, size), np.float32)
-    for clip, image in zip(clips, x[:, 0], strict=True):
-        clutter = rng.random((size, size), np.float32) * np.float32(0.3)
-        at = rng.integers(0, size - 8, 2)
-        for k in range(n_frames):
-            if k and k % hold == 0:
-                at = np.clip(at + rng.integers(-1, 2, 2), 0, size - 8)
-            frame = clutter.copy()
-            seen = frame[at[0] : at[0] + 8, at[1] : at[1] + 8]
-            np.maximum(seen, image, out=seen)
-            clip[k, 0] = frame
-    return clips
-
-
 def video(setup: Setup) -> list[Row]:
     """Sigma-delta neurons on moving digits: operations against all products of every frame."""
     rows = []
@@ -340,57 +220,6 @@ def clip(setup: Setup) -> list[Row]:
 def _dense_operations(graph: neuro.Graph) -> int:
     synapses, _ = neuro.costs.sizes(graph)
     return sum(size.dense_operations for size in synapses.values())
-
-
-def speed(setup: Setup) -> list[Row]:
-    """Processor time of one thread for one image (or frame): the engine against the original network in torch."""
-    network = load_digits_net(0)
-    layers = ingest(network, EXAMPLE)
-    x = setup.test[0][:1]
-    rows = []
-    n_repeats = 20 if setup.quick else 100
-
-    def timed(claim: str, ours: Callable[[], Any], theirs: Callable[[], Any], n: int, is_equal: bool) -> None:
-        found = best_seconds_of({"ours": ours, "theirs": theirs}, repeats=n_repeats, budget_s=8)
-        ours_ms, theirs_ms = (1e3 * found[name] / n for name in ("ours", "theirs"))
-        rows.append(Row(claim, ours_ms, "torch, eager", theirs_ms, "ms", theirs_ms / ours_ms, 1.0, is_equal))
-
-    with torch.no_grad():
-        image = torch.from_numpy(x)
-        for method, levels in (
-            ("signed", 8),
-            ("two_phase", 4),
-            ("radix", 15),
-            ("first_spike", 8),
-            ("integer", 8),
-        ):
-            found = convert(layers, calibration=setup.train[0], levels=levels, method=method)  # type: ignore[arg-type]
-            claim = f"speed, digits 8 x 8, {method}, {levels} levels, one image"
-            is_equal = found.verify(x).n_other_decisions == 0
-            timed(
-                claim,
-                partial(neuro.simulate, found.graph, found.encode(x)[0]),
-                partial(network, image),
-                1,
-                is_equal,
-            )
-        calibration = moving_digits(setup.train[0][:100], n_frames=1, hold=1, seed=1)[:, 0]
-        quantised = calibrate(
-            ingest(network, torch.zeros(1, 1, 24, 24)), calibration, levels=8, per_channel=True
-        )
-        found = convert_layers(quantised, method="sigma_delta")
-        for hold in (1, 4):
-            clip = moving_digits(x, n_frames=40, hold=hold, seed=3)
-            claim = f"speed, video 24 x 24, sigma-delta, moving every {hold} frames, one frame"
-            is_equal = found.verify(clip).n_other_decisions == 0
-            run = partial(neuro.simulate, found.graph, found.encode(clip)[0])
-            timed(claim, run, partial(_each, network, torch.from_numpy(clip[0])), len(clip[0]), is_equal)
-    return rows
-
-
-def _each(network: Any, frames: torch.Tensor) -> None:
-    for frame in frames.split(1):
-        network(frame)
 
 
 PARTS: dict[str, Callable[[Setup], list[Row]]] = {

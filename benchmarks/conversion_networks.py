@@ -1,6 +1,6 @@
 """The conventional networks of the conversion benchmark, trained from a seed and kept in ``benchmarks/models``.
 
-Run as a script it trains them: ``python benchmarks/conversion_networks.py [--seeds 0 1 2]``.
+Run as a script it trains them: ``python benchmarks/conversion_networks.py [--seeds 0 1 2] [--folds 0 1 2 3]``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch.nn import functional
 MODELS = Path(__file__).resolve().parent / "models"
 EPOCHS = 60
 N_TEST = 500
+N_FOLDS = 4  # of the training images, for what is chosen before the test images are seen
 
 Data = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -91,33 +92,53 @@ def train(
     return network.eval()
 
 
-def kept_path(seed: int) -> Path:
-    """Where the network of a seed is kept."""
-    return MODELS / f"conversion-digits-seed{seed}.npz"
+def fold_of(n: int) -> NDArray[np.int64]:
+    """Return the fold of each of n training images."""
+    return np.random.default_rng(0).permutation(n) % N_FOLDS
 
 
 def load_digits_net(seed: int) -> nn.Module:
     """Return the kept network of a seed."""
+    return _load(f"seed{seed}")
+
+
+def load_fold_net(fold: int) -> nn.Module:
+    """Return the kept network that has not seen a fold of the training images."""
+    return _load(f"fold{fold}")
+
+
+def _path(name: str) -> Path:
+    return MODELS / f"conversion-digits-{name}.npz"
+
+
+def _load(name: str) -> nn.Module:
     network = DigitsNet()
-    with np.load(kept_path(seed)) as file:
+    with np.load(_path(name)) as file:
         network.load_state_dict({name: torch.from_numpy(file[name]) for name in file.files})
     return network.eval()
 
 
 def main() -> None:
-    """Train and keep the networks."""
+    """Train and keep the networks: one for each seed with all training images, one for each fold without it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--folds", type=int, nargs="*", default=list(range(N_FOLDS)))
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    train_part, (x, y) = digits()
-    for seed in parser.parse_args().seeds:
-        network = train(DigitsNet, train_part, seed=seed)
+    (images, classes), test = digits()
+    fold = fold_of(len(images))
+    parts = {f"seed{seed}": ((images, classes), test, seed) for seed in arguments.seeds}
+    for k in arguments.folds:
+        inside, held = fold != k, fold == k
+        parts[f"fold{k}"] = ((images[inside], classes[inside]), (images[held], classes[held]), k)
+    for name, (part, (x, y), seed) in parts.items():
+        network = train(DigitsNet, part, seed=seed)
         np.savez_compressed(
-            kept_path(seed), **{name: value.numpy() for name, value in network.state_dict().items()}
+            _path(name), **{key: value.numpy() for key, value in network.state_dict().items()}
         )
         with torch.no_grad():
             right = (network(torch.from_numpy(x)).argmax(1).numpy() == y).mean()
-        print(f"seed {seed}: {100 * right:.2f} % of {len(y)} test images")
+        print(f"{name}: {100 * right:.2f} % of {len(y)} images it has not seen")
 
 
 if __name__ == "__main__":

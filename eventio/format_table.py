@@ -112,7 +112,21 @@ FORMATS: tuple[Format, ...] = (
     Format(nmnist.NAME, nmnist.TITLE, nmnist.SUFFIXES, nmnist.matches, nmnist.NmnistSource, nmnist.encode),
     Format(evt3.NAME, evt3.TITLE, evt3.SUFFIXES, evt3.matches, evt3.Evt3Source, evt3.encode),
     Format(evt2.NAME, evt2.TITLE, evt2.SUFFIXES, evt2.matches, evt2.Evt2Source, evt2.encode),
-    Format(aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, None),
+    Format(
+        aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, aedat4.encode, True
+    ),
+    *(
+        Format(
+            f"{aedat4.NAME}-{compression}",
+            aedat4.TITLE,
+            aedat4.SUFFIXES,
+            never,
+            aedat4.Aedat4Source,
+            partial(aedat4.encode, compression=compression),
+            True,
+        )
+        for compression in aedat4.COMPRESSIONS
+    ),
     Format(aedat2.NAME, aedat2.TITLE, aedat2.SUFFIXES, aedat2.matches, aedat2.Aedat2Source, aedat2.encode),
     *(
         Format(

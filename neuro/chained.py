@@ -80,7 +80,8 @@ class Chained:
         """Return a chain ready to run; dynamics without heads and gates. An InputError where a rule does not fit."""
         entry = graph.nodes[graph.input_name]
         assert isinstance(entry, Input)
-        node = chain.attention if use_attention and (dynamics is None or dynamics.attention) else None
+        found = chain.attention if isinstance(chain, Chain) else None
+        node = found if use_attention and (dynamics is None or dynamics.attention) else None
         numbers, reals = np.zeros(places.N_NUMBERS, np.int64), np.zeros(places.N_REALS)
         numbers[places.LONGEST] = chain.block_steps
         reals[places.MOST] = np.inf if entry.max_count is None else entry.max_count
@@ -99,19 +100,17 @@ class Chained:
         collected = self._checked(record, state, spikes) if record or state is not None else None
         if node is not None:
             check_frames(graph, spikes.n_steps, state, is_dropping=True)
-        tape = chain.tape(self.path)
-        tape.reserve(spikes.n_steps)
-        kind = CodedRun if isinstance(chain, CodedTable) else ChainRun
-        run = kind(chain, self.numbers, self.reals, spikes.n_steps)
+        words = (self.path, self.numbers, self.reals, spikes.n_steps)
+        run = ChainRun(chain, *words) if isinstance(chain, Chain) else CodedRun(chain, *words)
         parts = _Parts(self, run, state)
-        if node is not None:
-            run.score(node, parts.history(node), tape)
+        if isinstance(run, ChainRun) and node is not None:
+            run.score(node, parts.history(node))
         if state is not None:
-            run.take(chain, state)
+            run.take(state)
         name = graph.output_names[0]
         output = np.empty((spikes.n_steps, *graph.shapes[name]), np.float32)
         flat = output if output.ndim == 2 else output.reshape(len(output), chain.rows[-1].layout.size)
-        if not run.go(tape, spikes, flat, None if collected is None else _collecting(collected)):
+        if not run.go(spikes, flat, None if collected is None else _collecting(collected)):
             check_values(graph, self.plan, spikes)
         if run.n_run < spikes.n_steps:
             output = output[: run.n_run].copy()
@@ -153,7 +152,7 @@ def _collecting(collected: Collected) -> Any:
 class _Parts:
     """The parts of a result, put together from what a run left behind."""
 
-    def __init__(self, chained: Chained, run: ChainRun, state: State | None) -> None:
+    def __init__(self, chained: Chained, run: ChainRun | CodedRun, state: State | None) -> None:
         self._chained, self._run = chained, run
         self._n_before = 0 if state is None else state.n_steps
         self._histories: Mapping[str, Floats] = _NOTHING if state is None else state.histories
@@ -181,7 +180,7 @@ class _Parts:
 
     @cached_property
     def counters(self) -> Counters:
-        return count(self._chained.plan, self._run.counted(self._chained.chain))
+        return count(self._chained.plan, self._run.counted())
 
     @cached_property
     def attention(self) -> AttentionReport | None:
@@ -206,13 +205,13 @@ class _Parts:
     def state(self) -> State:
         chained, run = self._chained, self._run
         histories = dict(self._histories)
-        if chained.dropping is not None:
+        if isinstance(run, ChainRun) and chained.dropping is not None:
             before = self.history(chained.dropping)
             histories[chained.plan.source] = run.history(chained.dropping, before)
         return State(
             chained.graph.digest,
             self._n_before + run.n_run,
-            MappingProxyType(run.membranes(chained.chain)),
+            MappingProxyType(run.membranes()),
             MappingProxyType(run.lines),
             histories=MappingProxyType(histories),
         )

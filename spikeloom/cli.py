@@ -18,6 +18,7 @@ import click
 from spikeloom.commands.convert import convert
 from spikeloom.commands.demo import demo
 from spikeloom.commands.evaluate import evaluate
+from spikeloom.commands.events import events
 from spikeloom.commands.info import info
 from spikeloom.commands.map import map_network
 from spikeloom.commands.options import debug_option, is_debug
@@ -125,7 +126,19 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, convert, train, evaluate, recognize, replay, pareto, simulate, map_network):
+for _command in (
+    demo,
+    info,
+    events,
+    convert,
+    train,
+    evaluate,
+    recognize,
+    replay,
+    pareto,
+    simulate,
+    map_network,
+):
     cli.add_command(_command)
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import eventio
+from eventio.statistics import Statistics, sparkline
+from spikeloom.console import short_number, short_time
 from spikeloom.recordings import CHUNK_EVENTS
 
 
@@ -31,6 +31,24 @@ class Facts:
         Times of the first and the last event in file order.
     warnings : tuple of str
         One sentence for each kind of damage.
+    rate_hz : float
+        Events per second from the first to the last.
+    bin_us : int
+        Length of a bin of `events_over_time` in microseconds.
+    events_over_time : tuple of int
+        Events in each bin from the first event on, at most 64.
+    busiest_pixels : tuple of (int, int, int)
+        Column, row and events of the busiest pixels, most first.
+    silent_pixels : float
+        Share of the pixels without an event, 0 to 1.
+    duplicates : int
+        Events that equal the one before them in everything.
+    skipped : dict of str to int
+        Words of the file that are no pixel events, by kind.
+    conversions : tuple of str
+        What was done to the file's numbers to fit eventio's conventions.
+    oddities : tuple of str
+        One sentence for each thing that is unusual though not damaged.
     """
 
     format: str
@@ -43,6 +61,15 @@ class Facts:
     t_first_us: int
     t_last_us: int
     warnings: tuple[str, ...]
+    rate_hz: float
+    bin_us: int
+    events_over_time: tuple[int, ...]
+    busiest_pixels: tuple[tuple[int, int, int], ...]
+    silent_pixels: float
+    duplicates: int
+    skipped: dict[str, int]
+    conversions: tuple[str, ...]
+    oddities: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Give the facts as plain values under the keys of `spikeloom info --json`.
@@ -52,9 +79,13 @@ class Facts:
         dict
             One key per attribute but `is_size_derived`.
         """
-        facts = asdict(self) | {"warnings": list(self.warnings)}
+        facts = asdict(self)
         del facts["is_size_derived"]
-        return facts
+        facts["busiest_pixels"] = [{"x": x, "y": y, "events": n} for x, y, n in self.busiest_pixels]
+        return facts | {
+            name: list(getattr(self, name))
+            for name in ("warnings", "events_over_time", "conversions", "oddities")
+        }
 
     def rows(self) -> list[tuple[str, str]]:
         """Give the facts as names and values for a table.
@@ -66,13 +97,22 @@ class Facts:
         """
         derived = "  (derived from the events)" if self.is_size_derived else ""
         duration_s = (self.t_last_us - self.t_first_us) / 1e6
-        return [
+        pixels = ", ".join(f"({x}, {y}): {n:,}" for x, y, n in self.busiest_pixels)
+        rows = [
             ("format", self.format),
             ("sensor", f"{self.width} x {self.height}{derived}"),
             ("events", f"{self.events:,}  ({self.on:,} on, {self.off:,} off)"),
             ("time", f"{self.t_first_us:,} to {self.t_last_us:,} us  ({duration_s:.6g} s)"),
-            ("warnings", "\n".join(self.warnings) or "none"),
+            ("rate", f"{short_number(self.rate_hz)} events per second"),
+            ("over time", f"[{sparkline(self.events_over_time)}]  {short_time(self.bin_us / 1e6)} each"),
+            ("busiest pixels", f"{pixels}; {self.silent_pixels:.1%} of the pixels are silent"),
         ]
+        if self.skipped:
+            rows.append(("beside", ", ".join(f"{kind}: {n:,}" for kind, n in self.skipped.items())))
+        if self.conversions:
+            rows.append(("converted", "\n".join(self.conversions)))
+        rows.append(("warnings", "\n".join((*self.warnings, *self.oddities)) or "none"))
+        return rows
 
 
 def inspect_recording(path: str | Path, *, format_name: str | None = None) -> Facts:
@@ -95,24 +135,32 @@ def inspect_recording(path: str | Path, *, format_name: str | None = None) -> Fa
     eventio.EventioError
         When the file is missing, foreign, or holds no event.
     """
-    n_events = n_on = first_us = last_us = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
         with eventio.open(path, format=format_name) as reader:
+            found = Statistics(width=int(reader.width), height=int(reader.height))
             for chunk in reader.chunks(n_events=CHUNK_EVENTS):
-                first_us = first_us if n_events else int(chunk["t"][0])
-                last_us = int(chunk["t"][-1])
-                n_events += len(chunk)
-                n_on += int(np.count_nonzero(chunk["p"]))
+                found.add(chunk)
+            metadata = reader.metadata
+            bin_us, over_time = found.events_over_time
             return Facts(
                 format=reader.format,
-                width=int(reader.width),
-                height=int(reader.height),
+                width=found.width,
+                height=found.height,
                 is_size_derived=reader.is_size_derived,
-                events=n_events,
-                on=n_on,
-                off=n_events - n_on,
-                t_first_us=first_us,
-                t_last_us=last_us,
+                events=found.n_events,
+                on=found.n_on,
+                off=found.n_events - found.n_on,
+                t_first_us=found.first_us,
+                t_last_us=found.last_us,
                 warnings=tuple(reader.warnings),
+                rate_hz=found.rate_hz,
+                bin_us=bin_us,
+                events_over_time=tuple(int(n) for n in over_time),
+                busiest_pixels=tuple(found.busiest_pixels()),
+                silent_pixels=float(1 - found.counts.any(axis=0).mean()),
+                duplicates=found.n_duplicates,
+                skipped=dict(metadata.skipped),
+                conversions=metadata.conversions,
+                oddities=found.find_oddities(),
             )

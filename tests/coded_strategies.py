@@ -9,8 +9,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from neuro.graph import (
+    Add,
+    Concat,
     Conv2d,
     CountMaxPool2d,
+    Delay,
     Difference,
     FirstSpikeIF,
     Flatten,
@@ -104,3 +107,61 @@ def coded_networks(draw: Any) -> tuple[Graph, np.ndarray[Any, Any]]:
     frames = (rng.integers(-2, 5, (draw(st.integers(0, 8)), 2, size, size)) / 2).astype(np.float32)
     frames[rng.random(frames.shape) < draw(st.sampled_from([0.0, 0.5, 0.95]))] = 0
     return Graph(nodes, list(pairwise(nodes)), clocked(0.001)), frames
+
+
+@st.composite
+def branched_coded_networks(draw: Any) -> tuple[Graph, np.ndarray[Any, Any]]:
+    """A residual and a concatenation of coded neurons, perhaps delayed, perhaps without synapses before the first."""
+    kind = draw(st.sampled_from(KINDS))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    whole, channels, size = draw(st.booleans()), draw(st.sampled_from([1, 3, 8])), draw(st.integers(2, 5))
+
+    def weights(*shape: int) -> Any:
+        return rng.integers(-3, 4, shape) / 2 if whole else rng.normal(size=shape)
+
+    start, late = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    is_spiking = kind in ("two_phase", "radix", "first_spike")
+    bias = weights(channels) if draw(st.booleans()) else None
+    nodes: dict[str, Any] = {
+        "in": Input((channels, size, size)),
+        "first": neurons(kind, draw, channels, start),
+        "near": Conv2d(weights(channels, channels, 1, 1), bias),
+        "far": Conv2d(weights(channels, 1, 3, 3), padding=1, groups=channels),
+        "add": Add(),
+        "second": neurons(kind, draw, channels, start + draw(st.integers(0, 3))),
+        "cat": Concat(),
+        "sum": SumPool2d(size),
+        "flat": Flatten(),
+        "fc": Linear(weights(3, 2 * channels)),
+        "out": Readout(
+            0.25, drive_steps=draw(st.integers(0, 3)), start_step=start + 3, code=_CODES.get(kind, "count")
+        ),
+    }
+    edges = [
+        ("in", "first"),
+        ("first", "near"),
+        ("first", "far"),
+        ("near", "add"),
+        ("add", "second"),
+        ("cat", "sum"),
+    ]
+    edges += [("sum", "flat"), ("flat", "fc"), ("fc", "out"), ("second", "cat")]
+    if draw(st.booleans()):
+        nodes["late"] = Delay(late * 0.001)
+        edges += [("far", "late"), ("late", "add")]
+    else:
+        edges.append(("far", "add"))
+    if is_spiking and draw(st.booleans()):
+        nodes["later"] = Delay(late * 0.001)
+        edges += [("first", "later"), ("later", "cat")]
+    else:
+        edges.append(("first", "cat"))
+    if draw(st.booleans()):
+        nodes["conv"] = Conv2d(weights(channels, channels, 1, 1))
+        edges[0] = ("in", "conv")
+        edges.append(("conv", "first"))
+    n_steps = draw(st.integers(0, 10))
+    frames = (rng.integers(-2, 5, (n_steps, channels, size, size)) / 2).astype(np.float32)
+    frames[rng.random(frames.shape) < draw(st.sampled_from([0.0, 0.5, 0.95]))] = 0
+    frames[rng.random(n_steps) < draw(st.sampled_from([0.0, 0.7]))] = 0
+    return Graph(nodes, edges, clocked(0.001)), frames

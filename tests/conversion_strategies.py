@@ -15,12 +15,17 @@ from analog_bridge.layers import (
     InputLayer,
     Layer,
     LayerGraph,
+    MatrixProduct,
     MaxPool,
     Permutation,
+    Product,
     Quantizer,
+    Rearrangement,
     Reshape,
     Scale,
     Sum,
+    TransposedConvolution,
+    Upsample,
 )
 
 
@@ -48,6 +53,33 @@ class Chain:
             Convolution(name, (source,), weight, bias, padding=(low, high, low, high), groups=groups)
         )
 
+    def enlarge_or_move(self, at: str, kind: str) -> str:
+        shape = self.shapes[at]
+        if kind == "places":
+            index = self.rng.integers(-1, int(np.prod(shape)), shape)
+            return self.add(Rearrangement(kind, (at,), index))
+        if kind == "transposed":
+            weight = self.rng.normal(size=(shape[0], 2, 3, 2)) / np.sqrt(shape[0])
+            spread = TransposedConvolution(kind, (at,), weight, np.zeros(2), (2, 1), (1, 0), (1, 0))
+            return self.quantise("act3", self.add(spread))
+        if kind:
+            mode: Any = kind
+            return self.quantise("act3", self.conv("conv3", self.add(Upsample(kind, (at,), (2, 1), mode)), 2))
+        return at
+
+    def multiply(self, at: str, kind: str) -> str:
+        shape = self.shapes[at]
+        if kind == "gate":
+            mean = self.add(AveragePool("squeeze", (at,), shape[1:], (1, 1)))  # type: ignore[arg-type]
+            gate = self.quantise("act4", self.conv("excite", mean, shape[0], kernel=1))
+            return self.add(Product(kind, (at, gate)))
+        if kind == "square":
+            return self.add(Product(kind, (at, at)))
+        if kind == "matrices":
+            index = np.arange(int(np.prod(shape))).reshape(shape).transpose(0, 2, 1)
+            return self.add(MatrixProduct(kind, (at, self.add(Rearrangement("turned", (at,), index)))))
+        return at
+
     def quantise(self, name: str, source: str) -> str:
         n = self.draw(st.sampled_from([1, self.shapes[source][0]]))
         unit = self.rng.uniform(0.5, 2.0, n) / self.levels
@@ -58,7 +90,7 @@ class Chain:
 def quantised_networks(
     draw: Any, *, levels: Any = None, signed: bool = False
 ) -> tuple[LayerGraph, np.ndarray[Any, Any]]:
-    """A network with any of: batch norm, pools, grouped layers, a residual, a shuffle, a concatenation."""
+    """A network with any of: batch norm, pools, grouped layers, a residual, a shuffle, joints, enlarging, products."""
     found = draw(levels if levels is not None else st.integers(1, 9))
     net = Chain(draw, found, draw(st.integers(0, 3)) if signed else 0)
     width = 2 * draw(st.integers(1, 3))
@@ -81,6 +113,10 @@ def quantised_networks(
     at = net.quantise("act2", at)
     if draw(st.booleans()):
         at = net.add(Concatenation("cat", (at, skip)))
+    at = net.enlarge_or_move(
+        at, draw(st.sampled_from(["", "", "nearest", "bilinear", "transposed", "places"]))
+    )
+    at = net.multiply(at, draw(st.sampled_from(["", "", "gate", "square", "matrices"])))
     if draw(st.booleans()):
         rows, columns = net.shapes[at][1:]
         at = net.add(AveragePool("mean", (at,), (rows, columns), (1, 1)))

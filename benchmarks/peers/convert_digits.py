@@ -1,8 +1,8 @@
 """The converters of SpikingJelly and sinabs on the networks of the conversion benchmark; runs in ``.venv-peers``.
 
-``python benchmarks/peers/convert_digits.py OUT.json SEED ..`` writes, for each seed and recipe, the accuracy in per
-cent on the test images after 2, 4, 8, 16 and 32 steps. Both get the network with its ReLUs and, where they calibrate,
-the training images.
+``python benchmarks/peers/convert_digits.py OUT.json seed0 fold0 ..`` writes, for each network and recipe, the accuracy
+in per cent after 2, 4, 8, 16 and 32 steps: on the test images, or on the images of the fold that the network has not
+seen. Both get the network with its ReLUs and, where they calibrate, the images that it was trained with.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.simplefilter("ignore")
 
 import torch  # noqa: E402
-from conversion_networks import digits, load_digits_net  # noqa: E402
+from conversion_networks import digits, fold_of, load_digits_net, load_fold_net  # noqa: E402
 from torch.nn.utils.fusion import fuse_conv_bn_eval  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
@@ -84,22 +84,33 @@ def run_sinabs(network: Any, x: torch.Tensor, correct: Callable[[Any], float]) -
 def main() -> None:
     """Run all recipes on all seeds."""
     torch.set_num_threads(1)
-    (train_x, train_y), (test_x, test_y) = digits()
-    loader = DataLoader(TensorDataset(torch.from_numpy(train_x), torch.from_numpy(train_y)), batch_size=128)
-    x, y = torch.from_numpy(test_x), torch.from_numpy(test_y)
-
-    def correct(scores: Any) -> float:
-        return float((scores.argmax(1) == y).float().mean()) * 100
-
     found: dict[str, dict[str, dict[int, float]]] = {}
     with torch.no_grad():
-        for seed in map(int, sys.argv[2:]):
-            network = load_digits_net(seed)
+        for name in sys.argv[2:]:
+            network, (inside, (x, y)) = _network(name)
+            loader = DataLoader(TensorDataset(*inside), batch_size=128)
+
+            def correct(scores: Any, y: Any = y) -> float:
+                return float((scores.argmax(1) == y).float().mean()) * 100
+
             results = {"sinabs (graded spikes)": run_sinabs(network, x, correct)}
-            for name, recipe in spikingjelly_recipes(loader).items():
-                results[name] = run_spikingjelly(network, recipe, x, correct)
-            found[str(seed)] = results
+            for recipe_name, recipe in spikingjelly_recipes(loader).items():
+                results[recipe_name] = run_spikingjelly(network, recipe, x, correct)
+            found[name] = results
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _network(name: str) -> tuple[Any, Any]:
+    """Return a network by name, the images it was trained with, and those that it is judged by."""
+    (train_x, train_y), test = digits()
+    k = int(name[4:])
+    if name.startswith("seed"):
+        parts = (train_x, train_y), test
+    else:
+        held = fold_of(len(train_x)) == k
+        parts = (train_x[~held], train_y[~held]), (train_x[held], train_y[held])
+    network = load_digits_net(k) if name.startswith("seed") else load_fold_net(k)
+    return network, [[torch.from_numpy(array) for array in part] for part in parts]
 
 
 if __name__ == "__main__":

@@ -101,15 +101,20 @@ class HotPixels(Filter):
     ----------
     n_deviations : float
         How many standard deviations above the mean count a pixel may be, >= 0.
+    times_around : float
+        How many times the mean count of the 8 pixels around it a pixel may have, >= 0: an edge that stands still
+        makes its pixels busy, but not one alone. 0 asks for deviations only.
     is_hot : ndarray or None
         bool, shape (height, width): pixels known to be hot, in place of a measurement.
     """
 
     n_deviations: float = 5.0
+    times_around: float = 5.0
     is_hot: npt.NDArray[np.bool_] | None = field(default=None)
 
     def __post_init__(self) -> None:
         check_number("n_deviations", self.n_deviations)
+        check_number("times_around", self.times_around)
         if self.is_hot is not None and (self.is_hot.dtype != np.bool_ or self.is_hot.ndim != 2):
             raise ArgumentError(
                 f"is_hot must be bool, shape (height, width), got {self.is_hot.dtype}, shape {self.is_hot.shape}"
@@ -118,7 +123,9 @@ class HotPixels(Filter):
     def mark(self, recording: Recording) -> Flags:
         is_hot = self.is_hot
         if is_hot is None:
-            is_hot = find_hot_pixels(recording, n_deviations=self.n_deviations)
+            is_hot = find_hot_pixels(
+                recording, n_deviations=self.n_deviations, times_around=self.times_around
+            )
         if is_hot.shape != (recording.height, recording.width):
             raise ArgumentError(
                 f"is_hot has shape {is_hot.shape}, but the sensor has {recording.height} rows and "
@@ -130,12 +137,15 @@ class HotPixels(Filter):
         return is_kept
 
 
-def find_hot_pixels(recording: Recording, *, n_deviations: float = 5.0) -> npt.NDArray[np.bool_]:
+def find_hot_pixels(
+    recording: Recording, *, n_deviations: float = 5.0, times_around: float = 5.0
+) -> npt.NDArray[np.bool_]:
     """
     Find the pixels with far more events than the others.
 
     A pixel is hot if its number of events exceeds mean + n_deviations * standard deviation of the numbers of all
-    pixels, silent ones included.
+    pixels, silent ones included, and times_around / 8 times the number of the 8 pixels around it together (pixels
+    beyond the sensor have none).
 
     Parameters
     ----------
@@ -143,6 +153,8 @@ def find_hot_pixels(recording: Recording, *, n_deviations: float = 5.0) -> npt.N
         Best one of a still scene, where no edge visits a pixel more often than others.
     n_deviations : float
         How many standard deviations, >= 0.
+    times_around : float
+        How many times the mean of the neighbours, >= 0.
 
     Returns
     -------
@@ -152,7 +164,7 @@ def find_hot_pixels(recording: Recording, *, n_deviations: float = 5.0) -> npt.N
     Raises
     ------
     ArgumentError
-        n_deviations is negative or no number.
+        n_deviations or times_around is negative or no number.
 
     Examples
     --------
@@ -161,12 +173,46 @@ def find_hot_pixels(recording: Recording, *, n_deviations: float = 5.0) -> npt.N
     >>> find_hot_pixels(eventio.Recording(events, width=4, height=1), n_deviations=1).tolist()
     [[False, True, False, False]]
     """
-    check_number("n_deviations", n_deviations)
     place = recording.y.astype(np.int64) * recording.width + recording.x
     counts = np.bincount(place, minlength=recording.width * recording.height)
-    n, total = len(counts), int(counts.sum())
-    sum_of_squares = int(np.dot(counts, counts))
+    shape = (recording.height, recording.width)
+    return find_hot_counts(counts.reshape(shape), n_deviations=n_deviations, times_around=times_around)
+
+
+def find_hot_counts(
+    counts: npt.NDArray[np.int64], *, n_deviations: float, times_around: float
+) -> npt.NDArray[np.bool_]:
+    """
+    Find the pixels with far more events than the others, from their numbers.
+
+    Parameters
+    ----------
+    counts : ndarray
+        int64, shape (height, width), events of each pixel.
+    n_deviations, times_around : float
+        As in `find_hot_pixels`.
+
+    Returns
+    -------
+    ndarray
+        bool, shape (height, width).
+
+    Raises
+    ------
+    ArgumentError
+        As `find_hot_pixels`.
+    """
+    check_number("n_deviations", n_deviations)
+    check_number("times_around", times_around)
+    n, total = counts.size, int(counts.sum())
+    sum_of_squares = int(np.dot(counts.reshape(-1), counts.reshape(-1)))
     spread = math.sqrt(
         n * sum_of_squares - total * total
     )  # n times the standard deviation, exact up to the root
-    return (counts * n - total > n_deviations * spread).reshape(recording.height, recording.width)
+    height, width = counts.shape
+    padded = np.pad(counts, 1)
+    around = sum(padded[dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3)) - counts
+    is_hot: npt.NDArray[np.bool_] = (counts * n - total > n_deviations * spread) & (
+        8 * counts > times_around * around
+    )
+    return is_hot

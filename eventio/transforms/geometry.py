@@ -51,8 +51,8 @@ def crop(recording: Recording, *, x: int, y: int, width: int, height: int) -> Re
     for name, start, side, limit in (("x", x, width, recording.width), ("y", y, height, recording.height)):
         if not isinstance(start, int | np.integer) or not 0 <= start <= limit - side:
             raise ArgumentError(
-                f"crop: {name} must be a whole number in 0..{limit - side} for a part of {width}x{height} pixels of the "
-                f"{recording.width}x{recording.height} sensor, got {start!r}; choose a smaller or another part"
+                f"crop: {name} must be a whole number in 0..{limit - side} for a part of {width}x{height} pixels of "
+                f"the {recording.width}x{recording.height} sensor, got {start!r}; choose a smaller or another part"
             )
     is_in = (recording.x >= x) & (recording.x < x + width) & (recording.y >= y) & (recording.y < y + height)
     events = recording.events[is_in]
@@ -95,8 +95,8 @@ def downsample(recording: Recording, factor: int) -> Recording:
     events = join_events([recording.events])
     events["x"] //= factor
     events["y"] //= factor
-    size = {"width": -(-recording.width // factor), "height": -(-recording.height // factor)}
-    return replace(recording, events=seal(events), **size)
+    width, height = -(-recording.width // factor), -(-recording.height // factor)
+    return replace(recording, events=seal(events), width=width, height=height)
 
 
 def flip(recording: Recording, *, left_right: bool = False, up_down: bool = False) -> Recording:

@@ -1,15 +1,22 @@
-"""A whole recording through a graph of coded neurons in one call: row after row over blocks of steps, and the exit rule.
+"""A recording through a graph of coded neurons in one call: row after row over blocks of steps, and the exit rule.
 
-Row 0 of the table is the Input; each other row takes what one or two rows before it hand on (`neuro.kernels.coded_rows`).
+Row 0 of the table is the Input; each other row takes what one or two rows before it hand on (`coded_rows`).
 Every list has room for all entries of the longest block, so that a call never comes back for more. A block ends where
 the exit rule is asked.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuro.kernels.addresses import bytes_at, floats_at, int32s_at, int64s_at
-from neuro.kernels.arrays import SPIKES, VISITS, Bytes, Floats, Frames, Int32s, Int64s
+from neuro.kernels.arrays import (
+    SPIKES,
+    VISITS,
+    Bytes,
+    Floats,
+    Frames,
+    Int32s,
+    Int64s,
+)
 from neuro.kernels.certainty import add_steps
 from neuro.kernels.chain_rows import (
     ENDS,
@@ -24,7 +31,6 @@ from neuro.kernels.chain_rows import (
     OUT,
     OUT_ENTRIES,
     OUT_VALUES,
-    TALLY,
     TRACE,
 )
 from neuro.kernels.chains import (
@@ -43,15 +49,17 @@ from neuro.kernels.chains import (
     is_over,
     look,
     next_stop,
-    run_layer_at,
 )
 from neuro.kernels.coded_rows import (
+    ANY_VALUE,
     AS_SOURCE,
+    BUSY,
     CHANGES,
-    COUNT_POOL,
     DELAY,
     DENSE_DELAY,
+    IS_VALUED,
     JOIN,
+    NEEDS_ZEROS,
     OTHER,
     POOL,
     READOUT,
@@ -59,8 +67,6 @@ from neuro.kernels.coded_rows import (
     SOURCE,
     SPREAD,
     SUM,
-    IS_VALUED,
-    ANY_VALUE,
     add_at,
     delay_at,
     delay_dense_at,
@@ -71,6 +77,8 @@ from neuro.kernels.coded_rows import (
     read_at,
     send_at,
     spread_at,
+    sum_at,
+    write_zeros,
 )
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.windows import list_frames
@@ -101,7 +109,7 @@ def mark_values(table: Int64s, is_graded: bool) -> None:
             row[IS_GRADED] = row[IS_VALUED] == ANY_VALUE
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def run_row(row: Int64s, first: int, n_steps: int) -> int:
     """Run a row that is no layer; return the number of spikes of coded neurons."""
     kind, n = row[KIND], 0
@@ -129,41 +137,41 @@ def run_row(row: Int64s, first: int, n_steps: int) -> int:
 
 
 @njit(cache=True, **INLINED)
-def run_block(table: Int64s, first: int, kept: Bytes, totals: Int64s) -> None:
+def run_block(table: Int64s, first: int, kept: Bytes, is_watched: bool, totals: Int64s) -> None:
     """Run all rows over a block of steps, and count."""
     n_steps = kept.size
     for k in range(1, table.shape[0]):
         row = table[k]
         if row[KIND] == LAYER:
-            int64s_at(row, TALLY)[:] = 0
-            run_layer_at(row, kept, (0, n_steps))
+            sum_at(row, kept)
         else:
             n = run_row(row, first, n_steps)
             if row[KIND] <= CHANGES:
                 totals[k, SPIKES] += n
                 totals[k, VISITS] += n_steps * row[N_PIXELS]
+        if bytes_at(row, BUSY).size > 0 and (is_watched or row[NEEDS_ZEROS] != 0):
+            write_zeros(row, n_steps)
     end_block(table, n_steps, totals)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def put_out(row: Int64s, n_steps: int, output: Floats) -> None:
     """Write what a row hands on in a block in the graph's layout, shape (n_steps, n_outputs)."""
     n_pixels, n_channels, dense = row[N_PIXELS], row[N_CHANNELS], floats_at(row, TRACE)
-    if dense.size > 0:
-        at = 0
-        for step in range(n_steps):
+    start, index, value = int32s_at(row, OUT), int32s_at(row, OUT + 1), floats_at(row, OUT + 2)
+    for step in range(n_steps):
+        if dense.size > 0:
+            at = step * n_pixels * n_channels
             for pixel in range(n_pixels):
                 for channel in range(n_channels):
                     output[step, channel * n_pixels + pixel] = dense[at]
                     at += 1
-        return
-    start, index, value = int32s_at(row, OUT), int32s_at(row, OUT + 1), floats_at(row, OUT + 2)
-    for step in range(n_steps):
-        output[step, :] = 0
-        for k in range(start[step * n_pixels], start[(step + 1) * n_pixels]):
-            pixel = index[k] // n_channels
-            place = (index[k] - pixel * n_channels) * n_pixels + pixel
-            output[step, place] = value[k] if row[IS_GRADED] != 0 else np.float32(1)
+        else:
+            output[step, :] = 0
+            for k in range(start[step * n_pixels], start[(step + 1) * n_pixels]):
+                pixel = index[k] // n_channels
+                place = (index[k] - pixel * n_channels) * n_pixels + pixel
+                output[step, place] = value[k] if row[IS_GRADED] != 0 else np.float32(1)
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -197,7 +205,7 @@ def run_coded(
         mark_values(table, has_any(is_graded[at:stop], 1))
         frames = Frames(int32s_at(table[0], OUT), int32s_at(table[0], OUT + 1), floats_at(table[0], OUT + 2))
         list_frames(index, value, ends, (at, at, stop), kept, layout, frames)
-        run_block(table, numbers[BEHIND] + at, kept[at:stop], totals)
+        run_block(table, numbers[BEHIND] + at, kept[at:stop], numbers[IS_WATCHED] != 0, totals)
         put_out(table[-1], stop - at, output[at:stop])
         add_steps(output[at:stop], total)
         ended = stop == n_steps

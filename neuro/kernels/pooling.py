@@ -40,7 +40,12 @@ def pool(
     n, slot = 0, 0
     into.start[0] = 0
     total[:] = 0
+    n_in, n_out = window.n_in_pixels, window.out_rows * window.out_columns
     for step in range(n_steps):
+        if frames.start[step * n_in] == frames.start[(step + 1) * n_in]:
+            into.start[slot + 1 : slot + n_out + 1] = n
+            slot += n_out
+            continue
         for row in range(window.out_rows):
             for column in range(window.out_columns):
                 base = (row * window.out_columns + column) * window.in_channels

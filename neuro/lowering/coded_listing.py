@@ -154,7 +154,9 @@ class _Listing:
         node, source = one.node, self._form(one.sources[0], is_dense=_DENSE)
         kind, numbers = _neurons(node)
         valued = coded_rows.ANY_VALUE if isinstance(node, (SignedIF, SigmaDelta)) else coded_rows.ALL_ONE
-        arrays = _some(numbers, THRESHOLD=one.threshold, ADDED=one.added, AREA=0)
+        change, fired = one.scratch()
+        arrays = _some(numbers, THRESHOLD=one.threshold, ADDED=one.added, AREA=0, SCRATCH=change)
+        arrays |= {coded_rows.FIRED: fired, coded_rows.FIRED + 1: fired.view(np.uint64)}
         rest = one.rest_state()
         layout = one.layout
         return self._add(
@@ -219,12 +221,7 @@ class _Listing:
             name = one.name if j == len(sources) else None
             numbers = () if is_sum else (n_channels, layout.n_channels)
             n_channels += 0 if is_sum else layout.n_channels
-            made = Layout(
-                (n_channels, *one.layout.shape[1:]),
-                one.layout.n_pixels,
-                n_channels,
-                n_channels * one.layout.n_pixels,
-            )
+            made = Layout.of((n_channels, *one.layout.shape[1:]))
             valued = coded_rows.ANY_VALUE if is_sum else coded_rows.AS_SOURCE
             self._add(Row(kind, name, one, (at, source), made, made, is_sum, valued, arrays=_some(numbers)))
             at = len(self.rows)

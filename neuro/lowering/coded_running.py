@@ -8,46 +8,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels import chains as places
-from neuro.kernels.arrays import N_TALLIES, Floats, Int64s, Membranes
+from neuro.kernels.arrays import Floats, Int64s, Membranes
 from neuro.kernels.coded_run import BEHIND, run_coded
-from neuro.lowering.chain_running import ChainRun, OnBlock
-from neuro.lowering.coded_tables import CodedTable, CodedTape
-from neuro.lowering.execution import Counted
-from neuro.lowering.signals import Signal
+from neuro.lowering.chain_running import OnBlock, OneCall
+from neuro.lowering.coded_tables import CodedTable
+from neuro.lowering.run import Path
 from neuro.results import State
 from neuro.spikes import Spikes
 
 __all__ = ["CodedRun"]
 
 
-class CodedRun(ChainRun):
-    """What a run of a coded graph begins with and leaves behind; see `ChainRun`.
+class CodedRun(OneCall):
+    """What a run of a coded graph begins with and leaves behind.
 
     Attributes
     ----------
-    counts : int32 array
-        The whole numbers of the state.
-    lines : dict of str to Frames
-        What is on its way in delays.
+    state, counts : float32 and int32 arrays
+        The state: see `CodedTable.states`.
     """
 
-    def __init__(self, table: CodedTable, numbers: Int64s, reals: NDArray[np.float64], n_steps: int) -> None:
-        super().__init__(table, numbers, reals, n_steps)
+    def __init__(
+        self, table: CodedTable, path: Path | None, numbers: Int64s, reals: NDArray[np.float64], n_steps: int
+    ) -> None:
+        super().__init__(table.places, len(table.rows), numbers, reals, n_steps)
+        self._table, self._path = table, path
         self.state, self.counts = table.rest
-        self.lines: dict[str, Signal] = {}
 
-    def take(self, chain: CodedTable, state: State) -> None:  # type: ignore[override]
+    def take(self, state: State) -> None:
         """Begin where another run ended."""
         self.state, self.counts = self.state.copy(), self.counts.copy()
-        for name, reals, currents, counts in chain.states:
+        for name, reals, currents, counts in self._table.states:
             if name in state.membranes:  # a run of no steps leaves none
                 voltage, current, held = state.membranes[name]
                 self.state[reals], self.state[currents], self.counts[counts] = voltage, current, held
-        self.lines = dict(state.lines)
+        self.lines = state.lines
         self.numbers[BEHIND] = state.n_steps
 
-    def go(self, tape: CodedTape, spikes: Spikes, output: Floats, on_block: OnBlock | None = None) -> bool:
+    def go(self, spikes: Spikes, output: Floats, on_block: OnBlock | None = None) -> bool:
         """Run to the end; return False, with nothing done, where the Input does not allow an entry."""
+        tape = self._table.tape(self._path)
+        tape.reserve(self.sums.size)
         tape.rewind(self.state, self.counts, self.lines)
         total, numbers = np.zeros(output.shape[1]), self.numbers
         numbers[places.IS_WATCHED] = on_block is not None
@@ -73,10 +74,10 @@ class CodedRun(ChainRun):
         self.state, self.counts, self.lines = tape.left()
         return bool(status == places.FINISHED)
 
-    def membranes(self, chain: CodedTable) -> Mapping[str, Membranes]:  # type: ignore[override]
+    def membranes(self) -> Mapping[str, Membranes]:
         """Return the state by node, with the steps behind it; it must not be written."""
         found, counts = {}, self.counts.copy()
-        for name, reals, currents, places_of in chain.states:
+        for name, reals, currents, places_of in self._table.states:
             if places_of.stop > places_of.start:
                 counts[places_of.stop - 1] += self.n_run
             found[name] = Membranes(self.state[reals], self.state[currents], counts[places_of])

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from neuro.kernels import chain_rows, coded_rows
 from neuro.kernels.addresses import FIRST
 from neuro.kernels.arrays import N_TALLIES, OUT_ROWS, SPARE, Floats, Frames
-from neuro.lowering.coding import Coded
 from neuro.lowering.coded_listing import Row, listed_rows
+from neuro.lowering.coding import Coded
 from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.plan import Plan
@@ -26,6 +26,11 @@ __all__ = ["CodedTable", "CodedTape", "coded_table_of"]
 
 _BLOCK_ENTRIES = 2**18  # of the largest node: what a block writes should stay in the cache
 _NOTHING = np.zeros(0, np.float32)
+_READ_ALL = (
+    coded_rows.LIST,
+    coded_rows.DIFFERENCE,
+    coded_rows.DENSE_DELAY,
+)  # of dense inputs, silent steps, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +57,6 @@ class CodedTable:
     names: dict[str, int]
     block_steps: int
     _kept: threading.local = field(default_factory=threading.local, init=False, repr=False)
-    attention = None
-
-    @property
-    def state_size(self) -> int:
-        """Nothing: the state stands in the tape."""
-        return 0
 
     @cached_property
     def places(self) -> dict[str, tuple[int, Layer | Coded]]:
@@ -134,7 +133,8 @@ class CodedTape:
         self._coded, self._n_steps = coded, -1
         self.table = np.zeros((1 + len(coded.rows), chain_rows.N_COLUMNS), np.int64)
         self._arrays: dict[tuple[int, int], NDArray[Any]] = {}
-        self.reals, self.counts = (array.copy() for array in coded.rest)
+        self.reals, self.counts = coded.rest[0].copy(), coded.rest[1].copy()
+        self.table[-1, coded_rows.NEEDS_ZEROS] = 1  # the output
         at, n_counts = 0, 0
         self._number(0, chain_rows.INPUT, coded.source)
         for k, row in enumerate(coded.rows, 1):
@@ -169,7 +169,7 @@ class CodedTape:
         for name, (k, is_dense) in self._coded.delays.items():
             line, held = lines.get(name), self._arrays[k, coded_rows.HELD]
             if is_dense:
-                held[:] = 0 if line is None else np.ravel(line)
+                held[:] = 0 if line is None else np.asarray(line).reshape(-1)
                 continue
             held[:] = 0 if line is None else line[0]
             if line is not None:
@@ -200,12 +200,15 @@ class CodedTape:
         for k, row in enumerate(self._coded.rows, 1):
             if row.is_dense:
                 self._put(k, chain_rows.TRACE, np.empty(n_block * row.layout.size, np.float32))
+                self._put(k, coded_rows.BUSY, np.zeros(n_block, np.uint8))
             else:
                 self._make_list(k, n_block, row.layout, row.is_valued)
         for k, row in enumerate(self._coded.rows, 1):
             for j, source in enumerate(row.sources):
                 if source > 0 and self._coded.rows[source - 1].is_dense:
                     self._put(k, coded_rows.CURRENTS + j, self._arrays[source, chain_rows.TRACE])
+                    self._put(k, coded_rows.BUSY_IN + j, self._arrays[source, coded_rows.BUSY])
+                    self.table[source, coded_rows.NEEDS_ZEROS] |= row.kind in _READ_ALL
                 else:
                     first = chain_rows.IN if j == 0 else coded_rows.SECOND
                     for part in range(3):

@@ -23,7 +23,7 @@ from neuro.graph import (
     TwoPhaseIF,
 )
 from neuro.kernels import arrays, coding
-from neuro.kernels.arrays import Floats, Frames, Membranes, Synapses
+from neuro.kernels.arrays import Bytes, Floats, Frames, Membranes, Synapses
 from neuro.kernels.coding import Population
 from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Operation
@@ -82,6 +82,7 @@ class Coded(Remembering):
             run.n_steps * self.layout.n_pixels, self._most_entries(run.n_steps, first), is_valued
         )
         trace = np.empty_like(currents) if self.name in run.traced else _NO_TRACE
+        change, fired = self.scratch()
         cells = Population(
             self.layout.n_channels,
             self.threshold,
@@ -89,6 +90,9 @@ class Coded(Remembering):
             state.voltage,
             state.current,
             state.held[:-1],
+            change,
+            fired,
+            fired.view(np.uint64),
         )
         n = self._send(currents, cells, first, into, trace)
         tally = np.zeros(arrays.N_TALLIES, np.int64)
@@ -99,6 +103,11 @@ class Coded(Remembering):
             run.traces[self.name] = trace
         return into
 
+    def scratch(self) -> tuple[Floats, Bytes]:
+        """Return room for what each neuron sends in a step, and for marks, whole words."""
+        n = self.layout.size
+        return np.zeros(n, np.float32), np.zeros(-(-n // 8) * 8, np.uint8)
+
     def _most_entries(self, n_steps: int, first: int) -> int:
         """Most entries of a block: those of the steps in which neurons may fire."""
         node = self.node
@@ -108,19 +117,19 @@ class Coded(Remembering):
         return max(0, min(opened, n_steps)) * self.layout.size
 
     def _send(self, currents: Floats, cells: Population, first: int, into: Frames, trace: Floats) -> int:
-        node, n = self.node, 0
+        node, n, busy = self.node, 0, np.ones(len(currents), np.uint8)
         start = getattr(node, "start_step", 0)
         if isinstance(node, TwoPhaseIF):
-            n = coding.send_two_phase(currents, cells, first, start, start + node.n_levels, into, trace)
+            n = coding.send_two_phase(currents, busy, cells, first, start, start + node.n_levels, into, trace)
         elif isinstance(node, SignedIF):
             limits = (node.drive_steps, node.holds_input, node.min_count, node.max_count)
-            n = coding.send_signed(currents, cells, first, *limits, into, trace)
+            n = coding.send_signed(currents, busy, cells, first, *limits, into, trace)
         elif isinstance(node, RadixIF):
-            n = coding.send_radix(currents, cells, first, start, node.n_bits, into, trace)
+            n = coding.send_radix(currents, busy, cells, first, start, node.n_bits, into, trace)
         elif isinstance(node, FirstSpikeIF):
-            n = coding.send_first_spike(currents, cells, first, start, node.n_levels, into, trace)
+            n = coding.send_first_spike(currents, busy, cells, first, start, node.n_levels, into, trace)
         else:
-            n = coding.send_changes(currents, cells, node.min_count, node.max_count, into, trace)
+            n = coding.send_changes(currents, busy, cells, node.min_count, node.max_count, into, trace)
         return int(n)
 
     def rest_state(self) -> Membranes:
@@ -237,6 +246,6 @@ def _added(node: Node) -> Any:
 
 
 def each_entry(value: Any, layout: Layout) -> Floats:
-    """One value per neuron, channel-last."""
-    whole = np.broadcast_to(np.asarray(value, np.float32), layout.shape)
+    """One value per neuron, channel-last; no zero is negative, so that adding nothing changes no bit."""
+    whole = np.broadcast_to(np.asarray(value, np.float32) + np.float32(0), layout.shape)
     return layout.inside(whole[np.newaxis]).reshape(-1)

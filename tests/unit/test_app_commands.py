@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -55,6 +56,19 @@ def test_info_counts_and_times(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "a.bin")
     events = eventio.read(path).events
     found = answer(run("info", path, "--json"))
+    counts = eventio.representations.count_events(events, width=34, height=34).sum(axis=0)
+    assert (
+        found["events_over_time"]
+        == np.bincount(
+            (events["t"] - events["t"][0]) // int(found["bin_us"])  # type: ignore[call-overload]
+        ).tolist()
+    )
+    assert found["busiest_pixels"][0]["events"] == counts.max()  # type: ignore[index]
+    assert found["silent_pixels"] == pytest.approx((counts == 0).mean())
+    assert (found["duplicates"], found["oddities"], found["skipped"]) == (0, [], {})
+    for key in ("events_over_time", "bin_us", "busiest_pixels", "silent_pixels", "duplicates", "oddities",
+                "skipped", "rate_hz", "conversions"):  # fmt: skip
+        del found[key]
     assert found == {
         "format": eventio.read(path).metadata.format,
         "width": 34,

@@ -12,6 +12,8 @@ import numpy as np
 from numba.core import config
 assert config.BOUNDSCHECK == 1
 from neuro.graph import *
+from neuro.lowering.coded_tables import coded_table_of
+from neuro.lowering.plan import lower
 from neuro.running import run_recording
 
 rng = np.random.default_rng(0)
@@ -66,6 +68,35 @@ for attention in (scores, moving):  # layers one behind the other, in one call
             for rule in (None, neuro.ExitRule(0.9, first_step=2, check_every=3)):
                 dynamics = neuro.Dynamics(early_exit=rule)
                 run_recording(chain, frames, record={"lif": "spikes"}, path=path, dynamics=dynamics)
+
+coded = (  # branches of coded neurons, in one call
+    (lambda k: TwoPhaseIF(0.5, n_levels=3, start_step=k), MaxPool2d(3, 2, 1), "count"),
+    (lambda k: SignedIF(0.5, max_count=3, drive=0.1, drive_steps=2), CountMaxPool2d(3, 2, 1), "count"),
+    (lambda k: RadixIF(0.5, n_bits=2, start_step=k), RadixMaxPool2d(3, 2, 1, n_bits=2, start_step=1), "radix"),
+    (lambda k: FirstSpikeIF(0.5, n_levels=3, start_step=k), CountMaxPool2d(3, 2, 1), "first_spike"),
+    (lambda k: SigmaDelta(0.5, max_count=3), CountMaxPool2d(3, 2, 1), "count"),
+)
+for make, pool, code in coded:
+    nodes = {"in": Input((2, 7, 6)), "change": Difference(), "a": Conv2d(rng.normal(0.3, 1, (5, 2, 3, 3)), padding=1)}
+    nodes |= {"first": make(1), "pool": pool, "late": Delay(0.002), "b": Conv2d(rng.normal(0, 1, (5, 5, 1, 1)))}
+    nodes |= {"later": Delay(0.001), "add": Add(), "second": make(2), "both": Concat(), "sum": SumPool2d(2, 2, 1)}
+    nodes |= {"flat": Flatten(), "fc": Linear(rng.normal(0, 1, (3, 60))), "out": Readout(0.5, start_step=4, code=code)}
+    edges = [("in", "change"), ("change", "a"), ("a", "first"), ("first", "pool"), ("pool", "b"), ("b", "add")]
+    edges += [("b", "later"), ("later", "add"), ("add", "second"), ("pool", "both"), ("both", "sum")]
+    edges += [("sum", "flat"), ("flat", "fc"), ("fc", "out")]
+    if code == "radix":
+        edges += [("second", "late"), ("late", "both")]
+    else:
+        del nodes["late"]
+        edges.append(("second", "both"))
+    graph = Graph(nodes, edges, clocked(0.001))
+    for density in (0.0, 0.3, 1.0):
+        frames = np.where(rng.random((7, 2, 7, 6)) < density, rng.integers(1, 4, (7, 2, 7, 6)), 0)
+        for path in ("scatter", "gather", "dense", "integer"):
+            for rule in (None, neuro.ExitRule(0.9, first_step=2, check_every=3)):
+                words = {"record": {"pool": "spikes"}, "dynamics": neuro.Dynamics(early_exit=rule)}
+                run_recording(graph, frames, path=path, **words)
+    assert coded_table_of(lower(graph)) is not None
 
 nodes = {
     "in": Input((2, 7, 6)),
