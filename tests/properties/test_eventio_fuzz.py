@@ -70,7 +70,7 @@ for name, (side, longest) in sides.items():
     recording = eventio.Recording(eventio.make_events(t=t, x=x, y=y, p=x % 2), width=side, height=side)
     eventio.write(folder / "b.bin", recording, format=name)
     assert (eventio.read(folder / "b.bin", format=name).events == recording.events).all()
-lines = rng.choice(list(b"0123456789.,;-+eE# \\n\\ttrueOFF"), 200_000).astype(np.uint8).tobytes().split(b"\\n")
+lines = rng.choice(list(b"0123456789.,;-+eE# \\n\\ttrueOFF"), 40_000).astype(np.uint8).tobytes().split(b"\\n")
 for line in lines:
     (folder / "c.txt").write_bytes(b"1 2 3 1\\n" + line)
     try:
