@@ -23,7 +23,17 @@ from hw.yardsticks import lower_bound
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "oracle"))
 
 IF = {"current_decay": 4096, "membrane_decay": 0}
-MOBILENET = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
+MOBILENET = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *((512, 1),) * 5,
+    (1024, 2),
+    (1024, 1),
+)
 
 
 def agreement(claim: str, ours: float, peer: str, theirs: float, unit: str, error: float, equal: bool) -> Row:
