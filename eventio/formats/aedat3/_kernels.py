@@ -10,7 +10,7 @@ from eventio._kernels import UNCOUNTED
 
 
 @numba.njit(cache=True, **UNCOUNTED)
-def decode(words: npt.NDArray[np.uint32], base_us: int, events: Any) -> int:
+def decode(words: npt.NDArray[np.uint32], base_us: int, events: Any) -> Any:
     """Write the valid events of words (uint32, shape (n, 2)) to events (PLACED_DTYPE); return their number."""
     n: Any = 0
     for i in range(words.shape[0]):
