@@ -155,7 +155,8 @@ def read_film(
                     return
                 seconds.append(frame.time if frame.time is not None else np.nan)
                 size = {} if scale is None else {"width": scale[0], "height": scale[1]}
-                yield frame.reformat(format="rgb24", **size).to_ndarray()
+                picture: Any = frame.reformat(format="rgb24", **size).to_ndarray()
+                yield picture
 
     try:
         frames = to_luminance(pictures(), gamma, place)
@@ -280,7 +281,7 @@ def even_times(n: int, rate_hz: float) -> npt.NDArray[np.int64]:
     ArgumentError
         Two fall into one microsecond.
     """
-    times = np.rint(np.arange(n) * (1e6 / rate_hz)).astype(np.int64)
+    times: npt.NDArray[np.int64] = np.rint(np.arange(n) * (1e6 / rate_hz)).astype(np.int64)
     if (np.diff(times) <= 0).any():
         raise ArgumentError(f"rate_hz must be at most 500,000, got {rate_hz!r}")
     return times

@@ -110,7 +110,9 @@ def test_a_network_over_points_is_taken_over_exactly() -> None:
     assert evaluate(graph, x, precision="float64")[graph.outputs[0]].tolist() == answer(model, x)[0].tolist()
 
 
-@pytest.mark.parametrize("make", [lambda: PointNetwork(4, widths=(4, 6), hidden=5), lambda: PointSampler(3, every=2)])
+@pytest.mark.parametrize(
+    "make", [lambda: PointNetwork(4, widths=(4, 6), hidden=5), lambda: PointSampler(3, every=2)]
+)
 def test_a_folded_network_gives_the_same(make: Any) -> None:
     """On a grid without rounding: bit by bit, for one cloud and for several."""
     model = on_grid(make()).float()
