@@ -58,6 +58,7 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/hardware.py
 	$(BIN)/python benchmarks/conversion.py
 	$(BIN)/python benchmarks/bridge_inputs.py
+	$(BIN)/python benchmarks/event_files.py
 	$(BIN)/python benchmarks/event_processing.py
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
@@ -73,7 +74,7 @@ shipped-model: $(VENV)/setup.stamp  ## train the model shipped for the demo agai
 peers: .venv-peers/stamp  ## other people's readers and simulators, for comparison (NEST: make nest)
 .venv-peers/stamp: constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery jax brainevent numba
+	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt torch tonic evt3 dv-processing faery aedat evutils eventcv jax brainevent numba
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt loguru SciencePlots matplotlib requests tqdm h5py scipy pillow pbr scikit-learn
 	.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --no-deps nir nirtorch spikingjelly sinabs scikit-video
 	touch $@

@@ -1,4 +1,4 @@
-"""Cores, time and energy of mapped networks against other people's numbers: published ones, SANA-FE's, Mt-KaHyPar's cut.
+"""Cores, time and energy of mapped networks against other people's numbers: published, SANA-FE's, Mt-KaHyPar's.
 
 Claims: a network of SANA-FE's tutorial (gestures, 17,654 neurons) fires spike for spike as in SANA-FE with the same
 neurons on the same cores of Loihi 1, and time and energy per step agree; chips that a MobileNet of 4 million parameters
@@ -36,7 +36,9 @@ MOBILENET = (
 )
 
 
-def agreement(claim: str, ours: float, peer: str, theirs: float, unit: str, error: float, equal: bool) -> Row:
+def agreement(  # noqa: PLR0917
+    claim: str, ours: float, peer: str, theirs: float, unit: str, error: float, equal: bool
+) -> Row:
     """Compare figures that should be the same: 1 is perfect, 1 - error the goal."""
     return Row(claim, ours, peer, theirs, unit, min(ours, theirs) / max(ours, theirs), 1 - error, equal)
 

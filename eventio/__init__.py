@@ -1,6 +1,6 @@
 """Event-camera recordings: read, write, filter, bin, emulate. Knows nothing of networks."""
 
-from eventio import datasets, denoising, representations
+from eventio import datasets, denoising, live, representations
 from eventio.companions import IMU_DTYPE, TRIGGER_DTYPE, Companions, Frame, TriggerKind
 from eventio.errors import (
     ArgumentError,
@@ -82,6 +82,7 @@ __all__ = [
     "read_film",
     "read_pictures",
     "datasets",
+    "live",
     "denoising",
     "representations",
     "EventioError",

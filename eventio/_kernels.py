@@ -27,7 +27,7 @@ def find_limit(width: int, height: int) -> int:
     return HIGH_BITS | (width - 1) | (height - 1) << 16
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:
     """Return the number of backward steps, the first one's index (-1: none), and the largest x, y and t."""
     n_backward, first, max_x, max_y = 0, -1, 0, 0
@@ -46,7 +46,7 @@ def inspect(events: Any, previous_t: int) -> tuple[int, int, int, int, int]:
     return n_backward, first, max_x, max_y, max_t
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def find_outside(events: Any, width: int, height: int) -> int:
     """Return the index of the first event with x >= width or y >= height, or -1."""
     for i in range(events.shape[0]):
@@ -70,10 +70,41 @@ def interleave(t: Any, x: Any, y: Any, p: Any, events: Any) -> int:
     return len(events)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def find_time(events: Any, t_us: int) -> int:
     """Return the index of the first event with t >= t_us, or -1."""
     for i in range(events.shape[0]):
         if events[i].t >= t_us:
             return i
     return -1
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def find_bad_time(
+    events: Any, max_t: int, clock_shift: int, most_back: int, most_ahead: int, wrap_shift: int
+) -> int:
+    """Return the index of the first event whose time is out of 0..max_t or steps too far, or -1."""
+    if events.shape[0] == 0:
+        return -1
+    previous = events[0].t
+    for i in range(events.shape[0]):
+        t = events[i].t
+        step = (t >> clock_shift) - (previous >> clock_shift)
+        is_far = (
+            step < -most_back or step > most_ahead or (step < 0 and t >> wrap_shift != previous >> wrap_shift)
+        )
+        if t < 0 or t > max_t or is_far:
+            return i
+        previous = t
+    return -1
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def separate(events: Any, t: Any, x: Any, y: Any, p: Any) -> None:
+    """Write events into columns."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        t[i] = event.t
+        x[i] = event.x
+        y[i] = event.y
+        p[i] = event.p

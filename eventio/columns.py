@@ -52,6 +52,15 @@ UNIT_WORDS = {
 LEAST_RATE_HZ, MOST_RATE_HZ = 0.1, 2e8
 """Events a second that a sensor may plausibly give."""
 
+FEWEST_COARSE = 8
+"""How many different times on a coarse grid are no chance."""
+
+GRID_TOLERANCE = 2.0**-50
+"""Times a thousand a number of three decimal places is off a whole one by two roundings of 2**-53 each at most."""
+
+TICKS = {1: "s", 1_000: "ms", 1_000_000: "us", 1_000_000_000: "ns"}
+"""Units by what `ticks_per_second` says in files of arrays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -316,6 +325,13 @@ def guess_unit(times: npt.NDArray[np.float64]) -> str:
         return unit
     rates = {name: (len(times) - 1) / (span * 10.0 ** (places - 6)) for name, places in UNITS.items()}
     largest = float(np.abs(times).max())
+    if is_coarse(times, unit):
+        finer = "ns" if unit == "us" else "ms"
+        raise FormatError(
+            f"the unit of the times is not said: they may be {unit} on a grid of a thousandth or thousand, or {finer} "
+            "as a camera counts them; give the unit behind the format's name, such as format='csv-us' or "
+            "format='npz-ns'"
+        )
     is_epoch = largest * 10.0 ** (UNITS[unit] - 6) > 1e10
     if LEAST_RATE_HZ <= rates[unit] <= MOST_RATE_HZ and not is_epoch:
         return unit
@@ -324,6 +340,27 @@ def guess_unit(times: npt.NDArray[np.float64]) -> str:
         f"the unit of the times is not said, and {unit} is not plausible: the first {len(times)} events would come at "
         f"{choices}; give the unit behind the format's name, such as format='csv-ms' or format='npz-ns'"
     )
+
+
+def is_coarse(times: npt.NDArray[np.float64], unit: str) -> bool:
+    """
+    Say whether times lie on a grid a thousand times coarser than a camera's microseconds: then they may be finer ones.
+
+    Parameters
+    ----------
+    times : ndarray
+        float64, shape (n_rows,): the first times.
+    unit : str
+        "s" or "us", as what they are taken.
+
+    Returns
+    -------
+    bool
+        Whole numbers are multiples of 1000, or fractions have three places at most; with some different ones.
+    """
+    scaled = times / 1000 if unit == "us" else times * 1000
+    is_on_grid = np.abs(scaled - np.rint(scaled)) <= GRID_TOLERANCE * np.maximum(np.abs(scaled), 1)
+    return bool(is_on_grid.all()) and len(np.unique(times)) >= FEWEST_COARSE
 
 
 def assemble(
@@ -399,6 +436,25 @@ def interleave(columns: dict[str, npt.NDArray[Any]], n_events: int) -> tuple[Eve
     if n_good == n_events:
         return events, None
     return events[:n_good], f"p = {p[n_good]} is none of -1, 0 and 1"
+
+
+def separate(events: EventArray) -> dict[str, npt.NDArray[Any]]:
+    """
+    Make columns of events: much faster than field by field.
+
+    Parameters
+    ----------
+    events : ndarray
+        Of EVENT_DTYPE, shape (n_events,).
+
+    Returns
+    -------
+    dict of str to ndarray
+        "t", "x", "y" and "p" of the kinds of an event's fields.
+    """
+    columns = {name: np.empty(len(events), EVENT_DTYPE[name]) for name in ROLES}
+    _kernels.separate(events, columns["t"], columns["x"], columns["y"], columns["p"])
+    return columns
 
 
 Checked = tuple[npt.NDArray[Any], int, str | None]

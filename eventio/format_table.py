@@ -10,7 +10,23 @@ from pathlib import Path
 from eventio import prophesee_header
 from eventio.columns import Wish, parse_wish
 from eventio.errors import ArgumentError, FormatError
-from eventio.formats import aedat2, aedat4, dat, es, evt2, evt3, evt21, hdf5, mat, nmnist, npz, text
+from eventio.formats import (
+    aedat2,
+    aedat4,
+    dat,
+    es,
+    evt2,
+    evt3,
+    evt21,
+    hdf5,
+    mat,
+    mcap,
+    nmnist,
+    npz,
+    rosbag1,
+    rosbag2,
+    text,
+)
 from eventio.recording import Recording
 from eventio.source import Source
 
@@ -26,9 +42,7 @@ FOREIGN_STARTS = (
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x7fELF", "a program"),
     (b"%PDF", "a PDF document"),
-    (b"#ROSBAG", "a ROS bag"),
-    (b"SQLite format 3", "a SQLite database (or ROS2 bag)"),
-    (b"\x89MCAP", "an MCAP file"),
+    (b"#ROSBAG", "a ROS bag of an old version"),
     (b"#!AER-DAT1", "an AEDAT 1 file"),
     (b"#!AER-DAT3", "an AEDAT 3 file"),
 )
@@ -84,11 +98,35 @@ def never(head: bytes) -> bool:
     return False
 
 
+PAYLOADS = {"evt3": evt3.Evt3Packets}
+"""Decoders of words that cameras send through ROS in a file format's encoding."""
+
+TOPICED: dict[str, Callable[..., Source]] = {
+    rosbag1.NAME: partial(rosbag1.Rosbag1Source, decoders=PAYLOADS),
+    rosbag2.NAME: partial(rosbag2.Rosbag2Source, decoders=PAYLOADS),
+    mcap.NAME: partial(mcap.McapSource, decoders=PAYLOADS),
+}
+"""Readers of files with topics, one of which may stand behind the format's name: "rosbag1:/camera/events"."""
+
 FORMATS: tuple[Format, ...] = (
     Format(nmnist.NAME, nmnist.TITLE, nmnist.SUFFIXES, nmnist.matches, nmnist.NmnistSource, nmnist.encode),
     Format(evt3.NAME, evt3.TITLE, evt3.SUFFIXES, evt3.matches, evt3.Evt3Source, evt3.encode),
     Format(evt2.NAME, evt2.TITLE, evt2.SUFFIXES, evt2.matches, evt2.Evt2Source, evt2.encode),
-    Format(aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, None),
+    Format(
+        aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, aedat4.encode, True
+    ),
+    *(
+        Format(
+            f"{aedat4.NAME}-{compression}",
+            aedat4.TITLE,
+            aedat4.SUFFIXES,
+            never,
+            aedat4.Aedat4Source,
+            partial(aedat4.encode, compression=compression),
+            True,
+        )
+        for compression in aedat4.COMPRESSIONS
+    ),
     Format(aedat2.NAME, aedat2.TITLE, aedat2.SUFFIXES, aedat2.matches, aedat2.Aedat2Source, aedat2.encode),
     *(
         Format(
@@ -112,6 +150,10 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
     Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode, True),
+    *(
+        Format(bag.NAME, bag.TITLE, bag.SUFFIXES, bag.matches, TOPICED[bag.NAME], None)
+        for bag in (rosbag1, rosbag2, mcap)
+    ),
     Format(npz.NAME, npz.TITLE, npz.SUFFIXES, npz.matches, npz.NpzSource, npz.encode),
     Format(hdf5.NAME, hdf5.TITLE, hdf5.SUFFIXES, hdf5.matches, hdf5.Hdf5Source, hdf5.encode),
     Format(mat.NAME, mat.TITLE, mat.SUFFIXES, mat.matches, mat.MatSource, mat.encode),
@@ -155,6 +197,11 @@ def find_by_name(name: str) -> Format:
     if base in COLUMNED:
         named = partial(COLUMNED[base], wish=parse_wish(wish, name))  # type: ignore[call-arg]
         return replace(find_by_name(base), name=name, matches=never, open_source=named)
+    base, _, topic = name.partition(":")
+    if base in TOPICED and topic:
+        return replace(
+            find_by_name(base), name=name, matches=never, open_source=partial(TOPICED[base], topic=topic)
+        )
     raise ArgumentError(f"there is no format {name!r}; known are {', '.join(row.name for row in FORMATS)}")
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from eventio.columns import (
     NO_WISH,
     ROLES,
+    TICKS,
     USUAL_SIZES,
     Layout,
     Wish,
@@ -31,6 +32,7 @@ from eventio.source import BLOCK_EVENTS, Findings
 SAMPLE_ROWS = 4096
 MOST_LISTED = 12
 MOST_COLUMNS = 8
+TICKS_NAME = "ticks_per_second"
 EVENT_GROUPS = ("events", "cd", "td", "event_data")
 
 
@@ -250,6 +252,8 @@ class TableSource(ABC):
         What the caller says about columns and unit.
     """
 
+    block_rows = BLOCK_EVENTS
+
     def __init__(self, path: Path, wish: Wish = NO_WISH) -> None:
         self.path = path
         self.usual_sizes = USUAL_SIZES
@@ -276,6 +280,24 @@ class TableSource(ABC):
     def read_rows(self, name: str, start: int, stop: int, *, axis: int = 0) -> npt.NDArray[Any]:
         """Read some rows of an array, or columns where axis is 1; raise FormatError where they cannot be read."""
 
+    def read_together(self, names: tuple[str, ...], start: int, stop: int) -> list[npt.NDArray[Any]]:
+        """
+        Read the same rows of several arrays.
+
+        Parameters
+        ----------
+        names : tuple of str
+            Of the arrays.
+        start, stop : int
+            The rows.
+
+        Returns
+        -------
+        list of ndarray
+            The rows of each.
+        """
+        return [self.read_rows(name, start, stop) for name in names]
+
     @abstractmethod
     def check_table(self) -> None:
         """Refuse events that promise more than the file holds, or that need what is not at hand."""
@@ -290,6 +312,17 @@ class TableSource(ABC):
         for prefix in ("", f"{group}/"):
             width, height = self.read_number(f"{prefix}width"), self.read_number(f"{prefix}height")
             self.set_size(width, height)
+
+    def known_unit(self) -> str | None:
+        """
+        Give the unit of times where the file or its layout says it.
+
+        Returns
+        -------
+        str or None
+            What `ticks_per_second` says.
+        """
+        return TICKS.get(self.read_number(TICKS_NAME) or 0)
 
     def set_size(self, width: int | None, height: int | None) -> None:
         """
@@ -330,13 +363,14 @@ class TableSource(ABC):
         table = self._table
         n_rows = min(SAMPLE_ROWS, table.n_events)
         if len(table.names) == 1 and not table.fields:
+            wish = replace(wish, unit=wish.unit or self.known_unit())
             sample = self._read_plain(0, n_rows).astype(np.float64)
             if not np.isfinite(sample).all():
                 raise FormatError(
                     f"the first rows of {table.names[0]} hold values that are no finite numbers"
                 )
             return guess_layout(sample, wish=wish, order=None, unit=None)
-        unit = wish.unit or table.unit
+        unit = wish.unit or table.unit or self.known_unit()
         if unit is not None:
             return Layout(ROLES, unit)
         times = self._read_columns(0, n_rows)["t"].astype(np.float64)
@@ -361,10 +395,8 @@ class TableSource(ABC):
         if len(table.names) == 1:
             rows = self._read_plain(start, stop)
             return {role: rows[:, self._layout.order.index(role)] for role in ROLES}
-        return {
-            role: self.read_rows(name, start, stop).ravel()
-            for role, name in zip(ROLES, table.names, strict=True)
-        }
+        columns = self.read_together(table.names, start, stop)
+        return {role: column.ravel() for role, column in zip(ROLES, columns, strict=True)}
 
     def blocks(self) -> Iterator[EventArray]:
         """
@@ -419,8 +451,8 @@ class TableSource(ABC):
             self.findings.add_skipped(
                 f"events of {table.names[0].rpartition('/')[0] or table.names[0]}", table.n_events
             )
-        for start in range(checkpoint, self._table.n_events, BLOCK_EVENTS):
-            stop = min(start + BLOCK_EVENTS, self._table.n_events)
+        for start in range(checkpoint, self._table.n_events, self.block_rows):
+            stop = min(start + self.block_rows, self._table.n_events)
             try:
                 columns = self._read_columns(start, stop)
             except FormatError as error:

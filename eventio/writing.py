@@ -51,7 +51,7 @@ def write(path: str | os.PathLike[str], recording: Recording, *, format: str | N
     if row.encode is None:
         writable = ", ".join(each.name for each in FORMATS if each.encode is not None)
         raise ArgumentError(f"format {row.name!r} is only read; choose one of {writable}")
-    if len(recording) == 0 and not (row.holds_streams and recording.companions.streams):
+    if len(recording) == 0 and not (row.holds_streams and recording.companions):
         raise FormatError(f"{path}: the recording holds no event, and no reader would take such a file")
     partial = None
     try:

@@ -273,6 +273,8 @@ class FixedGraph:
         What quantisation did, by layer.
     host : HostReadout or None
         What the host computes from the spikes of a population.
+    unrounded : tuple of float32 array
+        For each connection what its mantissas were rounded from; empty if nothing says it.
 
     Raises
     ------
@@ -291,6 +293,7 @@ class FixedGraph:
     depths: Mapping[str, int] = field(default_factory=dict)
     report: QuantizationReport | None = None
     host: HostReadout | None = None
+    unrounded: tuple[NDArray[np.float32], ...] = ()
 
     def __post_init__(self) -> None:
         if self.profile not in ("lava", "loihi1"):
@@ -298,6 +301,9 @@ class FixedGraph:
         populations = dict(self.populations)
         object.__setattr__(self, "populations", MappingProxyType(populations))
         object.__setattr__(self, "connections", tuple(self.connections))
+        shapes = [exact.shape for exact in self.unrounded]
+        if self.unrounded and shapes != [c.weights.shape for c in self.connections]:
+            raise QuantizationError("FixedGraph: unrounded must have the shapes of the connections' weights")
         for connection in self.connections:
             for name in (connection.source, connection.target):
                 if name not in populations:

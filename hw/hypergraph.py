@@ -45,8 +45,8 @@ def hypergraph_partition(
     """Cut populations into pieces, let Mt-KaHyPar share them out to cores, and repair what is over a limit.
 
     Vertices are pieces with the share of a core that they take; an edge joins a piece with all that hear it, and weighs
-    what it sends: the cut edges, times the cores beyond the first, are the messages. One weight is balanced only; pieces
-    that are over another limit move to where there is room, or open a core.
+    what it sends: the cut edges, times the cores beyond the first, are the messages. One weight is balanced only;
+    pieces that are over another limit move to where there is room, or open a core.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def _pieces(layers: list[Layer], target: Target, n_cores: int) -> list[_Piece]:
             found += [_Piece(layer, units, weight) for units in np.array_split(tile, n_parts)]
     if len(found) > _MOST_PIECES:
         raise CapacityError(
-            f"partitioner 'mtkahypar': the network has {len(found)} pieces, at most {_MOST_PIECES} are handed over; take "
-            "'own'"
+            f"partitioner 'mtkahypar': the network has {len(found)} pieces, at most {_MOST_PIECES} are handed over; "
+            "take 'own'"
         )
     return found
 
@@ -118,9 +118,7 @@ def _share(usage: Usage, target: Target) -> float:
     return max(_of(usage, target, name) for name in ("compartments", "synaptic_words", "input_axons"))
 
 
-def _cut(
-    pieces: list[_Piece], fixed: FixedGraph, rates: dict[str, Floats], n_cores: int, seed: int
-) -> Ints:
+def _cut(pieces: list[_Piece], fixed: FixedGraph, rates: dict[str, Floats], n_cores: int, seed: int) -> Ints:
     """Return the core of each piece."""
     if n_cores == 1 or len(pieces) <= n_cores:
         return np.arange(len(pieces)) % n_cores

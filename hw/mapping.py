@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from hw.results import Result
 from hw.targets import Target, find_target
 from hw.yardsticks import lower_bound, sequential
 from neuro.graph import Graph
+
+if TYPE_CHECKING:
+    from hw.proof import Certificate
 
 __all__ = ["Mapping", "map_graph", "map_fixed"]
 
@@ -94,23 +97,28 @@ class Mapping:
         """Messages between cores in a step."""
         return float(self.messages[:-1].sum())
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> str:
+    def report(
+        self, path: str | os.PathLike[str] | None = None, *, certificate: Certificate | None = None
+    ) -> str:
         """Return a table for a terminal; with a path also write a self-contained HTML page.
 
         Parameters
         ----------
         path : path, optional
             The page; an existing file is replaced.
+        certificate : Certificate, optional
+            What :func:`hw.verify` gave; shown on the page.
 
         Returns
         -------
         str
             The table.
         """
-        from hw.reporting import html_page, text_table
+        from hw.html_report import html_page
+        from hw.reporting import text_table
 
         if path is not None:
-            Path(path).write_text(html_page(self), encoding="utf-8")
+            Path(path).write_text(html_page(self, certificate), encoding="utf-8")
         return text_table(self)
 
     def to_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hw.fixed import FixedGraph
 from hw.hypergraph import hypergraph_partition
 from hw.partitioning import Partition, fill
 from hw.targets import Target
-from hw.yardsticks import lower_bound
+from hw.yardsticks import lower_bound, sequential
 
 __all__ = ["partition", "PARTITIONERS"]
 
@@ -28,6 +28,7 @@ _TILES = (1, 2, 3, 4, 5, 6, 8, 11, 16, 22, 32)
 _MOST_OPTIONS = 5
 _MOST_WORK = 20_000  # of all partitions which are tried together: blocks, and neurons by the hundreds
 _SPARE = 1.15
+_MOST_NEURONS = 200_000  # up to which a sequential split is tried, too
 
 
 class _Found(NamedTuple):
@@ -56,7 +57,9 @@ class _Search:
     def __init__(self, fixed: FixedGraph, target: Target, rates: dict[str, Floats]) -> None:
         self.fixed, self.target, self.rates = fixed, target, rates
         bound = max(lower_bound(fixed, target).values())
-        self.allowed = max(int(_SPARE * bound), bound + 1)
+        per_chip = target["cores_per_chip"]
+        whole_chips = -(-bound // per_chip) * per_chip
+        self.allowed = min(max(int(_SPARE * bound), bound + 1), whole_chips)
         self.n_neurons = sum(p.size for p in fixed.populations.values())
         self.work = self.n_tried = 0
         self.best: _Found | None = None
@@ -70,6 +73,10 @@ class _Search:
             return False
         self.n_tried += 1
         self.work += len(found.blocks) + self.n_neurons // 250
+        return self.consider(found, layers)
+
+    def consider(self, found: Partition, layers: list[Layer]) -> bool:
+        """Compare a partition with the best so far; returns whether it is better."""
         if found.over(self.target):
             return False
         messages = float(found.traffic(self.fixed, self.rates)[:-1].sum())
@@ -153,6 +160,9 @@ def partition(
                 if search.best is None or not search.is_spent():
                     search.try_layers([replace(layer, is_whole=is_whole) for layer in order], refill=refill)
     _descend(search, by_density, options)
+    if search.n_neurons <= _MOST_NEURONS and search.best is not None:
+        split = sequential(fixed, target)
+        search.consider(split, list(split.layers.values()))
     if search.best is None:
         raise _unfit(fixed, target, by_density)
     if partitioner == "mtkahypar":

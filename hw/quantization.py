@@ -168,6 +168,7 @@ class _Builder:
         self.layers: dict[str, LayerReport] = {}
         self.populations = {graph.input_name: Population(tuple(graph.shapes[graph.input_name]), "input")}
         self.connections: list[Connection] = []
+        self.unrounded: list[NDArray[np.float32]] = []
         self.gated = any(isinstance(node, TEMPORAL) for node in graph.nodes.values())
         for name in names:
             self._layer(name, [r for r in routes if r.target == name], shrink.get(name, 1.0))
@@ -181,7 +182,7 @@ class _Builder:
             )
         return FixedGraph(
             self.populations, tuple(self.connections), self.chip.profile, graph.input_name, gate,
-            tuple(graph.output_names), tuple(self.notes), "", self.depths,
+            tuple(graph.output_names), tuple(self.notes), "", self.depths, unrounded=tuple(self.unrounded),
         )  # fmt: skip
 
     def _layer(self, name: str, routes: list[Route], shrink: float) -> None:
@@ -329,6 +330,7 @@ class _Builder:
                 stride=op.stride, padding=op.padding, dilation=op.dilation, groups=op.groups,
             )
         )  # fmt: skip
+        self.unrounded.append((op.weights * scale / 2.0**exponent).astype(np.float32))
         note = f"{self.chip.name} has no values in spikes: the host sends a count of n as n spikes in the same step"
         if has_values and not self.chip["payload_bits"] and note not in self.notes:
             self.notes.append(note)
@@ -347,6 +349,7 @@ class _Builder:
                     weight_bits=self.bits, sign=sign, delay=self.depths[name] - 1,  # type: ignore[arg-type]
                 )
             )  # fmt: skip
+            self.unrounded.append((constant[:, None] / 2.0**exponent).astype(np.float32))
 
 
 def bias_registers(name: str, bias: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,19 +1,13 @@
-"""A mapping for people: a table for the terminal, and a page with the mesh."""
+"""A mapping for people: a table for the terminal."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 
-import numpy as np
-
 from hw.agreement import LayerReport
-from hw.blocks import RESOURCES
 from hw.mapping import Mapping
 
-__all__ = ["text_table", "html_page", "rows"]
-
-_SHOWN = ("compartments", "synaptic_words", "input_axons")
+__all__ = ["text_table", "rows"]
 
 
 def rows(mapping: Mapping) -> Iterator[tuple[str, str]]:
@@ -38,8 +32,8 @@ def rows(mapping: Mapping) -> Iterator[tuple[str, str]]:
     for cost in mapping.costs:
         yield (
             f"{cost.table.name}: step",
-            f"{cost.step_time_s * 1e6:.3g} us (core {cost.busiest_core} and barrier), "
-            f"{cost.step_energy_j * 1e9:.4g} nJ",
+            f"{cost.step_time_s * 1e6:.3g} us (busiest core and barrier; slowest step "
+            f"{cost.slowest_step_time_s * 1e6:.3g} us), {cost.step_energy_j * 1e9:.4g} nJ",
         )
         yield (
             f"{cost.table.name}: recording of {mapping.n_steps:.4g} steps",
@@ -76,80 +70,3 @@ def text_table(mapping: Mapping) -> str:
     pairs = list(rows(mapping))
     width = max(len(name) for name, _ in pairs)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs)
-
-
-def html_page(mapping: Mapping) -> str:
-    """Return a page that needs nothing else: the table, the mesh of each chip, the cores."""
-    table = "".join(f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows(mapping))
-    maps = "".join(
-        _mesh(mapping, chip, name) for chip in np.unique(mapping.placement.chip)[:8] for name in _SHOWN
-    )
-    cores = "".join(_core_row(mapping, core) for core in range(min(mapping.n_cores, 1000)))
-    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in RESOURCES)
-    return _PAGE.format(
-        title=html.escape(f"{mapping.target.name}: {mapping.n_cores} cores"),
-        table=table,
-        maps=maps,
-        head=head,
-        cores=cores,
-    )
-
-
-def _mesh(mapping: Mapping, chip: int, resource: str) -> str:
-    """Draw a chip: tiles of the mesh with their cores, dark where a resource is used up."""
-    target, placement = mapping.target, mapping.placement
-    per_tile, columns = target["cores_per_tile"], target["mesh_columns"]
-    n_rows = -(-target["cores_per_chip"] // (per_tile * columns))
-    side = int(np.ceil(np.sqrt(per_tile)))
-    cell, gap = 16, 6
-    tile = side * cell + gap
-    parts = []
-    for row in range(n_rows):
-        for column in range(columns):
-            for slot in range(per_tile):
-                if (row * columns + column) * per_tile + slot < target["cores_per_chip"]:
-                    x, y = column * tile + slot % side * cell, row * tile + slot // side * cell
-                    parts.append(
-                        f'<rect x="{x}" y="{y}" width="{cell - 1}" height="{cell - 1}" class="free"/>'
-                    )
-    for core in np.flatnonzero(placement.chip == chip):
-        share = mapping.partition.cores[core].values[resource] / target[resource]
-        slot = int(placement.slot[core])
-        x = int(placement.column[core]) * tile + slot % side * cell
-        y = int(placement.row[core]) * tile + slot // side * cell
-        populations = ", ".join(b.population for b in mapping.partition.blocks if b.core == core)
-        label = html.escape(f"core {core}: {populations}; {resource.replace('_', ' ')} {share:.0%}")
-        colour = f"hsl(215,70%,{90 - 60 * share:.0f}%)"
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{cell - 1}" height="{cell - 1}" fill="{colour}">'
-            f"<title>{label}</title></rect>"
-        )
-    size = f'width="{columns * tile}" height="{n_rows * tile}"'
-    caption = html.escape(f"chip {chip}: {resource.replace('_', ' ')}")
-    drawing = f'<svg {size} role="img" aria-label="{caption}">{"".join(parts)}</svg>'
-    return f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>"
-
-
-def _core_row(mapping: Mapping, core: int) -> str:
-    usage, placement = mapping.partition.cores[core], mapping.placement
-    blocks = ", ".join(
-        f"{b.population} ({b.neurons.size})" for b in mapping.partition.blocks if b.core == core
-    )
-    place = (
-        f"{placement.chip[core]} / {placement.column[core]}, {placement.row[core]} / {placement.slot[core]}"
-    )
-    cells = "".join(f"<td>{usage.values[name]}</td>" for name in RESOURCES)
-    traffic = f"<td>{mapping.messages[:, core].sum():.1f}</td><td>{mapping.messages[core].sum():.1f}</td>"
-    return f"<tr><td>{core}</td><td>{place}</td><td>{html.escape(blocks)}</td>{cells}{traffic}</tr>"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b2430}}
-table{{border-collapse:collapse;margin:1rem 0}}
-th,td{{text-align:left;padding:.2rem .7rem;border-bottom:1px solid #dde3ea}}
-th{{font-weight:600}}figure{{display:inline-block;margin:.5rem 1rem}}figcaption{{font-size:.85rem}}.free{{fill:#eef1f5}}
-</style></head><body><h1>{title}</h1><table>{table}</table><h2>Mesh</h2>{maps}
-<h2>Cores</h2><table><tr><th>core</th><th>chip / tile / core</th><th>blocks (neurons)</th>{head}<th>messages in</th>
-<th>messages out</th></tr>{cores}</table></body></html>
-"""

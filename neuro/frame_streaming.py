@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -15,6 +16,9 @@ from neuro.simulator import simulate
 from neuro.spikes import Spikes
 
 __all__ = ["FrameStream"]
+
+_MOST_VALUES = 2**28  # that one call returns: 1 GB
+_PIECE_STEPS = 4096  # that are run at a time: what a run holds for each step besides its output stays bounded
 
 
 class FrameStream:
@@ -77,7 +81,8 @@ class FrameStream:
         Raises
         ------
         InputError
-            If the events are not of the Input's shape, go back in time, or the stream is finished.
+            If the events are not of the Input's shape, go back in time, more than 2**28 values would be returned, or
+            the stream is finished.
         """
         shape = tuple(self.graph.shapes[self.graph.input_name])
         self._check_open("feed")
@@ -90,6 +95,7 @@ class FrameStream:
                 raise InputError(
                     f"stream: events must not go back in time, got t_us[0] = {events.t_us[0]} after {self._mark}"
                 )
+            self._check_length("feed", int(events.t_us[-1]))
             self._mark = int(events.t_us[-1])
             self._pending.append(events)
         return self._advance(self._mark // self.dt_us)
@@ -110,12 +116,14 @@ class FrameStream:
         Raises
         ------
         InputError
-            If the time is not a whole number, lies before what was fed already, or the stream is finished.
+            If the time is not a whole number, lies before what was fed already, more than 2**28 values would be
+            returned, or the stream is finished.
         """
         self._check_open("advance")
         mark = as_time("stream", "t_us", t_us)
         if mark < self._mark:
             raise InputError(f"stream: cannot advance to {mark} us, it is at {self._mark} us already")
+        self._check_length("advance", mark)
         self._mark = mark
         return self._advance(mark // self.dt_us)
 
@@ -155,10 +163,23 @@ class FrameStream:
                 f"stream: cannot {what}, the stream is finished; make a new one with neuro.stream"
             )
 
+    def _check_length(self, what: str, t_us: int) -> None:
+        n_steps = t_us // self.dt_us - self.n_steps
+        size = math.prod(self.graph.shapes[self.graph.output_names[0]])
+        if n_steps * size > _MOST_VALUES:
+            most_us = _MOST_VALUES // size * self.dt_us
+            raise InputError(
+                f"stream: cannot {what} to {t_us} us at once, that returns {n_steps} steps of {size} values (at most "
+                f"{_MOST_VALUES} values); advance by at most {most_us} us at a time"
+            )
+
     def _advance(self, stop: int) -> NDArray[np.float32]:
-        shape = self.graph.shapes[self.graph.output_names[0]]
-        if stop <= self.n_steps:
-            return np.zeros((0, *shape), np.float32)
+        rows = [np.zeros((0, *self.graph.shapes[self.graph.output_names[0]]), np.float32)]
+        while self.n_steps < stop:
+            rows.append(self._run(min(stop, self.n_steps + _PIECE_STEPS)))
+        return rows[1] if len(rows) == 2 else np.concatenate(rows)
+
+    def _run(self, stop: int) -> NDArray[np.float32]:
         spikes = self._frames(stop)
         try:
             result = simulate(self.graph, spikes, state=self._state)

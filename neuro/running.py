@@ -16,9 +16,7 @@ from neuro.attention.windows import attend, check_frames, scaled
 from neuro.chained import Chained
 from neuro.collecting import Collected
 from neuro.dynamics import Dynamics
-from neuro.errors import InputError
 from neuro.graph import Graph
-from neuro.graph.networks import is_mixed
 from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
 from neuro.lowering.branches import Stage
@@ -144,10 +142,6 @@ def run_recording(
     if chained is not None:
         return chained.run(inputs, record=record, state=state)
     plan = lower(graph)
-    if dynamics is not None and is_mixed(graph.nodes):
-        raise InputError(
-            "simulate: dynamics count layers of Linear and Conv2d, this graph has a SparseLinear; leave it out"
-        )
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     check_state(graph, state)

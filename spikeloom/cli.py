@@ -24,6 +24,7 @@ from spikeloom.commands.map import map_network
 from spikeloom.commands.options import debug_option, is_debug
 from spikeloom.commands.pareto import pareto
 from spikeloom.commands.recognize import recognize
+from spikeloom.commands.replay import replay
 from spikeloom.commands.simulate import simulate
 from spikeloom.commands.train import train
 from spikeloom.errors import UserError
@@ -125,7 +126,19 @@ def cli() -> None:
     """
 
 
-for _command in (demo, info, events, convert, train, evaluate, recognize, pareto, simulate, map_network):
+for _command in (
+    demo,
+    info,
+    events,
+    convert,
+    train,
+    evaluate,
+    recognize,
+    replay,
+    pareto,
+    simulate,
+    map_network,
+):
     cli.add_command(_command)
 
 

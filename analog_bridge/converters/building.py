@@ -205,6 +205,8 @@ class _Builder:
             weight = weight * lift.reshape(-1, *[1] * (weight.ndim - 1))
         own = None
         if isinstance(self.code, Rate):  # the bias comes in every step
+            if lift is not None:
+                bias = bias * self._by_channel(lift, layer.name)
             own = self._per_channel(layer, bias)
             bias = np.zeros(())
         if isinstance(layer, Dense):

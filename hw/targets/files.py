@@ -80,7 +80,7 @@ def load_target(path: str | os.PathLike[str]) -> Target:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as err:
         raise TargetError(f"{path}: cannot be read ({err}); give the path of a TOML file") from err
-    except tomllib.TOMLDecodeError as err:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as err:
         raise TargetError(f"{path}: is no TOML file: {err}") from err
     try:
         return _target(content)
@@ -91,7 +91,7 @@ def load_target(path: str | os.PathLike[str]) -> Target:
 def _target(content: dict[str, Any]) -> Target:
     _check_names("the file", content, _TOP)
     base = content.get("based_on")
-    if base is not None and base not in TARGETS:
+    if base is not None and not (isinstance(base, str) and base in TARGETS):
         raise TargetError(f"based_on must be one of {', '.join(TARGETS)}, got {base!r}")
     known = None if base is None else TARGETS[base]
     limits = {} if known is None else dict(known.limits)
@@ -108,6 +108,8 @@ def _target(content: dict[str, Any]) -> Target:
     if not isinstance(name, str):
         raise TargetError(f"name must be text, got {name!r}")
     profile = content.get("profile", "lava" if known is None else known.profile)
+    if not isinstance(profile, str):
+        raise TargetError(f"profile must be 'lava' or 'loihi1', got {profile!r}")
     return Target(name, profile, limits, tables)
 
 
@@ -116,6 +118,8 @@ def _limit(name: str, entry: object) -> Limit:
     _check_names(f"limits.{name}", entry, {"value", "source"})
     if "value" not in entry or "source" not in entry:
         raise TargetError(f"limits.{name} needs a value and a source")
+    if not isinstance(entry["source"], str):
+        raise TargetError(f"limits.{name}: source must be text, got {entry['source']!r}")
     try:
         return Limit(entry["value"], entry["source"], "user")
     except TargetError as err:
@@ -128,21 +132,47 @@ def _prices(entry: object) -> PriceTable:
     missing = sorted({"name", "source", "grade", "energy_j"} - set(entry))
     if missing:
         raise TargetError(f"prices: {missing[0]} is missing")
+    name = entry["name"]
+    for key in ("name", "source", "grade"):
+        if not (isinstance(entry[key], str) and entry[key]):
+            raise TargetError(f"prices {name!r}: {key} must be text, got {entry[key]!r}")
+    not_priced = entry.get("not_priced", [])
+    if not (isinstance(not_priced, list) and all(isinstance(text, str) for text in not_priced)):
+        raise TargetError(f"prices {name!r}: not_priced must be a list of texts, got {not_priced!r}")
+    energy = _numbers(name, "energy_j", entry["energy_j"])
+    times = _numbers(name, "time_s", entry.get("time_s", {}))
+    barrier = _barrier(name, entry.get("barrier_s", []))
+    return PriceTable(name, entry["source"], entry["grade"], energy, times, barrier, tuple(not_priced))
+
+
+def _numbers(name: str, what: str, entry: object) -> dict[str, float]:
+    found = {}
+    for term, value in _table(f"prices {name!r}: {what}", entry).items():
+        found[term] = _number(f"prices {name!r}: {what}.{term}", value)
+    return found
+
+
+def _number(place: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TargetError(f"{place} must be a number, got {value!r}")
     try:
-        barrier = tuple((int(n), float(seconds)) for n, seconds in entry.get("barrier_s", ()))
-        energy = {term: float(x) for term, x in _table("prices.energy_j", entry["energy_j"]).items()}
-        times = {term: float(x) for term, x in _table("prices.time_s", entry.get("time_s", {})).items()}
-    except (TypeError, ValueError) as err:
-        raise TargetError(f"prices {entry['name']!r}: prices must be numbers ({err})") from err
-    return PriceTable(
-        str(entry["name"]),
-        str(entry["source"]),
-        str(entry["grade"]),
-        energy,
-        times,
-        barrier,
-        tuple(map(str, entry.get("not_priced", ()))),
-    )
+        return float(value)
+    except OverflowError as err:
+        raise TargetError(f"{place} must be a number below 1e308") from err
+
+
+def _barrier(name: str, entry: object) -> tuple[tuple[int, float], ...]:
+    place = f"prices {name!r}: barrier_s"
+    if not isinstance(entry, list):
+        raise TargetError(f"{place} must be a list of pairs [tiles, seconds], got {entry!r}")
+    found = []
+    for pair in entry:
+        if not (isinstance(pair, list) and len(pair) == 2):
+            raise TargetError(f"{place} must be a list of pairs [tiles, seconds], got {pair!r}")
+        if isinstance(pair[0], bool) or not isinstance(pair[0], int):
+            raise TargetError(f"{place}: a number of tiles must be whole, got {pair[0]!r}")
+        found.append((pair[0], _number(place, pair[1])))
+    return tuple(found)
 
 
 def _table(place: str, entry: object) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class PriceTable:
     Raises
     ------
     TargetError
-        If a term is unknown or a price is not a finite number >= 0.
+        If a term is unknown, a price is not a finite number >= 0, or tiles of barriers do not rise.
 
     Examples
     --------
@@ -64,6 +64,10 @@ class PriceTable:
 
     def __post_init__(self) -> None:
         for what, prices in (("energy_j", self.energy_j), ("time_s", self.time_s)):
+            if not isinstance(prices, Mapping):
+                raise TargetError(
+                    f"PriceTable {self.name!r}: {what} must be a table of prices, got {prices!r}"
+                )
             for term, price in prices.items():
                 if term not in TERMS:
                     raise TargetError(
@@ -74,6 +78,18 @@ class PriceTable:
                         f"PriceTable {self.name!r}: {what} of {term} must be finite and >= 0, got {price}"
                     )
             object.__setattr__(self, what, MappingProxyType(dict(prices)))
+        before = 0
+        for n_tiles, seconds in self.barrier_s:
+            if n_tiles <= before:
+                raise TargetError(
+                    f"PriceTable {self.name!r}: barrier_s must have rising numbers of tiles >= 1, got {n_tiles} after "
+                    f"{before}"
+                )
+            if not (math.isfinite(seconds) and seconds >= 0):
+                raise TargetError(
+                    f"PriceTable {self.name!r}: barrier_s of {n_tiles} tiles must be finite and >= 0 s, got {seconds}"
+                )
+            before = n_tiles
 
     def unpriced(self) -> tuple[str, ...]:
         """Say which terms have no energy here, and what else the table leaves out."""

@@ -10,7 +10,7 @@ from typing import Literal
 from hw.errors import TargetError
 from hw.targets.prices import PriceTable
 
-__all__ = ["Limit", "Target", "Grade", "GRADES", "LIMIT_NAMES", "MAY_BE_ZERO"]
+__all__ = ["Limit", "Target", "Grade", "GRADES", "LIMIT_NAMES", "MAY_BE_ZERO", "MOST"]
 
 Grade = Literal["published", "source code", "secondary", "assumed", "user"]
 GRADES: tuple[str, ...] = ("published", "source code", "secondary", "assumed", "user")
@@ -43,6 +43,24 @@ LIMIT_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 MAY_BE_ZERO = ("payload_bits", "population_axons", "state_bits", "free_delay_steps", "delay_steps")
+MOST: Mapping[str, int] = MappingProxyType(
+    {
+        "chips": 2**20,
+        "cores_per_chip": 2**16,
+        "cores_per_tile": 2**10,
+        "mesh_columns": 2**12,
+        "state_bits": 2**16,
+        "population_axons": 2,
+        "population_axon_slots": 2**10,
+        "synapses_per_entry": 2**16,
+        "index_bits": 32,
+        "weight_bits": 8,
+        "delay_steps": 63,
+        "payload_bits": 32,
+        "refractory_steps": 63,
+    }
+)
+_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -127,10 +145,12 @@ class Target:
             if name not in self.limits:
                 raise TargetError(f"Target {self.name!r}: the limit {name!r} is missing ({meaning})")
             least = 0 if name in MAY_BE_ZERO else 1
-            if self.limits[name].value < least:
-                raise TargetError(
-                    f"Target {self.name!r}: {name} must be >= {least}, got {self.limits[name].value}"
-                )
+            value, most = self.limits[name].value, MOST.get(name, _MOST)
+            if value < least:
+                raise TargetError(f"Target {self.name!r}: {name} must be >= {least}, got {value}")
+            if value > most:
+                shown = value if value < 10**30 else f"about 2^{value.bit_length() - 1}"
+                raise TargetError(f"Target {self.name!r}: {name} must be <= {most}, got {shown}")
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
 
     def __getitem__(self, name: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neuro.costs.geometry import sizes
-from neuro.graph import Graph
+from neuro.graph import Graph, SparseLinear
 from neuro.results import Counters
 
 __all__ = ["spike_driven_operations"]
@@ -11,6 +11,8 @@ __all__ = ["spike_driven_operations"]
 
 def spike_driven_operations(graph: Graph, counters: Counters) -> dict[str, int]:
     """Return, for each Linear and Conv2d, its input entries times its nominal fan-out (R36).
+
+    Entries of a SparseLinear have fan-outs of their own: there it is what was executed (R35).
 
     Parameters
     ----------
@@ -35,4 +37,9 @@ def spike_driven_operations(graph: Graph, counters: Counters) -> dict[str, int]:
     {'fc': 8}
     """
     synapses, _ = sizes(graph)
-    return {name: n * synapses[name].fan_out for name, n in counters.input_entries.items()}
+    return {
+        name: counters.synaptic_operations[name]
+        if isinstance(graph.nodes[name], SparseLinear)
+        else n * synapses[name].fan_out
+        for name, n in counters.input_entries.items()
+    }

@@ -8,24 +8,27 @@ from functools import lru_cache
 
 from neuro.errors import GraphError
 from neuro.graph import CODED, NEURONS, SYNAPSES, Conv2d, CubaLIF, FirstSpikeIF, Graph, Linear, SparseLinear
+from neuro.graph.networks import needs_populations
 
 __all__ = ["NeuronSize", "SynapseSize", "sizes"]
 
 
 @dataclass(frozen=True)
 class SynapseSize:
-    """Numbers of a Linear or Conv2d.
+    """Numbers of a Linear, Conv2d or SparseLinear.
 
     Attributes
     ----------
     n_inputs, n_outputs : int
         Entries of a frame before and behind it.
     n_pixels : int
-        Output pixels (1 for a Linear).
+        Output pixels (1 where there is no map).
     fan_out : int
-        Nominal fan-out of an input entry: ``rows * columns * out / groups``, or ``out`` (R36).
+        Nominal fan-out of an input entry: ``rows * columns * out / groups``, or ``out`` (R36). That of a SparseLinear
+        differs from entry to entry: the mean, rounded up.
     dense_operations : int
-        Products of a step in which no entry is zero: (tap inside the frame, input channel, output channel).
+        Products of a step in which no entry is zero: (tap inside the frame, input channel, output channel), or the
+        synapses of a SparseLinear.
     n_weights, n_biases : int
         Stored weights and biases.
     """
@@ -72,7 +75,7 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
     Raises
     ------
     GraphError
-        If it has a SparseLinear.
+        If it runs as a network of populations.
 
     Examples
     --------
@@ -83,12 +86,11 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
     >>> synapses["conv"].fan_out, synapses["conv"].dense_operations  # 9 * 9 * 2 less what lies in the padding
     (18, 98)
     """
-    for name, node in graph.nodes.items():
-        if isinstance(node, SparseLinear):
-            raise GraphError(
-                f"SparseLinear {name!r}: costs are counted for Linear and Conv2d only; replace it by a Linear of its "
-                "to_dense() weights, or leave costs out"
-            )
+    if needs_populations(graph.nodes):
+        raise GraphError(
+            "Graph: costs are counted for layers, this graph runs as a network of populations; its operations are in "
+            "Result.counters.synaptic_operations"
+        )
     synapses: dict[str, SynapseSize] = {}
     neurons: dict[str, NeuronSize] = {}
     for name in graph.order:
@@ -96,6 +98,11 @@ def sizes(graph: Graph) -> tuple[dict[str, SynapseSize], dict[str, NeuronSize]]:
         if isinstance(node, SYNAPSES):
             assert isinstance(node, (Linear, Conv2d))
             synapses[name] = _synapse(node, graph.shapes[graph.predecessors(name)[0]], graph.shapes[name])
+        elif isinstance(node, SparseLinear):
+            fan_out = -(-node.n_synapses // node.n_in)
+            synapses[name] = SynapseSize(
+                node.n_in, node.n_out, 1, fan_out, node.n_synapses, node.n_synapses, 0
+            )
         elif isinstance(node, (*NEURONS, *CODED)):
             n_states = 2 if isinstance(node, (CubaLIF, FirstSpikeIF)) else 1
             neurons[name] = NeuronSize(math.prod(graph.shapes[name]), n_states)

@@ -16,15 +16,16 @@ from neuro.graph import (
     SYNAPSES,
     Add,
     AvgPool2d,
+    Conv2d,
     CubaLIF,
     Difference,
     FirstSpikeIF,
     Graph,
     Input,
-    Linear,
     RadixIF,
     Readout,
     SignedIF,
+    SparseLinear,
     SumPool2d,
     TwoPhaseIF,
 )
@@ -191,7 +192,7 @@ def spiking_work(graph: Graph, counters: Counters, *, name: str = "spiking") -> 
 
 def _has_own_synapse(graph: Graph, population: str) -> bool:
     (source,) = graph.predecessors(population)
-    return isinstance(graph.nodes[source], SYNAPSES) and len(graph.successors(source)) == 1
+    return isinstance(graph.nodes[source], (*SYNAPSES, SparseLinear)) and len(graph.successors(source)) == 1
 
 
 def _spiking_layer(
@@ -213,7 +214,7 @@ def _spiking_layer(
     return LayerWork(
         name=name,
         is_spiking=True,
-        is_linear=synapse is not None and isinstance(graph.nodes[synapse], Linear),
+        is_linear=synapse is not None and not isinstance(graph.nodes[synapse], Conv2d),
         accumulates=products if is_binary else 0,
         multiply_accumulates=0 if is_binary else products,
         bias_additions=biases,
@@ -287,7 +288,7 @@ def conventional_work(graph: Graph, *, n_steps: int, weight_bits: int = 32, name
         LayerWork(
             name=node,
             is_spiking=False,
-            is_linear=isinstance(graph.nodes[node], Linear),
+            is_linear=not isinstance(graph.nodes[node], Conv2d),
             accumulates=0,
             multiply_accumulates=size.dense_operations,
             bias_additions=size.n_outputs if size.n_biases else 0,
@@ -322,7 +323,9 @@ def _is_binary(graph: Graph, name: str) -> bool:
         return isinstance(node, (*SPIKING, *_ONES))
     if isinstance(node, (*PRODUCTS, Difference, Readout)):
         return False
-    if isinstance(node, (*SYNAPSES, Add, SumPool2d, AvgPool2d)) or getattr(node, "scaling", False):
+    if isinstance(node, (*SYNAPSES, SparseLinear, Add, SumPool2d, AvgPool2d)) or getattr(
+        node, "scaling", False
+    ):
         return False
     return all(_is_binary(graph, source) for source in graph.predecessors(name))
 

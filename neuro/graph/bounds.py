@@ -137,7 +137,7 @@ def _values(
     if isinstance(node, (LI, Readout, *PRODUCTS)) or (isinstance(node, ATTENTIONS) and node.scaling):
         return None
     known = [item for item in inputs if item is not None]
-    if isinstance(node, (Linear, Conv2d)):
+    if isinstance(node, (Linear, Conv2d, SparseLinear)):
         if not known:
             raise GraphError(
                 f"{owner}: weight_grid needs inputs on a grid, but the values of {sources[0]!r} are not; "
@@ -175,12 +175,15 @@ def _sum(owner: str, node: Add | SumPool2d | AvgPool2d, inputs: Sequence[_Values
     return _Values(bound, fine)
 
 
-def _synapse(owner: str, node: Linear | Conv2d, values: _Values, grid: float) -> _Values:
+def _synapse(owner: str, node: Linear | Conv2d | SparseLinear, values: _Values, grid: float) -> _Values:
     _check_multiples(owner, "weight", node.weight, grid)
-    total = (
-        np.abs(node.weight.astype(np.float64)).reshape(node.weight.shape[0], -1).sum(axis=1) * values.bound
-    )
-    if node.bias is not None:
+    size = np.abs(node.weight.astype(np.float64))
+    if isinstance(node, SparseLinear):
+        rows = np.repeat(np.arange(node.n_out), np.diff(node.indptr))
+        total = np.bincount(rows, size, minlength=node.n_out) * values.bound
+    else:
+        total = size.reshape(node.weight.shape[0], -1).sum(axis=1) * values.bound
+    if not isinstance(node, SparseLinear) and node.bias is not None:
         _check_multiples(owner, "bias", node.bias, grid)
         total += np.abs(node.bias.astype(np.float64))
     own = max(grid, _grid_of(node))  # a synapse may lie on a coarser grid than the graph
@@ -196,10 +199,10 @@ def _synapse(owner: str, node: Linear | Conv2d, values: _Values, grid: float) ->
     return _Values(float(total[worst]), fine)
 
 
-def _grid_of(node: Linear | Conv2d) -> float:
+def _grid_of(node: Linear | Conv2d | SparseLinear) -> float:
     """The largest power of two of which all weights and the bias are multiples; 0 where all are 0."""
     grid = 0.0
-    for array in (node.weight, node.bias):
+    for array in (node.weight, getattr(node, "bias", None)):
         if array is None or not array.any():
             continue
         mantissa, exponent = np.frexp(array[array != 0])

@@ -17,7 +17,7 @@ from neuro.graph.attention_placement import check_attention
 from neuro.graph.bounds import check_grid, check_non_negative
 from neuro.graph.coded_placement import check_coding
 from neuro.graph.execution import Clocked, Continuous, Execution
-from neuro.graph.networks import check_receptors, has_populations
+from neuro.graph.networks import check_receptors, has_populations, is_mixed
 from neuro.graph.nodes import Delay, Input, Node
 from neuro.graph.shapes import Shape, infer_shapes, label
 from neuro.graph.table import graph_table
@@ -113,7 +113,7 @@ class Graph:
         check_receptors(nodes, after)
         shapes = infer_shapes(nodes, order, before)
         check_non_negative(nodes, order, before)
-        if weight_grid is not None and has_populations(nodes):
+        if weight_grid is not None and has_populations(nodes) and not is_mixed(nodes):
             raise GraphError("Graph: a network of populations takes no weight_grid; leave it at None")
         grid = check_grid(nodes, order, before, weight_grid)
         self._set(nodes=MappingProxyType(nodes), edges=edges, execution=execution, weight_grid=grid)

@@ -6,8 +6,10 @@ from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Frames, Live, Network
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.poisson import count_tile, draw
+from neuro.kernels.prefetch import prefetch
 
 U = np.uint64
+LINE_TARGETS, AHEAD = 16, 128
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -29,6 +31,14 @@ def deliver_constant(weight: float, target: nw.UInt32s, state: nw.Reals) -> None
         state[target[j]] += weight
 
 
+@njit(cache=True, **UNCOUNTED)
+def ask_for(ptr: nw.UInt32s, target: nw.UInt32s, row: int) -> None:
+    """Start to load the targets of a row: its first lines, the others follow as they are read."""
+    first, stop = U(ptr[row]), U(ptr[row + U(1)])
+    for j in range(first, min(stop, first + U(AHEAD)), U(LINE_TARGETS)):
+        prefetch(target, j)
+
+
 @njit(cache=True, **INLINED)
 def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
     """Deliver what arrives in this step over delays of at least one step."""
@@ -39,8 +49,16 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
         before = slot - net.delays[group]
         if before < 0:
             continue
-        for q in range(U(live.log_start[before, 0]), U(live.log_start[before, n_nodes])):
+        end = U(live.log_start[before, n_nodes])
+        for q in range(U(live.log_start[before, 0]), end):
             row = U(live.log_index[q]) * U(n_delays) + U(group)
+            if q + U(4) < end:
+                later = U(live.log_index[q + U(4)]) * U(n_delays) + U(group)
+                prefetch(ptr, later)
+                if row_weight.size:
+                    prefetch(row_weight, later)
+            if q + U(2) < end:
+                ask_for(ptr, net.target, U(live.log_index[q + U(2)]) * U(n_delays) + U(group))
             first, stop = ptr[row], ptr[row + U(1)]
             n += int(stop) - int(first)
             value = live.log_value[q : q + U(is_graded)]

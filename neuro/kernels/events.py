@@ -158,7 +158,7 @@ def approach(synapses: Synapses, voltage: Floats, entry: np.int32) -> None:
         for c in range(columns[column], columns[column + U(1)]):
             pixel = U(synapses.scatter_pixel[U(r)] + synapses.scatter_column_pixel[U(c)])
             for o in range(pixel * n, (pixel + U(1)) * n, _LINE):
-                prefetch(voltage, o)  # type: ignore[call-arg]
+                prefetch(voltage, o)
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -10,7 +10,19 @@ import numpy as np
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Bytes, Reals, UInt64s
 from neuro.kernels.options import DIVIDING, UNCOUNTED, njit
-from neuro.kernels.vectors import LANES, above, add, load, multiply, select, splat, store, subtract
+from neuro.kernels.vectors import (
+    LANES,
+    above,
+    add,
+    divide,
+    load,
+    multiply,
+    select,
+    splat,
+    store,
+    subtract,
+    zeros,
+)
 
 A, B, C, D, E, F = (slot * TILE for slot in range(nw.OWN, nw.OWN + 6))  # a model's own parameters
 SECOND, THIRD = 2 * TILE, 3 * TILE  # fields of the state
@@ -200,8 +212,15 @@ def update_exact_two_alike(s: Reals, p: Reals, fired: Bytes) -> None:
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_exact_two_wide(s: Reals, p: Reals, fired: Bytes) -> bool:
-    """The same in float32, sixteen neurons at a time (LLVM takes eight); return whether one is over, mark only then."""
+def mark(s: Reals, threshold: float, rest: Bytes, fired: Bytes) -> None:
+    """Mark the neurons over one threshold that are not surely held."""
+    for j in range(TILE):
+        fired[j] = (s[j] > threshold) & (rest[j] == 0)
+
+
+@njit(cache=True, **UNCOUNTED)
+def update_exact_two_wide(s: Reals, p: Reals, rest: Bytes, fired: Bytes) -> bool:
+    """As `update_exact_two_alike` in float32, sixteen neurons at a time (LLVM takes eight); whether any is marked."""
     a, b, c, d = splat(p[A]), splat(p[B]), splat(p[C]), splat(p[D])
     e, f, threshold, zero = splat(p[E]), splat(p[F]), splat(p[0]), splat(np.float32(0))
     above_tiny, under_tiny = splat(np.float32(BELOW_TINY)), splat(np.float32(-BELOW_TINY))
@@ -216,12 +235,46 @@ def update_exact_two_wide(s: Reals, p: Reals, fired: Bytes) -> bool:
         store(s, o, v)
         store(s, o + np.uint64(TILE), i)
         store(s, o + np.uint64(SECOND), k)
-        over |= above(v, threshold)
-    if over == 0:
-        return False
-    for j in range(TILE):
-        fired[j] = s[j] > p[0]
-    return True
+        over |= above(v, threshold) & zeros(rest, o)
+    if over != 0:
+        mark(s, p[0], rest, fired)
+    return bool(over != 0)
+
+
+@njit(cache=True, **UNCOUNTED)
+def update_coba_wide(s: Reals, p: Reals, rest: Bytes, fired: Bytes) -> bool:
+    """As `update_coba_alike` in float32, sixteen neurons at a time; whether any is marked."""
+    leak, exc, inh, rate = splat(p[A]), splat(p[B]), splat(p[C]), splat(p[D])
+    fall, inh_fall, threshold, zero = splat(p[E]), splat(p[F]), splat(p[0]), splat(np.float32(0))
+    above_tiny, under_tiny = splat(np.float32(BELOW_TINY)), splat(np.float32(-BELOW_TINY))
+    one, two = splat(np.float32(1)), splat(np.float32(2))
+    most, part = splat(np.float32(MOST)), splat(np.float32(1 / 64))
+    c2, c3, c4 = splat(np.float32(-1 / 2)), splat(np.float32(1 / 6)), splat(np.float32(-1 / 24))
+    c5, c6 = splat(np.float32(1 / 120)), splat(np.float32(-1 / 720))
+    c7, c8 = splat(np.float32(1 / 5040)), splat(np.float32(-1 / 40320))
+    over = np.uint32(0)
+    for j in range(0, TILE, LANES):
+        o = np.uint64(j)
+        v, e, i = load(s, o), load(s, o + np.uint64(TILE)), load(s, o + np.uint64(SECOND))
+        f = add(subtract(leak, v), multiply(e, subtract(exc, v)))
+        f = add(f, multiply(i, subtract(inh, v)))
+        g = add(add(one, e), i)
+        x = multiply(rate, g)
+        x = multiply(select(above(x, most), most, x), part)
+        q = add(c6, multiply(x, add(c7, multiply(x, c8))))
+        q = add(c3, multiply(x, add(c4, multiply(x, add(c5, multiply(x, q))))))
+        q = multiply(x, add(one, multiply(x, add(c2, multiply(x, q)))))
+        for _ in range(6):
+            q = multiply(q, subtract(two, q))
+        v = add(v, multiply(divide(f, g), q))
+        e, i = multiply(fall, e), multiply(inh_fall, i)
+        store(s, o, v)
+        store(s, o + np.uint64(TILE), select(above(e, above_tiny) | above(under_tiny, e), e, zero))
+        store(s, o + np.uint64(SECOND), select(above(i, above_tiny) | above(under_tiny, i), i, zero))
+        over |= above(v, threshold) & zeros(rest, o)
+    if over != 0:
+        mark(s, p[0], rest, fired)
+    return bool(over != 0)
 
 
 @njit(cache=True, **DIVIDING)
@@ -255,16 +308,20 @@ def update_coba_alike(s: Reals, p: Reals, fired: Bytes) -> None:
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_tile(model: int, is_alike: bool, s: Reals, p: Reals, fired: Bytes, words: UInt64s) -> bool:
-    """One step of a tile of neurons of any model; return whether one is over the threshold."""
+def update_tile(
+    model: int, is_alike: bool, s: Reals, p: Reals, rest: Bytes, fired: Bytes, words: UInt64s
+) -> bool:
+    """One step of a tile of neurons of any model; return whether one is over the threshold and not surely held."""
     if model == nw.EXACT_TWO:
         if is_alike and s.itemsize == 4:
-            return bool(update_exact_two_wide(s, p, fired))
+            return bool(update_exact_two_wide(s, p, rest, fired))
         if is_alike:
             update_exact_two_alike(s, p, fired)
         else:
             update_exact_two(s, p, fired)
     elif model == nw.COBA:
+        if is_alike and s.itemsize == 4:
+            return bool(update_coba_wide(s, p, rest, fired))
         if is_alike:
             update_coba_alike(s, p, fired)
         else:
@@ -287,6 +344,8 @@ def update_tile(model: int, is_alike: bool, s: Reals, p: Reals, fired: Bytes, wo
         update_adaptive(s, p, fired)
     else:
         update_izhikevich(s, p, fired)
+    for j in range(TILE):
+        fired[j] = fired[j] & (rest[j] == 0)
     found = words[0]
     for word in range(1, TILE // 8):
         found |= words[word]

@@ -33,6 +33,7 @@ PRE_NODE, PRE_FIRST, POST, DELAY, TRACE_X, TRACE_Y, N_PRE, N_POST, PRE_ROW, POST
 # fields of the parameters that every model has
 THRESHOLD, RESET, JUMP, SECOND_JUMP, OWN = range(5)
 N_PARAMETERS = OWN + 6
+MOST_REST = 255
 
 LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
 # Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
@@ -85,10 +86,11 @@ class Network(NamedTuple):
 class Live(NamedTuple):
     """What changes while a network runs.
 
-    ``held``, ``last``: what the membrane of each neuron is held at, and the step of its last spike. The log lists
-    what every node handed on: row ``s`` of ``log_start`` says where in ``log_index`` (and ``log_value``, empty where
-    all are 1) each node's entries of slot `s` begin; the first slots are the steps before the block. ``found``: what
-    each thread fired in this step, ``n_found`` its number by population. ``clips``: by (thread, plastic synapses);
+    ``held``: what the membrane of each neuron is held at; ``rest``: for how many steps the neuron of each lane is held,
+    counted to `MOST_REST`; ``last``: the steps of the last spikes, of use where neurons are held for longer. The log
+    lists what every node handed on: row ``s`` of ``log_start`` says where in ``log_index`` (and ``log_value``, empty
+    where all are 1) each node's entries of slot `s` begin; the first slots are the steps before the block. ``found``:
+    what each thread fired in this step, ``n_found`` its number by population. ``clips``: by (thread, plastic synapses);
     ``operations``: by thread, each in a cache line of its own.
     """
 
@@ -96,6 +98,7 @@ class Live(NamedTuple):
     weight: Reals
     held: Reals
     last: Int64s
+    rest: Bytes
     log_start: Int64s
     log_index: Int32s
     log_value: Reals

@@ -3,10 +3,12 @@
 from typing import Any
 
 from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as untyped_intrinsic
+
+intrinsic: Any = untyped_intrinsic
 
 
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+@intrinsic
 def prefetch(_typing: Any, array: Any, at: Any) -> Any:
     """Start to load the line of an array's entry into the cache; changes nothing else."""
 

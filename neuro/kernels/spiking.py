@@ -23,7 +23,7 @@ def fire_tile(
         if words[word] == 0:
             continue
         for j in range(8 * word, min(8 * word + 8, n_lanes)):
-            if not fired[j] or (n_hold and live.last[first + j] + n_hold >= step):
+            if not fired[j] or (n_hold > nw.MOST_REST and live.last[first + j] + n_hold >= step):
                 continue
             reset = p[nw.RESET * TILE + j]
             s[j] = s[j] - reset if population[nw.IS_SUBTRACTING] else reset
@@ -33,10 +33,19 @@ def fire_tile(
                     s[3 * TILE + j] += p[nw.SECOND_JUMP * TILE + j]
             if n_hold:
                 live.held[first + j] = s[j]
+                live.rest[(population[nw.TILE_LO] + tile) * TILE + j] = min(n_hold, nw.MOST_REST)
+            if n_hold > nw.MOST_REST:
                 live.last[first + j] = step
             found[n] = first + j
             n += 1
     return n
+
+
+@njit(cache=True, **UNCOUNTED)
+def count_down(rest: nw.Bytes) -> None:
+    """A step of a tile has passed."""
+    for j in range(TILE):
+        rest[j] -= rest[j] != 0
 
 
 @njit(cache=True, **INLINED)
@@ -76,7 +85,12 @@ def step_population(net: Network, live: Live, row: int, thread: int, step: int, 
     for tile in range(lo, hi):
         at, par_at = population[nw.STATE] + tile * size, population[nw.PAR] + tile * par_step
         s, p = state[at : at + size], par[par_at : par_at + width]
-        if update_tile(model, is_alike, s, p, live.fired[thread], live.fired_words[thread]):
+        rest_at = (population[nw.TILE_LO] + tile) * TILE
+        rest = live.rest[rest_at : rest_at + TILE]
+        is_over = update_tile(model, is_alike, s, p, rest, live.fired[thread], live.fired_words[thread])
+        if population[nw.N_HOLD]:
+            count_down(rest)
+        if is_over:
             n = fire_tile(population, tile, thread, step, s, p, live, n)
     if population[
         nw.N_HOLD

@@ -22,6 +22,7 @@ __all__ = [
     "add",
     "copy_shifted",
     "differs",
+    "divide",
     "list_bits",
     "list_bits_from_16",
     "list_bits_from_32",
@@ -35,6 +36,7 @@ __all__ = [
     "store_lanes",
     "subtract",
     "words_as_floats",
+    "zeros",
 ]
 
 LANES = 16
@@ -43,6 +45,7 @@ config: Any = untyped_config
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _WORDS = ir.VectorType(ir.IntType(16), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
+_BYTES = ir.VectorType(ir.IntType(8), LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
@@ -199,7 +202,7 @@ def _binary(instruction: str) -> Any:
     return operation
 
 
-add, subtract, multiply = _binary("fadd"), _binary("fsub"), _binary("fmul")
+add, subtract, multiply, divide = _binary("fadd"), _binary("fsub"), _binary("fmul"), _binary("fdiv")
 
 
 @intrinsic
@@ -220,6 +223,18 @@ def differs(typing: Any, a: Any, b: Any) -> Any:
         return _as_bits(builder, builder.fcmp_unordered("!=", *arguments))
 
     return types.uint32(Vector, Vector), generate
+
+
+@intrinsic
+def zeros(typing: Any, array: Any, at: Any) -> Any:
+    """Return a bit (of a uint32) for each of 16 bytes from element `at` (uint64) that is 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        memory = Memory(context, builder, signature.args[0], arguments[0])
+        found = memory.read(arguments[1], _BYTES, align=1)
+        return _as_bits(builder, builder.icmp_unsigned("==", found, ir.Constant(_BYTES, None)))
+
+    return types.uint32(array, at), generate
 
 
 @intrinsic

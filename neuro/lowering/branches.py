@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from neuro.dynamics import BranchGate, ExitRule
 from neuro.errors import InputError
-from neuro.graph import Add, Delay, Graph, Input
+from neuro.graph import Add, Delay, Graph, Input, SparseLinear
 from neuro.kernels.arrays import Bytes
 
 __all__ = ["Branch", "Stage", "branch_nodes", "check_gate", "open_part", "stages"]
@@ -80,7 +80,7 @@ def check_gate(graph: Graph, gate: BranchGate) -> frozenset[str]:
     position = {name: k for k, name in enumerate(graph.order)}
     for name in nodes:
         node = graph.nodes[name]
-        if isinstance(node, Delay) and position[graph.predecessors(name)[0]] > position[name]:
+        if isinstance(node, (Delay, SparseLinear)) and position[graph.predecessors(name)[0]] > position[name]:
             raise InputError(f"{owner}: the branch closes a cycle through {name!r}, it cannot be skipped")
     return nodes
 

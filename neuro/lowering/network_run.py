@@ -113,6 +113,7 @@ class NetworkRun:
             weight=plan.weight.copy() if net.plastic.size else plan.weight,
             held=np.zeros(n_numbers, plan.real),
             last=np.full(n_numbers, -(2**60), np.int64),
+            rest=np.zeros(int(net.bounds[-1]) * TILE, np.uint8),
             log_start=np.zeros((n_slots + 1, len(plan.nodes) + 1), np.int64),
             log_index=np.empty(capacity, np.int32),
             log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
@@ -279,7 +280,7 @@ class NetworkRun:
                 flat = fields[:, place].reshape(-1)
                 flat[: values.size] = values
                 fields[:, place] = flat.reshape(-1, TILE)
-            self._hold(name, state)
+            self._hold(row, name, state)
         for row, connection in enumerate(plan.plastic):
             live.weight[plan.places[row]] = state.weights[connection.name]
             traces = state.traces[connection.name]
@@ -301,11 +302,14 @@ class NetworkRun:
             live.log_start[step + 1, 0] = n
         self._n_log = n
 
-    def _hold(self, name: str, state: NetworkState) -> None:
+    def _hold(self, row: int, name: str, state: NetworkState) -> None:
         """Neurons that fired in the last steps are still held, at their present membranes."""
-        live, first = self._live, self.plan.first[name]
+        live, first, population = self._live, self.plan.first[name], self._network.populations[row]
         spikes = state.recent[name]
-        live.last[first + spikes.index] = spikes.step - self.plan.n_history
+        last = spikes.step - self.plan.n_history
+        rest = (last + population[nw.N_HOLD] + 1).clip(0, nw.MOST_REST)
+        live.rest[population[nw.TILE_LO] * TILE + spikes.index] = rest
+        live.last[first + spikes.index] = last
         live.held[first : first + self.plan.sizes[name]] = state.variables[name]["v"]
 
     def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import torch
 from neuro.training._kernels import Neuron
 
 
-class _Fire(torch.autograd.Function):
+class Fire(torch.autograd.Function):
     """1 where x > 0; gradient 1 / (alpha*abs(x) + 1)**2."""
 
     @staticmethod
@@ -52,7 +52,7 @@ def stepped_lif(current: torch.Tensor, mask: torch.Tensor, neuron: Neuron) -> to
     spikes = []
     for drive, computed in zip(current * kept, kept, strict=True):
         raised = v + step * ((drive + v_leak) - v)
-        fired = _Fire.apply(raised - threshold, alpha) * computed
+        fired = Fire.apply(raised - threshold, alpha) * computed
         v = (1.0 - fired) * raised + fired * v_reset
         spikes.append(fired)
     return torch.stack(spikes)

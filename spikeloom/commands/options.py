@@ -43,6 +43,29 @@ data_option = click.option(
 )
 
 
+wire_option = click.option(
+    "--wire",
+    type=click.Choice(["t64_x16_y16_on8", "t32_x16_y15_on1", "spif", "spif_timed"]),
+    default="t64_x16_y16_on8",
+    show_default=True,
+    help="How events lie in datagrams.",
+)
+
+
+def live_options(command: Command) -> Command:
+    """Add `--wire`, `--idle` and `--windows`: how to listen, and when to end."""
+    idle = click.option(
+        "--idle",
+        type=click.FloatRange(min=0, min_open=True),
+        default=None,
+        help="Live: end when no event has come for so many seconds.",
+    )
+    windows = click.option(
+        "--windows", type=click.IntRange(min=1), default=None, help="Live: end after so many decisions."
+    )
+    return wire_option(idle(windows(command)))
+
+
 def damage_options(command: Command) -> Command:
     """Add `--allow-damaged` and `--sort` to a command."""
     sort = click.option("--sort", is_flag=True, help="Sort events whose time runs backwards (stable).")

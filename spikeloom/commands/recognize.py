@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spikeloom.commands.options import damage_options, debug_option, json_option, network_options, write_json
+from spikeloom.commands.live_recognition import is_address, recognize_address
+from spikeloom.commands.options import (
+    damage_options,
+    debug_option,
+    json_option,
+    live_options,
+    network_options,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from spikeloom.decision import Decision
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("recording", type=click.Path(path_type=Path))
+@click.argument("recording", metavar="RECORDING")
 @click.option(
     "--model",
     required=True,
@@ -24,16 +32,20 @@ if TYPE_CHECKING:
 )
 @network_options
 @damage_options
+@live_options
 @json_option
 @debug_option
 def recognize(  # noqa: PLR0917
-    recording: Path,
+    recording: str,
     model: Path,
     dt: float | None,
     time_unit: float | None,
     frames: int | None,
     allow_damaged: bool,
     sort: bool,
+    wire: str,
+    idle: float | None,
+    windows: int | None,
     as_json: bool,
 ) -> None:
     """Say what RECORDING shows, how sure that is, since when it was clear, and what it cost.
@@ -42,16 +54,24 @@ def recognize(  # noqa: PLR0917
     readouts are summed. With a MODEL made by `spikeloom convert`, RECORDING is a picture or one
     sample in a .npy file. Of a NIR file every output is a class ("0", "1", ...), a frame is a step of --dt,
     and a window has --frames of them (100).
+
+    RECORDING may be udp://HOST:PORT: then events are taken as they come, every window gives a decision and how long
+    after its last event, and what was lost is counted. `spikeloom replay` sends a recording there.
     """
     from spikeloom.model_file import is_converted
 
     if model.suffix != ".nir" and is_converted(model):
-        _recognize_sample(model, recording, as_json=as_json)
+        _recognize_sample(model, Path(recording), as_json=as_json)
         return
     from spikeloom.networks import read_recognizer
     from spikeloom.recordings import DamagePolicy
 
     recognizer = read_recognizer(model, dt_s=dt, time_unit_s=time_unit, n_frames=frames)
+    if is_address(recording):
+        recognize_address(
+            recognizer, recording, wire=wire, idle_s=idle, most_windows=windows, as_json=as_json
+        )
+        return
     decision = recognizer.recognize(recording, damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort))
     if as_json:
         write_json(_json(recording, recognizer, decision))
@@ -73,7 +93,7 @@ def _recognize_sample(model: Path, sample: Path, *, as_json: bool) -> None:
     print_table(str(sample), found.rows())
 
 
-def _json(recording: Path, recognizer: Recognizer, decision: Decision) -> dict[str, Any]:
+def _json(recording: str, recognizer: Recognizer, decision: Decision) -> dict[str, Any]:
     return {
         "recording": str(recording),
         "class": decision.label,

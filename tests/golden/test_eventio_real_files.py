@@ -51,16 +51,16 @@ def test_aedat4_as_the_aedat_package_gives_it(data_dir: Path, name: str) -> None
 def test_other_streams_of_aedat4_are_counted(data_dir: Path) -> None:
     recording = eventio.read(data_dir / "event_vision_library/sample.aedat4")
     assert dict(recording.metadata.skipped) == {
-        "frame packets": 4,
-        "imus packets": 16,
-        "triggers packets": 13,
+        "frames": 4,
+        "inertial measurements": 160,
+        "triggers": 17,
     }
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("dv_processing_tests/data/test_files/test-frame.aedat4", "holds no stream of events, only frame"),
+        ("dv_processing_tests/data/test_files/test-frame.aedat4", "holds no event, only 20 frames"),
         ("dv_processing_tests/io/test_files/empty_stereo.aedat4", "holds no event"),
         ("faery_samples/color.es", "holds no event, only 473225 colour events"),
         ("faery_samples/generic.es", "holds no event, only 70 generic events"),

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import neuro
-from neuro import reference, verification
+from neuro import verification
 from neuro.graph import (
     LI,
     LIF,
+    Add,
     Conv2d,
     Delay,
     Flatten,
@@ -194,10 +195,149 @@ def test_what_is_not_supported_is_refused(nodes: dict[str, Any], edges: Any, tex
         neuro.simulate(graph, frames)
 
 
-def test_dynamics_and_costs_are_refused() -> None:
-    graph = conv_net(SparseLinear.from_dense(np.ones((5, 36))))
-    with pytest.raises(neuro.InputError, match="dynamics count layers of Linear and Conv2d"):
-        neuro.simulate(graph, FRAMES, dynamics=neuro.Dynamics())
-    with pytest.raises(neuro.GraphError, match="SparseLinear 'synapse': costs are counted for Linear and"):
+DENSE = np.random.default_rng(5).choice([0.0, 0.0, 0.25, -0.5, 0.75], (5, 36))
+
+
+def test_costs_are_those_of_a_linear_without_its_zeros() -> None:
+    sparse, linear = conv_net(SparseLinear.from_dense(DENSE)), conv_net(Linear(DENSE))
+    n = int(np.count_nonzero(DENSE))
+    size = neuro.costs.sizes(sparse)[0]["synapse"]
+    assert (size.n_inputs, size.n_outputs, size.n_pixels, size.n_biases) == (36, 5, 1, 0)
+    assert (size.dense_operations, size.n_weights, size.fan_out) == (n, n, -(-n // 36))
+    result = neuro.simulate(sparse, FRAMES, record={"flat": "spikes"})
+    fan_out = np.count_nonzero(DENSE, axis=0)
+    executed = int(fan_out[result.spikes["flat"].index].sum())
+    assert executed > 0
+    assert neuro.costs.spike_driven_operations(sparse, result.counters)["synapse"] == executed
+    work, other = (neuro.costs.spiking_work(g, neuro.simulate(g, FRAMES).counters) for g in (sparse, linear))
+    mine, theirs = (next(layer for layer in w.layers if layer.name == "synapse") for w in (work, other))
+    assert (mine.accumulates, mine.multiply_accumulates, mine.is_linear) == (executed, 0, True)
+    assert (mine.inputs_read, mine.updates, mine.outputs_written) == (
+        theirs.inputs_read,
+        theirs.updates,
+        theirs.outputs_written,
+    )
+    conventional = neuro.costs.conventional_work(sparse, n_steps=12)
+    assert conventional.layers[-1].multiply_accumulates == n
+
+
+def test_costs_of_populations_are_refused() -> None:
+    graph = Graph({"p": PoissonSource(1.0, 2, 0), "n": LIF(0.01)}, [("p", "n")], clocked(0.001))
+    with pytest.raises(
+        neuro.GraphError, match="costs are counted for layers, this graph runs as a network of"
+    ):
         neuro.costs.sizes(graph)
-    assert reference.evaluate(graph, FRAMES).outputs["out"].shape == (12, 5)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.002])
+def test_dynamics_leave_out_the_same_as_with_a_linear(delay_s: float) -> None:
+    """An early exit ends where the plain run's readout says; a report counts the sparse synapses too."""
+    sparse = SparseLinear.from_dense(DENSE, delay_s=delay_s)
+    graph = conv_net(sparse)
+    rule = neuro.ExitRule(0.21, measure="confidence", first_step=3)
+    plain = neuro.simulate(graph, FRAMES)
+    early = neuro.simulate(graph, FRAMES, dynamics=neuro.Dynamics(early_exit=rule, compare=True))
+    assert early.dynamics is not None
+    assert early.counters.n_steps < 12
+    assert early.output.tobytes() == plain.output[: early.counters.n_steps].tobytes()
+    assert early.dynamics.synaptic_operations == early.counters.total_synaptic_operations
+    assert early.dynamics.synaptic_operations_without == plain.counters.total_synaptic_operations
+    off = neuro.simulate(graph, FRAMES, dynamics=neuro.Dynamics.off())
+    assert off.output.tobytes() == plain.output.tobytes()
+    assert off.counters == plain.counters
+
+
+@settings(max_examples=25)
+@given(mixed_runs(), st.integers(1, 12))
+def test_an_early_exit_gives_the_beginning_of_the_run(run: tuple[Graph, Frames], first_step: int) -> None:
+    graph, frames = run
+    assume(len(graph.output_names) == 1 and np.prod(graph.shapes[graph.output_names[0]]) > 1)
+    rule = neuro.ExitRule(0.3, measure="confidence", first_step=first_step)
+    try:
+        early = neuro.simulate(graph, frames, dynamics=neuro.Dynamics(early_exit=rule))
+    except neuro.InputError as err:
+        assume("scores whole windows" not in str(err))
+        raise
+    n = early.counters.n_steps
+    assert early.output.tobytes() == neuro.simulate(graph, frames).output[:n].tobytes()
+
+
+@pytest.mark.parametrize("least", [0.0, 1.0])
+def test_a_branch_of_sparse_synapses_may_be_closed(least: float) -> None:
+    rng = np.random.default_rng(0)
+    nodes = {
+        "in": Input((2, 6, 6)),
+        "flat": Flatten(),
+        "sparse": SparseLinear.from_dense(rng.choice([0, 0.5, -0.25], (5, 72)), delay_s=0.001),
+        "dense": Linear(rng.normal(0, 0.3, (5, 72))),
+        "join": Add(),
+        "out": LI(0.01),
+    }
+    first = [("in", "flat"), ("flat", "dense"), ("dense", "join")]
+    edges = [*first, ("flat", "sparse"), ("sparse", "join"), ("join", "out")]
+    graph = Graph(nodes, edges, clocked(0.001))
+    gate = neuro.BranchGate("join", "sparse", least)
+    gated = neuro.simulate(graph, FRAMES, dynamics=neuro.Dynamics(gates=(gate,)))
+    if least == 0:
+        assert gated.output.tobytes() == neuro.simulate(graph, FRAMES).output.tobytes()
+        return
+    del nodes["sparse"], nodes["join"]
+    without = neuro.simulate(Graph(nodes, [*first[:2], ("dense", "out")], clocked(0.001)), FRAMES)
+    assert gated.output.tobytes() == without.output.tobytes()
+    assert gated.counters.synaptic_operations["sparse"] == 0
+
+
+def test_a_head_leaves_out_the_sparse_synapses_behind_it() -> None:
+    rng = np.random.default_rng(0)
+    nodes = {
+        "in": Input((2, 6, 6)),
+        "flat": Flatten(),
+        "fc": Linear(rng.normal(0, 0.3, (8, 72))),
+        "lif": LIF(0.004, 0.3),
+        "early": LI(0.01),
+        "to early": Linear(rng.normal(0, 0.5, (3, 8))),
+        "late": LI(0.01),
+        "to late": SparseLinear.from_dense(rng.choice([0, 0.5, -0.25], (3, 8)), delay_s=0.001),
+    }
+    edges = [("in", "flat"), ("flat", "fc"), ("fc", "lif"), ("lif", "to early"), ("to early", "early")]
+    edges += [("lif", "to late"), ("to late", "late")]
+    graph = Graph(nodes, edges, clocked(0.001))
+    plain = neuro.simulate(graph, FRAMES)
+    first, last = graph.output_names
+    for threshold in (0.0, 1.0):
+        rule = neuro.ExitRule(threshold, measure="confidence")
+        result = neuro.simulate(graph, FRAMES, dynamics=neuro.Dynamics(heads={first: rule}))
+        assert result.outputs[first].tobytes() == plain.outputs[first].tobytes()
+        if threshold:
+            assert result.outputs[last].tobytes() == plain.outputs[last].tobytes()
+            assert result.counters == plain.counters
+        elif first == "early":
+            assert result.counters.synaptic_operations["to late"] == 0
+
+
+def test_a_weight_grid_holds_for_sparse_synapses() -> None:
+    """Sums are exact, so the engine's whole-number path and the reference in any order give one result."""
+    rng = np.random.default_rng(4)
+    nodes = {
+        "in": Input((2, 6, 6), max_count=1),
+        "conv": Conv2d(rng.integers(-8, 9, (4, 2, 3, 3)) / 16, padding=1),
+        "lif": LIF(0.004, 0.3),
+        "flat": Flatten(),
+        "sparse": SparseLinear.from_dense(rng.integers(-8, 9, (5, 144)) / 16, delay_s=0.002),
+        "hidden": LIF(0.004, 0.3),
+        "fc": Linear(rng.integers(-8, 9, (3, 5)) / 16),
+        "out": LI(0.01),
+    }
+    graph = Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=1 / 16)
+    assert neuro.verify(graph, FRAMES)
+    assert neuro.simulate(graph, FRAMES, record={"hidden": "rate"}).spike_counts["hidden"].sum() > 0
+    read = Graph(dict(graph.nodes), graph.edges, graph.execution, weight_grid=1 / 16)
+    assert read == graph
+    nodes["sparse"] = SparseLinear.from_dense(np.full((5, 144), 0.3))
+    with pytest.raises(
+        neuro.GraphError, match=r"SparseLinear 'sparse': weight must hold multiples of weight_grid"
+    ):
+        Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=1 / 16)
+    nodes["sparse"] = SparseLinear.from_coo([3, 3], [0, 1], [2.0**20, 2.0**20], n_out=5, n_in=144)
+    with pytest.raises(neuro.GraphError, match=r"SparseLinear 'sparse': output 3 has sum\|weight\| \* 1"):
+        Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=1 / 16)

@@ -98,6 +98,14 @@ def test_rate_coding_approaches_the_activation() -> None:
     assert abs(many - exact) <= 0.02 < abs(few - exact)
 
 
+def test_rate_coding_of_whole_numbers_approaches_it_too() -> None:
+    """Biases are on the grid of their weights, as thresholds are."""
+    layers = quantise_input(small(unit=(0.5, 0.25)), [[1.0, 1.0]])
+    found = convert_layers(layers, method="rate", weight_bits=8, n_steps=512)
+    exact = 0.25 + 2 * 0.75 - 0.5  # rates are not rounded to counts
+    assert abs(found.outputs([[1.0, 1.0]])[0, 0] - exact) <= 0.02
+
+
 def test_the_longest_path_sets_the_steps() -> None:
     assert [convert_layers(small(), method=m).n_steps for m in ("two_phase", "radix", "first_spike")] == [
         7,

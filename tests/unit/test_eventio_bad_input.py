@@ -202,7 +202,7 @@ def one_event(t: int = 1, x: int = 1, y: int = 1, side: int = 300) -> eventio.Re
 @pytest.mark.parametrize(
     ("name", "recording", "text"),
     [
-        ("a.bin", one_event(t=2**23), "event 0: t = 8388608 does not fit"),
+        ("a.bin", one_event(t=2**23), "event 0: t = 8388608, .* does not fit"),
         ("a.bin", one_event(t=-1), "t = -1"),
         ("a.bin", one_event(x=256), "x = 256"),
         ("a.bin", one_event(y=240), "y = 240"),
@@ -222,14 +222,14 @@ def test_what_a_format_cannot_hold_is_refused(
 def test_evt3_cannot_step_back_over_a_wrap(tmp_path: Path) -> None:
     events = eventio.make_events(t=[2**24, 2**24 - 1], x=[0, 0], y=[0, 0], p=[1, 1])
     recording = eventio.Recording(events, width=2, height=2)
-    with pytest.raises(eventio.FormatError, match="event 1: time steps back"):
+    with pytest.raises(eventio.FormatError, match="event 1: time steps from"):
         eventio.write(tmp_path / "a.raw", recording)
     eventio.write(tmp_path / "a.raw", recording, format="evt2")
 
 
 def test_evt2_cannot_step_back_by_half_its_range(tmp_path: Path) -> None:
     events = eventio.make_events(t=[2**34 - 1, 0], x=[0, 0], y=[0, 0], p=[1, 1])
-    with pytest.raises(eventio.FormatError, match=r"event 1: t = 0 does not fit EVT 2\.0"):
+    with pytest.raises(eventio.FormatError, match=r"event 1: time steps from .* does not fit EVT 2\.0"):
         eventio.write(tmp_path / "a.raw", eventio.Recording(events, width=2, height=2), format="evt2")
 
 
@@ -237,7 +237,7 @@ def test_evt2_cannot_step_back_by_half_its_range(tmp_path: Path) -> None:
     ("name", "format_name", "text"),
     [
         ("a.xyz", None, r"suffix '\.xyz' names no format that can be written; use \.bin \(nmnist\)"),
-        ("a.aedat4", "aedat4", "'aedat4' is only read"),
+        ("a.aedat", "aedat2-cochlea", "'aedat2-cochlea' is only read"),
         ("a.bin", "none", "no format 'none'"),
     ],
 )
@@ -311,16 +311,6 @@ def test_damaged_aedat4_headers(tmp_path: Path, data: bytes) -> None:
         warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
         with pytest.raises(eventio.FormatError, match=r"a\.aedat4: "):
             eventio.read(write_bytes(tmp_path, "a.aedat4", data))
-
-
-def test_a_missing_decoder_is_an_error_with_the_pip_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "aedat.py").write_text("raise ImportError\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    path = write_bytes(tmp_path, "a.aedat4", b"#!AER-DAT4.0\r\n" + bytes(100))
-    with pytest.raises(eventio.MissingPackageError, match="pip install aedat"):
-        eventio.read(path)
 
 
 def test_a_file_that_breaks_off_before_its_first_event(tmp_path: Path) -> None:

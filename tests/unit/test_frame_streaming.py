@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuro
+from neuro.errors import InputError
 from neuro.graph import (
     LI,
     LIF,
@@ -143,3 +145,40 @@ def test_frames_are_dropped_as_they_come(attends: str) -> None:
     run.feed(some_events(1, 60))
     run.advance(N_STEPS * DT_US)
     assert 0 < run.kept.sum() < N_STEPS == run.n_steps
+
+
+def test_a_long_silence_is_run_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = some_events(1, 60)
+    whole, pieces = neuro.stream(network()), neuro.stream(network())
+    expected = [whole.feed(events), whole.advance(70_000)]
+    monkeypatch.setattr("neuro.frame_streaming._PIECE_STEPS", 7)
+    found = [pieces.feed(events), pieces.advance(70_000)]
+    assert len(expected[1]) > 40
+    assert [rows.tobytes() for rows in found] == [rows.tobytes() for rows in expected]
+    assert pieces.kept.tolist() == whole.kept.tolist()
+    assert pieces.synaptic_operations == whole.synaptic_operations
+
+
+def test_the_memory_of_a_silence_is_bounded() -> None:
+    stream = neuro.stream(network())
+    stream.feed(some_events(1, 60))
+    stream.advance(100_000)  # compiled, and what is kept once is there
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    rows = stream.advance(200_000_000)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert len(rows) == 199_900
+    assert peak < 4 * rows.nbytes  # seven times at once
+
+
+def test_a_silence_that_fills_the_memory_is_refused() -> None:
+    stream = neuro.stream(network())
+    with pytest.raises(
+        InputError, match=r"stream: cannot advance to 100000000000000 us at once, .* at most \d+ us at a time"
+    ):
+        stream.advance(10**14)
+    late = neuro.Events([10**14], [0], [1.0], SHAPE)
+    with pytest.raises(InputError, match="stream: cannot feed to 100000000000000 us at once"):
+        stream.feed(late)
+    assert len(stream.advance(5_000)) == 5  # nothing was taken

@@ -18,6 +18,7 @@ from hw._kernels_synapses import TILE
 from hw.axons import axon_words
 from hw.blocks import Layer, layers_of
 from hw.lava import running
+from hw.mesh_drawing import link_loads
 from hw.partition_search import partition
 from hw.placement import place
 from hw.proof import SplitEngine
@@ -162,14 +163,56 @@ def test_documents(mapping: hw.Mapping, recording: np.ndarray, tmp_path: Path) -
         for start, stop in b["neurons"]
     )
     assert listed == 12
-    hw.verify(mapping, recording, engines=["cores"]).save(tmp_path / "certificate.json")
+    certificate = hw.verify(mapping, recording, engines=["cores"])
+    certificate.save(tmp_path / "certificate.json")
     assert json.loads((tmp_path / "certificate.json").read_text())["is_equal"] is True
-    table = mapping.report(tmp_path / "report.html")
+    table = mapping.report(tmp_path / "report.html", certificate=certificate)
     page = (tmp_path / "report.html").read_text()
     assert "Davies 2018: step" in table
     assert "static power" in table
-    assert page.count("<svg") == 3
-    assert "<title>core 0" in page
+    assert page.count("<svg") == 7 + 2  # meshes, and busy times by two tables
+    assert "<title>core 0: " in page
+    assert "messages/step</title>" in page  # links between tiles
+    assert certificate.network_digest in page
+    assert "spikes agree alone" in page
+    assert page.count("does not price: ") == 2
+    for line in (f"{mapping.n_cores}", f"split one by one {mapping.sequential_cores}", "equal in all values"):
+        assert line in page
+    assert not any(word in page for word in ("http://", "https://", "<script", "nan", "None"))
+
+
+def test_reports_of_several_chips_show_each_of_them(graph: Graph, tmp_path: Path) -> None:
+    mapping = hw.map_graph(graph, small(compartments=30, cores_per_chip=8))
+    assert mapping.placement.n_chips > 2
+    mapping.report(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == mapping.placement.n_chips + 2
+    assert "ways and barriers between chips" in page
+    assert "None: hw.verify compares" in page
+
+
+def test_links_carry_what_passes_between_tiles(mapping: hw.Mapping) -> None:
+    loads = link_loads(mapping)
+    place = mapping.placement
+    assert sum(loads.values()) == pytest.approx(place.hops_by_column + place.hops_by_row, rel=1e-12)
+    assert all(abs(c - a) + abs(d - b) == 1 for _, a, b, c, d in loads)
+
+
+def test_a_step_waits_for_the_core_that_is_busiest_in_it(mapping: hw.Mapping) -> None:
+    work, davies = mapping.work, mapping.costs[0]
+    barrier = davies.table.barrier_time_s(mapping.placement.n_tiles)
+    times = davies.table.time_s
+    slowest = [
+        max(
+            times["synaptic_operation"] * work.operations[core, step] + times["neuron_active"] * work.fired[core, step]
+            + times["neuron_inactive"] * (work.neurons[core] - work.fired[core, step])
+            + times["spike_in_tile"] * work.sent[core, step]
+            for core in range(mapping.n_cores)
+        )
+        for step in range(work.n_steps)
+    ]  # fmt: skip
+    assert davies.step_time_s == pytest.approx(sum(slowest) / len(slowest) + barrier, rel=1e-12)  # type: ignore[operator]
+    assert davies.slowest_step_time_s == pytest.approx(max(slowest) + barrier, rel=1e-12)  # type: ignore[operator]
 
 
 def test_loihi_2_gets_no_joules(graph: Graph) -> None:

@@ -222,3 +222,31 @@ def test_groups_of_channels_need_not_be_equal() -> None:
     assert layer.bounds == (0, 1, 3, 4, 6)
     assert sorted(layer.neurons(layer.order).tolist()) == list(range(54))
     assert layer.sizes(layer.order).sum() == 54
+
+
+def test_an_unknown_or_missing_partitioner_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(hw.HardwareError, match="partitioner must be one of own, mtkahypar, got 'metis'"):
+        partition(network(0), hw.loihi1, partitioner="metis")
+    monkeypatch.setitem(sys.modules, "mtkahypar", None)
+    with pytest.raises(hw.MissingPackageError, match="pip install mtkahypar, or take partitioner 'own'"):
+        partition(network(0), small(compartments=40), partitioner="mtkahypar")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_other_partitioner_keeps_to_all_limits(seed: int) -> None:
+    pytest.importorskip("mtkahypar", reason="mtkahypar is not installed (pip install mtkahypar)")
+    fixed, target = network(seed), small(compartments=40, output_axons=100)
+    rates = {name: np.ones(p.size) for name, p in fixed.populations.items()}
+    found = partition(fixed, target, rates, partitioner="mtkahypar")
+    assert not found.over(target)
+    for name, population in fixed.populations.items():
+        blocks = [block for block in found.blocks if block.population == name]
+        if population.kind != "input":
+            assert sorted(np.concatenate([b.neurons for b in blocks]).tolist()) == list(
+                range(population.size)
+            )
+        assert len({block.core for block in blocks}) == len(blocks)
+    again = partition(fixed, target, rates, partitioner="mtkahypar")
+    assert [b.units.tolist() for b in again.blocks] == [b.units.tolist() for b in found.blocks]
+    mapping = hw.map_fixed(fixed, target, recordings=[recording(seed)], partitioner="mtkahypar")
+    assert hw.verify(mapping, recording(seed), engines=["cores"])

@@ -86,3 +86,35 @@ def test_an_unknown_target_is_refused() -> None:
         hw.find_target("loihi3")
     with pytest.raises(hw.TargetError, match="cannot be read"):
         hw.find_target("nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("value = 2048", f"value = {10**35}", "compartments must be <= 2147483647, got about 2\\^116"),
+        ("[limits.compartments]\nvalue = 2048", "[limits.weight_bits]\nvalue = 9", "weight_bits must be <= 8, got 9"),
+        ("[limits.compartments]\nvalue = 2048", "[limits.cores_per_chip]\nvalue = 70000", "<= 65536, got 70000"),
+        ("value = 2048", "value = true", "must be a whole number"),
+        ("value = 2048", "value = 2048.0", "must be a whole number"),
+        ('source = "my data sheet, p. 3"', "source = 3", "limits.compartments: source must be text, got 3"),
+        ("[11, 2e-7]", "[1, 2e-7]", "rising numbers of tiles >= 1, got 1 after 1"),
+        ("[11, 2e-7]", "[11, nan]", "barrier_s of 11 tiles must be finite"),
+        ("[11, 2e-7]", "[11]", r"list of pairs \[tiles, seconds\], got \[11\]"),
+        ("[11, 2e-7]", "[1.5, 1]", "a number of tiles must be whole, got 1.5"),
+        ("1e-11", '"dear"', "energy_j.synaptic_operation must be a number, got 'dear'"),
+        ("1e-11", "inf", "must be finite and >= 0, got inf"),
+        ('grade = "measured"', "grade = 1", "grade must be text, got 1"),
+        ('grade = "measured"', 'grade = "m"\nnot_priced = "heat"', "not_priced must be a list of texts, got 'heat'"),
+        ("{synaptic_operation = 1e-11}", "[1]", "energy_j must be a table"),
+        ('based_on = "loihi2"', "based_on = []", "based_on must be one of"),
+        ('based_on = "loihi2"', 'based_on = "loihi2"\nprofile = 1', "profile must be 'lava' or 'loihi1', got 1"),
+        ('name = "mine"', 'name = "mi\\nne"', "name must be printable text"),
+    ],
+)  # fmt: skip
+def test_absurd_values_are_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    assert old in OWN
+    path.write_text(OWN.replace(old, new, 1))
+    with pytest.raises(hw.TargetError, match=message) as caught:
+        hw.load_target(path)
+    assert str(path) in str(caught.value)

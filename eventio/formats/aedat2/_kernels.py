@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import swap_bytes
 
 WRAP_US = 1 << 32
@@ -22,7 +22,7 @@ DVS128, DAVIS, COCHLEA = 0, 1, 2
 """Layouts of addresses."""
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def kind_of(address: int, layout: int) -> int:
     """Return the kind of a word that is no event of a pixel or channel, or -1 where it is one."""
     if layout == DAVIS:
@@ -35,7 +35,7 @@ def kind_of(address: int, layout: int) -> int:
     return -1 if address < 0x400 else UNKNOWN
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def place_of(address: int, layout: int, width: int, height: int) -> tuple[int, int]:
     """Return `x | y << 16`, from the top-left pixel where it lies inside the sensor, and 1 for ON."""
     if layout == COCHLEA:
@@ -49,7 +49,7 @@ def place_of(address: int, layout: int, width: int, height: int) -> tuple[int, i
     return x | y << 16, (address >> 11) & 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint32], layout: int, state: npt.NDArray[np.int64], events: Any, others: Any
 ) -> tuple[int, int, int]:
@@ -94,14 +94,13 @@ def decode(
     return used, n, n_others if others.shape[0] else 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, size: tuple[int, int], is_davis: bool, words: npt.NDArray[np.uint32]) -> None:
-    """Write one address and one time of words (uint32, shape (n, 2), big-endian) for each event."""
+    """Write one address and one time of words (uint32, shape (n, 2), big-endian) for each event (PLACED_DTYPE)."""
     for i in range(events.shape[0]):
         event = events[i]
-        x = size[0] - 1 - np.int64(event.x)
-        y = size[1] - 1 - np.int64(event.y)
-        on = np.int64(1) if event.p else np.int64(0)
+        xy, on = np.int64(event.xy), np.int64(event.p)
+        x, y = size[0] - 1 - (xy & 0xFFFF), size[1] - 1 - (xy >> 16)
         address = (y << 22) | (x << 12) | (on << 11) if is_davis else (y << 8) | (x << 1) | (1 - on)
         words[i, 0] = np.uint32(swap_bytes(np.uint32(address)))
         words[i, 1] = np.uint32(swap_bytes(np.uint32(event.t & 0xFFFFFFFF)))

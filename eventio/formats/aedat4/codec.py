@@ -1,76 +1,42 @@
 """
-AEDAT 4 files of iniVation cameras, decoded by the `aedat` package in a process of its own (see `_child`).
+AEDAT 4 files of iniVation cameras.
 
-Source: iniVation's description of AEDAT 4.0. The events of the first event stream are read; images, inertial
-measurements, triggers and further event streams are counted and skipped.
+The events of the first event stream are read; frames, inertial measurements and triggers are kept as companions, and
+further event streams are counted and skipped.
+
+Source: iniVation's description of AEDAT 4.0 and its FlatBuffers definitions.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
-from eventio.errors import EventioError, FormatError, MissingPackageError
-from eventio.formats.aedat4 import _child as child
-from eventio.recording import EVENT_DTYPE, MAX_SENSOR_SIDE, EventArray
+from eventio.errors import FormatError
+from eventio.formats.aedat4 import _kernels as kernels
+from eventio.formats.aedat4.container import KINDS, MAGIC, MAX_PACKET_BYTES, decompress, read_header
+from eventio.formats.aedat4.flatbuffers import LayoutError
+from eventio.formats.aedat4.packets import count_items, read_companions, read_events
+from eventio.recording import EVENT_DTYPE, MAX_SENSOR_SIDE, PLACED_DTYPE, EventArray
 from eventio.source import Findings
 
 NAME = "aedat4"
 TITLE = "iniVation AEDAT 4 (.aedat4)"
 SUFFIXES = (".aedat4",)
-MAGIC = b"#!AER-DAT4.0"
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((240, 180), (346, 260), (640, 480), (1280, 720))
-MAX_PACKET_EVENTS = 1 << 28
-MAX_LINE_BYTES = 1 << 20
+PACKET_HEADER_BYTES = 8
 
 
-class Decoder:
-    """
-    A running decoder of one file.
+@dataclass(frozen=True, slots=True)
+class PacketPlace:
+    """A place between two packets: a byte, the number of packets before it, and what was counted there."""
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        command = [sys.executable, "-P", child.__file__, str(path)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._process.stdout is not None
-        self.output: IO[bytes] = self._process.stdout
-
-    def read_line(self) -> dict[str, Any] | None:
-        """Read one line of JSON; None when the decoder broke down before."""
-        line = self.output.readline(MAX_LINE_BYTES)
-        if not line.endswith(b"\n"):
-            return None
-        content: dict[str, Any] = json.loads(line)
-        return content
-
-    def read_packet(self) -> bytearray | None:
-        """Read the events of one packet; None at the end or when the decoder broke down."""
-        n_events = int.from_bytes(self.output.read(8).ljust(8, b"\xff"), "little")
-        if n_events > MAX_PACKET_EVENTS:
-            return None
-        data = bytearray(n_events * EVENT_DTYPE.itemsize)
-        n_read = self.output.readinto(data)  # type: ignore[attr-defined]
-        return data if n_read == len(data) else None
-
-    def close(self) -> None:
-        """End the decoder."""
-        self.output.close()
-        self._process.kill()
-        self._process.wait()
+    byte: int
+    n_packets: int
+    skipped: dict[str, int]
 
 
 class Aedat4Source:
@@ -85,47 +51,31 @@ class Aedat4Source:
     Raises
     ------
     FormatError
-        The header is damaged, or there is no stream of events.
-    MissingPackageError
-        The `aedat` package is not installed.
+        The header is damaged, or there is no stream of events, frames, measurements or triggers.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.usual_sizes = USUAL_SIZES
         self.findings = Findings()
+        self.keeps_companions = False
         self.width: int | None = None
         self.height: int | None = None
-        decoder = Decoder(path)
-        weakref.finalize(self, decoder.close)
-        try:
-            stream = self._read_stream(decoder)
-        except EventioError:
-            decoder.close()
-            raise
-        self._ready: Decoder | None = decoder
-        width, height = stream.get("width") or 0, stream.get("height") or 0
-        if 0 < width <= MAX_SENSOR_SIDE and 0 < height <= MAX_SENSOR_SIDE:
-            self.width, self.height = width, height
-
-    def _read_stream(self, decoder: Decoder) -> dict[str, Any]:
-        first = decoder.read_line()
-        if first is not None and "missing" in first:
-            raise MissingPackageError("reading AEDAT 4 needs the aedat package: pip install aedat")
-        if first is None or "error" in first:
-            why = "" if first is None else f" ({first['error']})"
+        self.header = read_header(path)
+        self.n_bytes = path.stat().st_size
+        self._place = PacketPlace(self.header.start, 0, {})
+        streams = self.header.streams
+        if not any(stream.kind in KINDS for stream in streams.values()):
+            kinds = ", ".join(sorted({repr(stream.kind) for stream in streams.values()})) or "nothing"
             raise FormatError(
-                f"{self.path}: the AEDAT 4 header cannot be read{why}; the file is damaged near its start, "
-                "copy or export it again"
+                f"{path}: holds no stream of a known kind, only {kinds}; choose another recording"
             )
-        streams: dict[str, dict[str, Any]] = first["streams"]
-        of_events = [int(key) for key, value in streams.items() if value["type"] == "events"]
-        if not of_events:
-            kinds = ", ".join(sorted({str(value["type"]) for value in streams.values()})) or "nothing"
-            raise FormatError(
-                f"{self.path}: holds no stream of events, only {kinds}; choose another recording"
-            )
-        return streams[str(min(of_events))]
+        self._wanted = min((k for k, stream in streams.items() if stream.kind == "EVTS"), default=-1)
+        sizes = [streams[self._wanted]] if self._wanted >= 0 else list(streams.values())
+        for stream in sizes:
+            if 0 < stream.width <= MAX_SENSOR_SIDE and 0 < stream.height <= MAX_SENSOR_SIDE:
+                self.width, self.height = stream.width, stream.height
+                break
 
     def blocks(self) -> Iterator[EventArray]:
         """
@@ -134,33 +84,89 @@ class Aedat4Source:
         Yields
         ------
         ndarray
-            Of EVENT_DTYPE, shape (n_events,).
+            Of EVENT_DTYPE, shape (n_events,), good until the next.
         """
-        self.findings = Findings()
-        decoder, self._ready = self._ready, None
-        n_packets = 0
-        try:
-            if decoder is None:
-                decoder = Decoder(self.path)
-                self._read_stream(decoder)
-            while (data := decoder.read_packet()) is not None:
-                n_packets += 1
-                if data:
-                    yield np.frombuffer(data, EVENT_DTYPE)
-            last = decoder.read_line()
-        finally:
-            if decoder is not None:
-                decoder.close()
-        self._conclude(last, n_packets)
+        return self.blocks_from(PacketPlace(self.header.start, 0, {}))
 
-    def _conclude(self, last: dict[str, Any] | None, n_packets: int) -> None:
-        if last is None:
-            self.findings.truncation = f"the decoder breaks down after {n_packets} packets of events"
-            return
-        if last["error"] is not None:
-            self.findings.truncation = f"packet {last['n_packets']} cannot be read ({last['error']})"
-        for kind, n in last["skipped"].items():
-            self.findings.add_skipped(kind, n)
+    def checkpoint(self) -> PacketPlace:
+        """
+        Give the place behind the block handed over last.
+
+        Returns
+        -------
+        PacketPlace
+            For `blocks_from`.
+        """
+        return PacketPlace(self._place.byte, self._place.n_packets, dict(self.findings.skipped))
+
+    def blocks_from(self, checkpoint: PacketPlace) -> Iterator[EventArray]:
+        """
+        Yield the events behind a place.
+
+        Parameters
+        ----------
+        checkpoint : PacketPlace
+            The place.
+
+        Yields
+        ------
+        ndarray
+            Of EVENT_DTYPE, shape (n_events,), good until the next.
+        """
+        self.findings = Findings(skipped=dict(checkpoint.skipped))
+        room = np.empty(0, EVENT_DTYPE)
+        for number, data in self._packets(checkpoint):
+            try:
+                packet = decompress(data, self.header.compression)
+                if number != self._wanted:
+                    self._note(number, packet)
+                    continue
+                words = read_events(packet)
+            except LayoutError as error:
+                self.findings.truncation = f"packet {self._place.n_packets - 1} cannot be read ({error})"
+                return
+            if len(words) > len(room):
+                room = np.empty(len(words), EVENT_DTYPE)
+            kernels.decode(words, room[: len(words)].view(PLACED_DTYPE))
+            if len(words):
+                yield room[: len(words)]
+
+    def _note(self, number: int, packet: bytes) -> None:
+        """Count what is no event of the first stream, and keep it where it is asked for."""
+        kind = self.header.streams[number].kind
+        n = count_items(kind, packet)
+        name = "events of further streams" if kind == "EVTS" else KINDS.get(kind, "unknown packets")
+        if self.keeps_companions and kind != "EVTS":
+            read_companions(kind, packet, self.findings.companions)
+        self.findings.add_skipped(name, n)
+
+    def _packets(self, place: PacketPlace) -> Iterator[tuple[int, bytes]]:
+        """Yield the number of the stream and the data of each packet, and note where the file breaks off."""
+        table = self.header.table_position
+        stop = table if self.header.start <= table <= self.n_bytes else self.n_bytes
+        position, n_packets = place.byte, place.n_packets
+        with self.path.open("rb") as file:
+            file.seek(position)
+            while position < stop:
+                head = file.read(PACKET_HEADER_BYTES)
+                number, size = (int.from_bytes(part, "little", signed=True) for part in (head[:4], head[4:]))
+                if len(head) < PACKET_HEADER_BYTES or size > stop - position - PACKET_HEADER_BYTES:
+                    self.findings.truncation = f"the file ends within packet {n_packets}, at byte {position}"
+                    return
+                if size < 0 or size > MAX_PACKET_BYTES or number not in self.header.streams:
+                    self.findings.truncation = (
+                        f"packet {n_packets} at byte {position} says to be of stream {number} and "
+                        f"{size} bytes long"
+                    )
+                    return
+                data = file.read(size)
+                position, n_packets = position + PACKET_HEADER_BYTES + size, n_packets + 1
+                self._place = PacketPlace(position, n_packets, {})
+                yield number, data
+        if table > self.n_bytes:
+            self.findings.truncation = (
+                f"the file ends at byte {self.n_bytes}, before its table at byte {table}"
+            )
 
 
 def matches(head: bytes) -> bool:
@@ -177,4 +183,4 @@ def matches(head: bytes) -> bool:
     bool
         The file starts with the name and version of AEDAT 4.
     """
-    return head.startswith(MAGIC)
+    return head.startswith(MAGIC.rstrip())

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 
 WRAP_US = 1 << 32
 HALF_WRAP_US = 1 << 31
@@ -16,7 +16,7 @@ how many of them have unknown bits."""
 UNKNOWN_BITS = 0xE0000000
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: Any) -> Any:
     """Write one event for each pair of words (uint32, shape (n, 2)) while there is room; return their number."""
     raw, base, odd = state[RAW_T], state[BASE], state[ODD]
@@ -43,7 +43,7 @@ def decode(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: 
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def count_odd(words: npt.NDArray[np.uint32]) -> int:
     """Return how many pairs of words (uint32, shape (n, 2)) have unknown bits."""
     n = 0
@@ -52,11 +52,11 @@ def count_odd(words: npt.NDArray[np.uint32]) -> int:
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, words: npt.NDArray[np.uint32]) -> None:
-    """Write one pair of words (uint32, shape (n, 2)) for each event."""
+    """Write one pair of words (uint32, shape (n, 2)) for each event (PLACED_DTYPE)."""
     for i in range(events.shape[0]):
         event = events[i]
-        on = np.int64(1) if event.p else np.int64(0)
+        xy = np.int64(event.xy)
         words[i, 0] = np.uint32(event.t & 0xFFFFFFFF)
-        words[i, 1] = np.uint32(np.int64(event.x) | (np.int64(event.y) << 14) | (on << 28))
+        words[i, 1] = np.uint32(xy & 0x3FFF | (xy >> 16) << 14 | np.int64(event.p) << 28)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LIMIT, N_COMMON
+from eventio._kernels import INSIDE, LIMIT, N_COMMON, UNCOUNTED
 
 EVENT_BYTES = 5
 DVS_OVERFLOW_US, ATIS_OVERFLOW_US, OTHER_OVERFLOW_US = 127, 63, 254
@@ -15,7 +15,7 @@ TIME, PADDING, HEIGHT, N_STATE = N_COMMON, N_COMMON + 1, N_COMMON + 2, N_COMMON 
 MOST_SIZE_BYTES = 4
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def read_place(data: npt.NDArray[np.uint8], i: int, height: int) -> Any:
     """Return `x | y << 16` of two 16-bit numbers at i, y turned where it lies inside the sensor."""
     x, y = np.int64(data[i]) | np.int64(data[i + 1]) << 8, np.int64(data[i + 2]) | np.int64(data[i + 3]) << 8
@@ -23,7 +23,7 @@ def read_place(data: npt.NDArray[np.uint8], i: int, height: int) -> Any:
     return x | y << 16
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_dvs(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
     """Write the events of data to events until one of them ends; return the bytes used and events written."""
     i, n = 0, 0
@@ -51,7 +51,7 @@ def decode_dvs(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events
     return i, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_atis(
     data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: Any, others: Any
 ) -> tuple[int, int, int]:
@@ -84,7 +84,7 @@ def decode_atis(
     return i, n, n_others
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_colour(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], others: Any) -> tuple[int, int]:
     """Do the same for colour events, which go to others."""
     i, n = 0, 0
@@ -108,7 +108,7 @@ def decode_colour(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], oth
     return i, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_generic(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], others: Any) -> tuple[int, int]:
     """Write time, first byte in data and size of generic events to others; return the bytes used and events."""
     i: Any = 0
@@ -136,7 +136,7 @@ def decode_generic(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], ot
     return i, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def put_overflows(data: npt.NDArray[np.uint8], n: int, gap: int, longest: int) -> tuple[int, int]:
     """Write overflow bytes (0xFF) for a gap of time; return the new end and what is left of the gap."""
     for _ in range(gap // longest):
@@ -145,7 +145,7 @@ def put_overflows(data: npt.NDArray[np.uint8], n: int, gap: int, longest: int) -
     return n, gap % longest
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def put_place(data: npt.NDArray[np.uint8], n: int, x: Any, y: Any) -> int:
     """Write two 16-bit numbers; return the new end."""
     data[n], data[n + 1] = x & 0xFF, x >> 8
@@ -153,7 +153,7 @@ def put_place(data: npt.NDArray[np.uint8], n: int, x: Any, y: Any) -> int:
     return n + 4
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode_atis(
     events: Any, is_exposure: npt.NDArray[np.bool_], previous_t: int, height: int, data: npt.NDArray[np.uint8]
 ) -> int:
@@ -173,7 +173,7 @@ def encode_atis(
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode_colour(events: Any, previous_t: int, height: int, data: npt.NDArray[np.uint8]) -> int:
     """Write colour events; return the number of bytes."""
     n = 0
@@ -189,7 +189,7 @@ def encode_colour(events: Any, previous_t: int, height: int, data: npt.NDArray[n
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, previous_t: int, height: int, data: npt.NDArray[np.uint8]) -> int:
     """Write events of a DVS to data, which has room; return the number of bytes."""
     n = 0

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 HIGH_BITS = 28
@@ -17,7 +17,7 @@ WAITING = COUNTS + 16
 N_STATE = WAITING + 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def pass_waiting(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64]) -> Any:
     """Count the words before the first word of time; return its place, or the number of words."""
     for i in range(words.shape[0]):
@@ -28,7 +28,7 @@ def pass_waiting(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64]) ->
     return words.shape[0]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_run(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
     """Write events until a word of another kind than events and upper time; return words used and events."""
     high, base = state[HIGH], state[BASE]
@@ -61,7 +61,7 @@ def decode_run(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], even
     return stop, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: Any, triggers: Any
 ) -> tuple[int, int, int]:
@@ -87,20 +87,18 @@ def decode(
     return used, n, n_triggers
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
-    """Write at most two words per event; return their number and the upper time they end with."""
+    """Write at most two words per event (PLACED_DTYPE); return their number and the upper time they end with."""
     n = 0
     for i in range(events.shape[0]):
         event = events[i]
-        t = event.t
+        t, xy = event.t, np.int64(event.xy)
         if t >> 6 != high:
             high = t >> 6
             words[n] = np.uint32((TIME_HIGH << 28) | high)
             n += 1
-        kind = np.int64(ON) if event.p else np.int64(OFF)
-        words[n] = np.uint32(
-            (kind << 28) | ((t & 0x3F) << 22) | (np.int64(event.x) << 11) | np.int64(event.y)
-        )
+        word = np.int64(event.p) << 28 | (t & 0x3F) << 22 | (xy & 0x7FF) << 11 | xy >> 16
+        words[n] = np.uint32(word)
         n += 1
     return n, high

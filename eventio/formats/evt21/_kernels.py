@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T
+from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import count_bits, lowest_bit
 
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
@@ -19,7 +19,7 @@ WAITING = COUNTS + 16
 N_STATE = WAITING + 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def count_events(words: npt.NDArray[np.uint32], upper: int) -> Any:
     """Return how many events words (uint32, shape (n, 2)) hold."""
     n = np.int64(0)
@@ -29,7 +29,7 @@ def count_events(words: npt.NDArray[np.uint32], upper: int) -> Any:
     return n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def pass_waiting(words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64]) -> Any:
     """Count what comes before the first word of time; return its place, or the number of words."""
     for i in range(words.shape[0]):
@@ -43,7 +43,7 @@ def pass_waiting(words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[n
     return words.shape[0]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_run(
     words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any
 ) -> tuple[int, int]:
@@ -82,7 +82,7 @@ def decode_run(
     return i, n
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any, triggers: Any
 ) -> tuple[int, int, int]:
@@ -112,10 +112,10 @@ def decode(
     return used, n, n_triggers
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, upper: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
     """
-    Write at most two words (uint32, shape (n, 2)) per event; return their number and the last upper time.
+    Write at most two words (uint32, shape (n, 2)) per event (PLACED_DTYPE); return how many, and the last upper time.
 
     Neighbours with one time, row and polarity share a word as long as x rises within 32 aligned pixels.
     """
@@ -124,15 +124,15 @@ def encode(events: Any, high: int, upper: int, words: npt.NDArray[np.uint32]) ->
     last_x = np.int64(-1)
     for i in range(events.shape[0]):
         event = events[i]
-        t, x = event.t, np.int64(event.x)
+        t, xy = event.t, np.int64(event.xy)
+        x = xy & 0xFFFF
         if t >> 6 != high:
             high = t >> 6
             words[n, upper] = np.uint32((TIME_HIGH << 28) | high)
             words[n, 1 - upper] = 0
             n += 1
             previous = np.int64(-1)
-        kind = np.int64(ON) if event.p else np.int64(OFF)
-        word = (kind << 28) | ((t & 0x3F) << 22) | ((x & ~np.int64(VECTOR - 1)) << 11) | np.int64(event.y)
+        word = np.int64(event.p) << 28 | (t & 0x3F) << 22 | (x & ~np.int64(VECTOR - 1)) << 11 | xy >> 16
         if word != previous or x <= last_x:
             words[n, upper] = np.uint32(word)
             words[n, 1 - upper] = 0
