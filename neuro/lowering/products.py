@@ -91,6 +91,7 @@ class Product(Remembering):
         return np.split(voltage, np.cumsum([*sizes, *sizes, self.layout.size]))
 
     def rest_state(self) -> Membranes:
+        """Return the state before the first step."""
         size = 2 * (self.layouts[0].size + self.layouts[1].size + self.layout.size)
         return Membranes(np.zeros(size, np.float32), np.zeros(0, np.float32), np.zeros(1, np.int32))
 

@@ -73,7 +73,7 @@ def test_mistakes_get_one_sentence(tmp_path: Path, arguments: tuple[str, ...], m
 def test_a_neuron_that_the_chip_cannot_do_is_named(tmp_path: Path) -> None:
     nodes = {"in": Input(4), "fc": Linear(np.eye(4)), "out": IF(reset="subtract")}
     Graph(nodes, [("in", "fc"), ("fc", "out")], clocked(0.001)).save(tmp_path / "net.h5")
-    result = run(tmp_path / "net.h5", "--out", tmp_path / "out")
+    result = run(tmp_path / "net.h5", "--target", "loihi1", "--out", tmp_path / "out")
     assert result.exit_code == 2
-    assert "reset='subtract' is not one of the chip's neuron" in result.output
+    assert "loihi1's neuron resets to a value and subtracts nothing" in result.output
     assert not (tmp_path / "out").exists()
