@@ -1,5 +1,5 @@
 """
-How fast files that are no camera's are read and written: text, NumPy archives, MATLAB, HDF5, bags; and live events.
+How fast files that are no camera's are read and written: text, NumPy archives, MATLAB, HDF5; and live events.
 
 Real events (`SPIKELOOM_DATA`, faery's EVT 2 sample) repeated to 10 million (2 million with --quick), or random ones
 where that folder is absent. A peer is the library that reads the container, with the few lines of NumPy that make an

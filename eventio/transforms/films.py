@@ -155,7 +155,8 @@ def read_film(
                     return
                 seconds.append(frame.time if frame.time is not None else np.nan)
                 size = {} if scale is None else {"width": scale[0], "height": scale[1]}
-                yield np.asarray(frame.reformat(format="rgb24", **size).to_ndarray(), np.uint8)
+                picture: Any = frame.reformat(format="rgb24", **size).to_ndarray()
+                yield picture
 
     try:
         frames = to_luminance(pictures(), gamma, place)

@@ -163,15 +163,19 @@ def decode(
 
 @numba.njit(cache=True, **UNCOUNTED)
 def put_time(t: Any, state: npt.NDArray[np.int64], words: npt.NDArray[np.uint16], n: int) -> int:
-    """Write the words that bring the reader's time to t: steps of the upper time stay under half its range."""
+    """
+    Write the words that bring the reader's time to t: steps of the upper time stay under half its range.
+
+    A lower time follows each upper one, as from a camera: readers differ in what an upper time alone means.
+    """
     high, low = state[0], state[1]
     target = t >> 12
     if high < 0:
-        high, low = min(target, MAX_HOP), 0
+        high, low = min(target, MAX_HOP), -1
         words[n] = (TIME_HIGH << 12) | high
         n += 1
     while high != target:
-        high, low = min(high + MAX_HOP, target) if target > high else target, 0
+        high, low = min(high + MAX_HOP, target) if target > high else target, -1
         words[n] = (TIME_HIGH << 12) | (high & 0xFFF)
         n += 1
     if low != t & 0xFFF:
