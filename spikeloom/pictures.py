@@ -203,7 +203,7 @@ def draw_points(recording: eventio.Recording, path: Path) -> None:
     axes.set_zlabel("row")
     axes.set_zlim(recording.height, 0)
     axes.set_ylim(0, recording.width)
-    axes.set_box_aspect((2.2, 1, recording.height / recording.width), zoom=1.15)
+    axes.set_box_aspect((2.2, 1, recording.height / recording.width), zoom=1.05)
     axes.view_init(elev=18, azim=-62)
     axes.legend(markerscale=6, loc="upper left")
     shown = "" if n == len(recording) else f", {n:,} of them drawn"

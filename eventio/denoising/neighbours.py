@@ -149,7 +149,7 @@ class DoubleWindow(Filter):
     n_events : int
         Length of each queue, 1 to 65536.
     distance : int
-        How far a supporting event may be, in pixels (|dx| + |dy|), at least 0.
+        How far a supporting event may be, in pixels (abs(dx) + abs(dy)), at least 0.
     n_supporting : int
         How many it takes, at least 1.
 

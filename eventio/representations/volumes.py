@@ -24,9 +24,9 @@ def voxel_grid(
     """
     Share the sign of each event between the two time bins nearest to it.
 
-    With u = (n_bins - 1) * (t - start_us) / (stop_us - start_us), an event adds sign * max(0, 1 - |k - u|) to bin k
-    of its pixel, sign 1 for ON and -1 for OFF. Events before start_us and after stop_us add nothing; n_bins = 1
-    sums all signs.
+    With u = (n_bins - 1) * (t - start_us) / (stop_us - start_us), an event adds sign * max(0, 1 - abs(k - u)) to
+    bin k of its pixel, sign 1 for ON and -1 for OFF. Events before start_us and after stop_us add nothing; n_bins =
+    1 sums all signs.
 
     Parameters
     ----------
