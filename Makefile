@@ -58,6 +58,7 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/hardware.py
 	$(BIN)/python benchmarks/conversion.py
 	$(BIN)/python benchmarks/bridge_inputs.py
+	$(BIN)/python benchmarks/event_containers.py
 	$(BIN)/python benchmarks/event_files.py
 	$(BIN)/python benchmarks/event_processing.py
 
