@@ -50,6 +50,7 @@ def convert(
     per_channel: bool = True,
     correct_bias: bool = True,
     weight_bits: int | None = None,
+    input_counts: int = _INPUT_COUNTS,
     n_steps: int | None = None,
     drive_steps: int | None = None,
     progress: bool = False,
@@ -81,6 +82,9 @@ def convert(
         Whether the mean errors that quantising makes are taken out of the biases.
     weight_bits : int, optional
         As in `convert_layers`: whole numbers throughout, so that the result is equal bit for bit.
+    input_counts : int
+        With whole numbers, into how many counts the largest value of the input goes at least (see `quantise_input`);
+        few leave more room in a chip's registers.
     n_steps, drive_steps : int, optional
         As in `convert_layers`.
     progress : bool
@@ -123,7 +127,7 @@ def convert(
         progress=progress,
     )
     if method == "integer" or weight_bits is not None:
-        quantised = quantise_input(quantised, samples)
+        quantised = quantise_input(quantised, samples, n_counts=input_counts)
     conversion = convert_layers(
         quantised, method=method, weight_bits=weight_bits, n_steps=n_steps, drive_steps=drive_steps
     )

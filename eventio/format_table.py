@@ -12,6 +12,7 @@ from eventio.columns import Wish, parse_wish
 from eventio.errors import ArgumentError, FormatError
 from eventio.formats import (
     aedat2,
+    aedat3,
     aedat4,
     dat,
     es,
@@ -44,7 +45,6 @@ FOREIGN_STARTS = (
     (b"%PDF", "a PDF document"),
     (b"#ROSBAG", "a ROS bag of an old version"),
     (b"#!AER-DAT1", "an AEDAT 1 file"),
-    (b"#!AER-DAT3", "an AEDAT 3 file"),
 )
 
 
@@ -139,6 +139,7 @@ FORMATS: tuple[Format, ...] = (
         )
         for chip in aedat2.CHIPS
     ),
+    Format(aedat3.NAME, aedat3.TITLE, aedat3.SUFFIXES, aedat3.matches, aedat3.Aedat3Source, aedat3.encode),
     Format(evt21.NAME, evt21.TITLE, evt21.SUFFIXES, evt21.matches, evt21.Evt21Source, evt21.encode),
     Format(
         evt21.LEGACY,

@@ -107,22 +107,22 @@ class _Folded(nn.Module):
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         modules = list(layers)
-        for convolution, norm in zip(modules[::3], modules[1::3], strict=True):
+        for k, (convolution, norm) in enumerate(zip(modules[::3], modules[1::3], strict=True)):
             assert isinstance(convolution, nn.Conv1d)
             assert isinstance(norm, nn.BatchNorm1d)
             fused = fuse_conv_bn_eval(convolution, norm)
             assert fused.bias is not None
-            self.weights.append(fused.weight.detach()[:, :, 0].contiguous())
-            self.biases.append(fused.bias.detach()[:, None].contiguous())
-        self.requires_grad_(False)
+            self.register_buffer(f"weight_{k}", fused.weight.detach()[:, :, 0].contiguous())
+            self.register_buffer(f"bias_{k}", fused.bias.detach()[:, None].contiguous())
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the values of all channels for each point."""
         n, n_channels, m = points.shape
         values = points.transpose(0, 1).reshape(n_channels, n * m)
-        for weight, bias in zip(self.weights, self.biases, strict=True):
-            values = torch.addmm(bias, weight, values).relu_()
+        arrays: Any = iter(self._buffers.values())  # looking them up by name takes as long as a small product
+        for weight in arrays:
+            values = torch.addmm(next(arrays), weight, values).relu_()
         return values.view(-1, n, m).transpose(0, 1)
 
 

@@ -67,7 +67,7 @@ from neuro.kernels.pooling import pool
 
 # Kinds of rows; `INPUT`, `FLATTEN` and `LAYER` of chains come first.
 TWO_PHASE, SIGNED, RADIX, FIRST_SPIKE, CHANGES = range(3, 8)
-COUNT_POOL, POOL, SUM, JOIN, READOUT, SPREAD, LIST, DIFFERENCE, DELAY, DENSE_DELAY = range(8, 18)
+COUNT_POOL, POOL, SUM, JOIN, READOUT, SPREAD, LIST, DIFFERENCE, DELAY, DENSE_DELAY, REARRANGE = range(8, 19)
 
 # Numbers of a row: its sources, and for `JOIN` their channels. `IS_VALUED`: how it is known whether entries are 1;
 # `NEEDS_ZEROS`: a dense output is read also in steps that hold nothing.
@@ -235,10 +235,24 @@ def list_at(row: Int64s, n_steps: int) -> None:
                     value = value - before[o]
                     before[o] = dense[step, o]
                 if value != 0:
-                    into.index[n], into.value[n] = o, value
+                    into.index[n] = o
+                    if into.value.size > 0:
+                        into.value[n] = value
                     n += 1
             slot += 1
             into.start[slot] = n
+
+
+@njit(cache=True, **INLINED)
+def rearrange_at(row: Int64s, n_steps: int) -> None:
+    """Put dense entries at other places; a place of -1 is silent."""
+    size, place, out = int64s_at(row, PARAMETERS)[0], int32s_at(row, SENT), dense_at(row, TRACE, n_steps)
+    currents, is_busy, busy = floats_at(row, CURRENTS), bytes_at(row, BUSY_IN), bytes_at(row, BUSY)
+    for step in range(n_steps):
+        busy[step] = is_busy[step]
+        if is_busy[step] != 0:
+            for o in range(place.size):
+                out[step, o] = currents[step * size + place[o]] if place[o] >= 0 else np.float32(0)
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -63,6 +63,7 @@ from neuro.kernels.coded_rows import (
     OTHER,
     POOL,
     READOUT,
+    REARRANGE,
     SECOND_VALUES,
     SOURCE,
     SPREAD,
@@ -75,6 +76,7 @@ from neuro.kernels.coded_rows import (
     list_at,
     pool_at,
     read_at,
+    rearrange_at,
     send_at,
     spread_at,
     sum_at,
@@ -129,6 +131,8 @@ def run_row(row: Int64s, first: int, n_steps: int) -> int:
         spread_at(row, n_steps)
     elif kind == DELAY:
         delay_at(row, n_steps)
+    elif kind == REARRANGE:
+        rearrange_at(row, n_steps)
     elif kind == DENSE_DELAY:
         delay_dense_at(row, n_steps)
     else:

@@ -25,6 +25,7 @@ from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.plan import Plan
+from neuro.lowering.rearranging import Rearranged
 
 __all__ = ["Row", "listed_rows"]
 
@@ -115,6 +116,8 @@ class _Listing:
             return self._readout(operation)
         if isinstance(operation, Change):
             return self._change(operation)
+        if isinstance(operation, Rearranged):
+            return self._rearrange(operation)
         return isinstance(operation, Line) and self._line(operation)
 
     def _add(self, row: Row) -> bool:
@@ -136,7 +139,8 @@ class _Listing:
         if (k, is_dense) not in self._other_forms:
             layout = self.rows[k - 1].layout if k else self._source
             kind = coded_rows.SPREAD if is_dense else coded_rows.LIST
-            self._add(Row(kind, None, None, (k,), layout, layout, is_dense, arrays=_some(VOLTAGE=0)))
+            valued = coded_rows.AS_SOURCE if is_dense else coded_rows.ANY_VALUE
+            self._add(Row(kind, None, None, (k,), layout, layout, is_dense, valued, arrays=_some(VOLTAGE=0)))
             self._other_forms[k, is_dense] = len(self.rows)
         return self._other_forms[k, is_dense]
 
@@ -241,6 +245,23 @@ class _Listing:
         source, layout = self._form(one.sources[0], is_dense=_DENSE), one.layout
         return self._add(
             Row(coded_rows.DIFFERENCE, one.name, one, (source,), layout, layout, rest=one.rest_state())
+        )
+
+    def _rearrange(self, one: Rearranged) -> bool:
+        """Dense values at other places; frames are written dense before, and listed behind."""
+        is_dense, layout = self._is_dense(self.places[one.sources[0]]), one.layout
+        place = one.place.astype(np.int32)
+        place[one.silent] = -1
+        source, valued = self._form(one.sources[0], is_dense=_DENSE), coded_rows.AS_SOURCE
+        arrays = _some((one.layouts[0].size,)) | {coded_rows.SENT: place}
+        name = one.name if is_dense else None
+        kind = coded_rows.REARRANGE
+        self._add(Row(kind, name, one, (source,), layout, layout, True, valued, arrays=arrays))
+        if is_dense:
+            return True
+        k, kind = len(self.rows), coded_rows.LIST
+        return self._add(
+            Row(kind, one.name, one, (k,), layout, layout, is_valued=valued, arrays=_some(VOLTAGE=0))
         )
 
     def _line(self, one: Line) -> bool:

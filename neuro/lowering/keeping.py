@@ -17,7 +17,9 @@ def cache_folder() -> Path:
     if os.environ.get("SPIKELOOM_CACHE"):
         return Path(os.environ["SPIKELOOM_CACHE"])
     if _IS_LINUX:  # as platformdirs finds it, whose import takes longer than reading what is kept
-        return Path(os.environ.get("XDG_CACHE_HOME", "").strip() or Path.home() / ".cache", "spikeloom")
+        return Path(
+            os.environ.get("XDG_CACHE_HOME", "").strip() or os.path.expanduser("~/.cache"), "spikeloom"
+        )
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("spikeloom"))

@@ -49,6 +49,7 @@ WRITTEN = {
     "evt3": (".raw", ("evt3", "evutils", "faery", "eventcv")),
     "dat": (".dat", ("expelliarmus", "evutils")),
     "es": (".es", ("faery",)),
+    "aedat3": (".aedat", ("evutils",)),
     "aedat4-none": (".aedat4", AEDAT4),
     "aedat4-lz4": (".aedat4", AEDAT4),
     "aedat4-zstd": (".aedat4", AEDAT4),
