@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventio.denoising.filters import Filter
+from eventio.denoising.measured import MeasuredNoise
 from eventio.denoising.neighbours import (
     BackgroundActivity,
     DoubleWindow,
     RowsAndColumns,
     SpatiotemporalCorrelation,
 )
-from eventio.denoising.noise import MeasuredNoise, NoiseModel, inject_noise
+from eventio.denoising.noise import NoiseModel, inject_noise
 from eventio.denoising.perceptron import Perceptron
 from eventio.denoising.pixels import Refractory
 from eventio.denoising.scoring import RocCurve, measure_roc, roc_from_scores

@@ -142,7 +142,7 @@ def test_measured_noise_has_the_measured_intervals(data_dir: Path) -> None:
     assert events["p"].all()
     order = np.lexsort((events["t"], events["x"], events["y"]))
     gaps = np.diff(events["t"][order])[np.diff(events["x"][order].astype(int) + 20 * events["y"][order]) == 0]
-    bins = denoising.noise.FREQUENCIES_HZ
+    bins = denoising.measured.FREQUENCIES_HZ
     found = np.histogram(1e6 / np.maximum(gaps, 1), bins)[0]
     share = np.diff(noise.on[one, :-1], prepend=0.0) / noise.on[one, -2]
     # long intervals are cut off by the end: compare those well under the duration; times are whole microseconds
