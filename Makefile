@@ -59,6 +59,8 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/hardware_costs.py
 	$(BIN)/python benchmarks/conversion.py
 	$(BIN)/python benchmarks/bridge_inputs.py
+	$(BIN)/python benchmarks/event_files.py
+	$(BIN)/python benchmarks/event_processing.py
 
 benchmark-models: $(VENV)/setup.stamp  ## train the models that the benchmarks use (about an hour on 2 cores)
 	$(BIN)/python benchmarks/train_models.py

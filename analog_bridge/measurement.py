@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from analog_bridge.agreement import Agreement, compare, joined
 from analog_bridge.errors import ConversionError
 from analog_bridge.evaluation import evaluate
+from analog_bridge.inputs import Samples
 from analog_bridge.layers import Activation, Convolution, Dense, LayerGraph, Quantizer
 from analog_bridge.spiking import Conversion
 from neuro.costs import ENERGY_MODELS, conventional_work, spiking_work
@@ -140,7 +141,7 @@ class ConversionReport:
 
 
 def measure_conversion(
-    conversion: Conversion, x: ArrayLike, y: ArrayLike | None = None, *, original: LayerGraph | None = None
+    conversion: Conversion, x: Samples, y: ArrayLike | None = None, *, original: LayerGraph | None = None
 ) -> ConversionReport:
     """Run a converted network and the networks it was made from on the same data.
 
@@ -149,7 +150,7 @@ def measure_conversion(
     conversion : Conversion
         Of single samples (not 'sigma_delta').
     x : array, shape ``(n, *shape)``
-        Samples.
+        Samples; with several inputs a dict by their names.
     y : int array, shape (n,), optional
         Their classes.
     original : LayerGraph, optional
@@ -165,7 +166,7 @@ def measure_conversion(
     ConversionError
         No samples, labels that do not fit, or a conversion for video.
     """
-    samples = np.asarray(x)
+    samples = conversion.inputs.in_line(x)
     labels = None if y is None else np.asarray(y)
     _check(conversion, samples, labels)
     original = conversion.original if original is None else original
@@ -187,7 +188,7 @@ def measure_conversion(
         guarantee=conversion.guarantee,
         n_samples=n,
         n_steps=conversion.n_steps,
-        accuracy_original=_accuracy(original, samples, labels),
+        accuracy_original=_accuracy(original, conversion.inputs.by_name(samples), labels),
         accuracy_quantised=None if labels is None else float((quantised == labels).mean()),
         accuracy_spiking=None if labels is None else float((last == labels).mean()),
         accuracy_over_time=() if right is None else tuple(right.mean(axis=0).tolist()),
@@ -207,7 +208,9 @@ def measure_conversion(
             int(np.prod(conversion.graph.shapes[name])) for name in conversion.built.neurons.values()
         ),
         energy_pj=totals.energies(n),
-        layer_errors=_layer_errors(conversion.quantised_layers, original, samples),
+        layer_errors=_layer_errors(
+            conversion.quantised_layers, original, conversion.inputs.by_name(samples[:_BATCH])
+        ),
     )
 
 
@@ -296,14 +299,14 @@ def _add(total: dict[str, float], counts: Mapping[str, int]) -> None:
         total[name] = total.get(name, 0.0) + count
 
 
-def _accuracy(original: LayerGraph | None, x: NDArray[Any], y: NDArray[Any] | None) -> float | None:
+def _accuracy(original: LayerGraph | None, x: Samples, y: NDArray[Any] | None) -> float | None:
     if original is None or y is None:
         return None
     values = evaluate(original, x)[original.outputs[0]]
-    return float((values.reshape(len(x), -1).argmax(axis=1) == y).mean())
+    return float((values.reshape(len(values), -1).argmax(axis=1) == y).mean())
 
 
-def _layer_errors(quantised: LayerGraph, original: LayerGraph | None, x: NDArray[Any]) -> dict[str, float]:
+def _layer_errors(quantised: LayerGraph, original: LayerGraph | None, x: Samples) -> dict[str, float]:
     """Mean differences of activations that both networks have."""
     if original is None:
         return {}
@@ -312,8 +315,7 @@ def _layer_errors(quantised: LayerGraph, original: LayerGraph | None, x: NDArray
         for layer in original.layers
         if isinstance(layer, Activation) and isinstance(quantised.by_name.get(layer.name), Quantizer)
     ]
-    part = x[:_BATCH]
-    before, behind = evaluate(original, part, keep=names), evaluate(quantised, part, keep=names)
+    before, behind = evaluate(original, x, keep=names), evaluate(quantised, x, keep=names)
     errors = {}
     for name in names:
         size = float(np.abs(before[name]).mean(dtype=np.float64))

@@ -43,7 +43,8 @@ def choices(setup: Setup) -> dict[int, tuple[Choice, float]]:
     """Return for each number of steps what did best in cross-validation on the training images, and its accuracy.
 
     A network of the same form is trained without a fold and converted with the images that it was trained with; the
-    images of the fold are what it is judged by. Where several do as well: a unit for each channel, many levels.
+    images of the fold are what it is judged by. Of those within a standard error of the best the one that is closest to
+    the original is taken: a unit for each channel, then the most levels.
     """
     x, y = setup.train
     fold = fold_of(len(x))
@@ -59,8 +60,11 @@ def choices(setup: Setup) -> dict[int, tuple[Choice, float]]:
     n = np.count_nonzero(fold == 0) if setup.quick else len(x)
     found = {}
     for n_steps in STEPS:
-        best = max(candidates, key=lambda one: (right[one][n_steps - 1], one[1], one[0]))
-        found[n_steps] = (best, 100 * float(right[best][n_steps - 1]) / n)
+        part = {one: right[one][n_steps - 1] / n for one in candidates}
+        most = max(part.values())
+        least = most - np.sqrt(most * (1 - most) / n)
+        chosen = max((one for one in candidates if part[one] >= least), key=lambda one: (one[1], one[0]))
+        found[n_steps] = (chosen, 100 * float(part[chosen]))
     return found
 
 

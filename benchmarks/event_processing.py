@@ -107,7 +107,7 @@ def ask_peers(events: np.ndarray, quick: bool) -> tuple[dict[str, Any], dict[str
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "events.npy"), Path(folder, "results.npz")
         np.save(given, events)
-        script = Path(__file__).with_name("peers_events.py")
+        script = Path(__file__).with_name("peers_processing.py")
         done = subprocess.run(
             [python, script, given, made, *names],
             check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},

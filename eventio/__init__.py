@@ -18,6 +18,7 @@ from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
 from eventio.transforms import (
     BinnedEvents,
     DvsModel,
+    Film,
     bin_events,
     crop,
     decimate,
@@ -30,12 +31,15 @@ from eventio.transforms import (
     flip,
     jitter,
     merge_polarities,
+    read_film,
+    read_pictures,
     rotate,
     slice_events,
     slice_time,
     sort_by_time,
     to_frames,
     turn,
+    with_noise,
 )
 from eventio.writing import write
 
@@ -72,7 +76,11 @@ __all__ = [
     "drop_period",
     "drop_area",
     "emulate_dvs",
+    "with_noise",
     "DvsModel",
+    "Film",
+    "read_film",
+    "read_pictures",
     "datasets",
     "live",
     "denoising",

@@ -3,8 +3,8 @@ Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.ch
 
 Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
 arrays by name as [dtype, shape, missing filters, stored bytes] and the file's attributes, and
-{"read": name, "start": ..., "stop": ...,
-"axis": 0 or 1}, answered with the values. A request that takes longer than a minute ends the process.
+{"read": [[name, axis], ...], "start": ..., "stop": ...}, answered with the sizes of the values and the values.
+A request that takes longer than a minute ends the process.
 """
 
 import contextlib
@@ -117,12 +117,11 @@ def missing_filters(array: Any) -> list[int]:
     return [number for number in numbers if not h5z.filter_avail(number)]
 
 
-def read(array: Any, request: dict[str, Any]) -> bytes:
+def read(array: Any, part: slice, axis: int) -> bytes:
     """Return some rows or columns, C-contiguous, fields packed."""
     import numpy as np
 
-    part = slice(request["start"], request["stop"])
-    rows = array[...] if array.shape == () else array[:, part] if request["axis"] else array[part]
+    rows = array[...] if array.shape == () else array[:, part] if axis else array[part]
     rows = np.ascontiguousarray(rows)
     if rows.dtype.names is not None:
         packed = np.empty(rows.shape, [(name, rows.dtype[name].str) for name in rows.dtype.names])
@@ -176,8 +175,9 @@ def serve(path: str) -> None:
                 known = {name: info for name, info in found.items() if info is not None}
                 answer({"arrays": known, "attributes": attributes})
             else:
-                data = read(arrays[request["read"]], request)
-                answer({}, data)
+                part = slice(request["start"], request["stop"])
+                pieces = [read(arrays[name], part, axis) for name, axis in request["read"]]
+                answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
         except BrokenPipeError:
             raise
         except BaseException as error:

@@ -77,3 +77,34 @@ def find_time(events: Any, t_us: int) -> int:
         if events[i].t >= t_us:
             return i
     return -1
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def find_bad_time(
+    events: Any, max_t: int, clock_shift: int, most_back: int, most_ahead: int, wrap_shift: int
+) -> int:
+    """Return the index of the first event whose time is out of 0..max_t or steps too far, or -1."""
+    if events.shape[0] == 0:
+        return -1
+    previous = events[0].t
+    for i in range(events.shape[0]):
+        t = events[i].t
+        step = (t >> clock_shift) - (previous >> clock_shift)
+        is_far = (
+            step < -most_back or step > most_ahead or (step < 0 and t >> wrap_shift != previous >> wrap_shift)
+        )
+        if t < 0 or t > max_t or is_far:
+            return i
+        previous = t
+    return -1
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def separate(events: Any, t: Any, x: Any, y: Any, p: Any) -> None:
+    """Write events into columns."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        t[i] = event.t
+        x[i] = event.x
+        y[i] = event.y
+        p[i] = event.p

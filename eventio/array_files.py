@@ -17,6 +17,8 @@ from eventio.tables import ArrayInfo, TableSource, count_bytes
 ECF = 36559
 MOST_GROWTH = 1100
 SLACK_BYTES = 1 << 20
+BLOCK_ROWS = 1 << 19
+"""Rows asked for at once: each answer costs a turn of the other process."""
 
 
 class ArrayFileSource(TableSource):
@@ -36,6 +38,8 @@ class ArrayFileSource(TableSource):
         It is damaged, holds no events, or it is ambiguous which they are.
     """
 
+    block_rows = BLOCK_ROWS
+
     def __init__(self, path: Path, wish: Wish = NO_WISH) -> None:
         self._missing: dict[str, list[int]] = {}
         self._stored: dict[str, int] = {}
@@ -52,7 +56,7 @@ class ArrayFileSource(TableSource):
             By name.
         """
         self._child = ChildProcess(_child_arrays.__file__, str(self.path))
-        answer, _ = self._child.ask(list=True)
+        answer, _ = self._child.ask({"list": True})
         self.attributes = answer["attributes"]
         arrays = {}
         for name, (kind, shape, missing, n_stored) in answer["arrays"].items():
@@ -111,11 +115,46 @@ class ArrayFileSource(TableSource):
         ndarray
             The rows.
         """
-        info = self._arrays[name]
-        if len(info.shape) == 2 and info.shape[0] == 1 and axis == 0:
-            axis = 1  # a single row is a column of numbers in MATLAB's terms
-        _, data = self._child.ask(read=name, start=start, stop=stop, axis=axis)
-        rows = np.frombuffer(data, info.dtype)
-        if axis == 1:
-            return rows.reshape(info.shape[0], -1)
-        return rows.reshape(-1, *info.shape[1:])
+        (rows,) = self._read((name,), start, stop, axis)
+        return rows
+
+    def read_together(self, names: tuple[str, ...], start: int, stop: int) -> list[npt.NDArray[Any]]:
+        """
+        Read the same rows of several arrays.
+
+        Parameters
+        ----------
+        names : tuple of str
+            Of the arrays.
+        start, stop : int
+            The rows.
+
+        Returns
+        -------
+        list of ndarray
+            The rows of each.
+        """
+        return self._read(names, start, stop, 0)
+
+    def _read(self, names: tuple[str, ...], start: int, stop: int, axis: int) -> list[npt.NDArray[Any]]:
+        """Ask for rows, and at once for those that will probably be wanted next."""
+        along = [self._axis_of(name, axis) for name in names]
+        parts = list(map(list, zip(names, along, strict=True)))
+        request = {"read": parts, "start": start, "stop": stop}
+        ahead = None
+        if stop - start == self.block_rows and stop < self._table.n_events:
+            ahead = {**request, "start": stop, "stop": min(stop + self.block_rows, self._table.n_events)}
+        answer, data = self._child.ask(request, ahead=ahead)
+        rows = []
+        at = 0
+        for name, cut, size in zip(names, along, answer["sizes"], strict=True):
+            info = self._arrays[name]
+            values = np.frombuffer(data, info.dtype, size // info.dtype.itemsize, at)
+            rows.append(values.reshape(info.shape[0], -1) if cut else values.reshape(-1, *info.shape[1:]))
+            at += size
+        return rows
+
+    def _axis_of(self, name: str, axis: int) -> int:
+        """Give the axis to cut: a single row is a column of numbers in MATLAB's terms."""
+        shape = self._arrays[name].shape
+        return 1 if len(shape) == 2 and shape[0] == 1 else axis

@@ -17,6 +17,10 @@ from typing import IO, Any
 from eventio.errors import FormatError
 
 MAX_LINE_BYTES = 1 << 22
+PIPE_BYTES = 1 << 20
+"""How much a pipe takes before its writer has to wait, where the system lets us choose."""
+
+Request = dict[str, Any]
 
 
 class ChildProcess:
@@ -37,17 +41,21 @@ class ChildProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pipesize=PIPE_BYTES,
         )
+        self._asked: Request | None = None
         self._close = weakref.finalize(self, end, self._process)
 
-    def ask(self, **request: Any) -> tuple[dict[str, Any], bytes]:
+    def ask(self, request: Request, *, ahead: Request | None = None) -> tuple[dict[str, Any], bytes]:
         """
         Ask for something and wait for the answer.
 
         Parameters
         ----------
-        **request : Any
+        request : dict
             What the script understands.
+        ahead : dict, optional
+            What will probably be asked next: the script begins with it while the answer is used.
 
         Returns
         -------
@@ -59,18 +67,29 @@ class ChildProcess:
         FormatError
             The script says so, or it broke down.
         """
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
+        output = self._process.stdout
+        assert output is not None
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            answer = read_answer(process.stdout)
+            if self._asked is not None and self._asked != request:
+                read_answer(output)
+                self._asked = None
+            if self._asked is None:
+                self._send(request)
+            answer = read_answer(output)
+            self._asked = None
+            if ahead is not None and "error" not in answer[0]:
+                self._send(ahead)
+                self._asked = ahead
         except (BrokenPipeError, ValueError) as error:
             raise FormatError("the library that reads it broke down; the file is damaged") from error
         if "error" in answer[0]:
             raise FormatError(str(answer[0]["error"]))
         return answer
+
+    def _send(self, request: Request) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
 
     def close(self) -> None:
         """End the script."""

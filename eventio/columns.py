@@ -438,6 +438,25 @@ def interleave(columns: dict[str, npt.NDArray[Any]], n_events: int) -> tuple[Eve
     return events[:n_good], f"p = {p[n_good]} is none of -1, 0 and 1"
 
 
+def separate(events: EventArray) -> dict[str, npt.NDArray[Any]]:
+    """
+    Make columns of events: much faster than field by field.
+
+    Parameters
+    ----------
+    events : ndarray
+        Of EVENT_DTYPE, shape (n_events,).
+
+    Returns
+    -------
+    dict of str to ndarray
+        "t", "x", "y" and "p" of the kinds of an event's fields.
+    """
+    columns = {name: np.empty(len(events), EVENT_DTYPE[name]) for name in ROLES}
+    _kernels.separate(events, columns["t"], columns["x"], columns["y"], columns["p"])
+    return columns
+
+
 Checked = tuple[npt.NDArray[Any], int, str | None]
 
 

@@ -252,6 +252,8 @@ class TableSource(ABC):
         What the caller says about columns and unit.
     """
 
+    block_rows = BLOCK_EVENTS
+
     def __init__(self, path: Path, wish: Wish = NO_WISH) -> None:
         self.path = path
         self.usual_sizes = USUAL_SIZES
@@ -277,6 +279,24 @@ class TableSource(ABC):
     @abstractmethod
     def read_rows(self, name: str, start: int, stop: int, *, axis: int = 0) -> npt.NDArray[Any]:
         """Read some rows of an array, or columns where axis is 1; raise FormatError where they cannot be read."""
+
+    def read_together(self, names: tuple[str, ...], start: int, stop: int) -> list[npt.NDArray[Any]]:
+        """
+        Read the same rows of several arrays.
+
+        Parameters
+        ----------
+        names : tuple of str
+            Of the arrays.
+        start, stop : int
+            The rows.
+
+        Returns
+        -------
+        list of ndarray
+            The rows of each.
+        """
+        return [self.read_rows(name, start, stop) for name in names]
 
     @abstractmethod
     def check_table(self) -> None:
@@ -375,10 +395,8 @@ class TableSource(ABC):
         if len(table.names) == 1:
             rows = self._read_plain(start, stop)
             return {role: rows[:, self._layout.order.index(role)] for role in ROLES}
-        return {
-            role: self.read_rows(name, start, stop).ravel()
-            for role, name in zip(ROLES, table.names, strict=True)
-        }
+        columns = self.read_together(table.names, start, stop)
+        return {role: column.ravel() for role, column in zip(ROLES, columns, strict=True)}
 
     def blocks(self) -> Iterator[EventArray]:
         """
@@ -433,8 +451,8 @@ class TableSource(ABC):
             self.findings.add_skipped(
                 f"events of {table.names[0].rpartition('/')[0] or table.names[0]}", table.n_events
             )
-        for start in range(checkpoint, self._table.n_events, BLOCK_EVENTS):
-            stop = min(start + BLOCK_EVENTS, self._table.n_events)
+        for start in range(checkpoint, self._table.n_events, self.block_rows):
+            stop = min(start + self.block_rows, self._table.n_events)
             try:
                 columns = self._read_columns(start, stop)
             except FormatError as error:

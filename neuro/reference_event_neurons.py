@@ -125,6 +125,18 @@ def _decay(elapsed: int, tau_s: float) -> Any:
     return F(math.exp(1024 * high * rate) * math.exp(low * rate))
 
 
+def _highest(tau_mem_s: Any, tau_syn_s: Any) -> Any:
+    """The top of what a current that begins at 1 adds to a membrane at rest, with room for rounding.
+
+    The membrane is highest where it equals the current, ``exp(-t / tau_syn)``, which for ``r = tau_syn / tau_mem``
+    gives ``r**(1 / (1 - r))`` (1 / e for r = 1). For r near 1 the power is not precise: 1 is a bound always.
+    """
+    r = tau_syn_s / tau_mem_s
+    is_near = np.abs(1 - r) < 1e-3
+    safe = np.where(is_near | (r == 0), 0.5, r)
+    return np.where(is_near, 1.0, np.where(r == 0, 0.0, safe ** (1 / (1 - safe)) * (1 + 1e-9)))
+
+
 class TimedNeurons:
     """Neurons that may fire between events, hold still after a spike, or are read out (R90 to R98).
 
@@ -142,6 +154,7 @@ class TimedNeurons:
         self.rest = _rest(node, drive, np.float64)
         self.tau_mem_s = _whole(shape, math.inf if isinstance(node, IF) else node.tau_mem_s)
         self.tau_syn_s = _whole(shape, node.tau_syn_s if isinstance(node, CubaLIF) else 0)
+        self.highest = _highest(self.tau_mem_s, self.tau_syn_s)
         self.v = self.rest.copy()
         self.i = np.zeros(shape)
         self.since = np.zeros(shape, np.int64)
@@ -197,12 +210,15 @@ class TimedNeurons:
             start = int(n[-1]) + 1
 
     def _is_hopeless(self, at: At, n: int) -> bool:
-        """Whether what is left after n microseconds cannot lift the membrane to its threshold: no factor is above 1."""
+        """Whether what is left after n microseconds cannot lift the membrane to its threshold.
+
+        What the membrane has above its rest only falls; a current alone lifts it by at most `highest` times itself.
+        """
         if self.driven[at]:
             return False
         above = max(self._value(at, n) - self.rest[at], 0)
         current = self.i[at] * math.exp(n * (-1e-6 / self.tau_syn_s[at])) if self.is_current else 0
-        return bool(self.rest[at] + above + max(current, 0) < self.threshold[at] - _NEAR)
+        return bool(self.rest[at] + above + max(current, 0) * self.highest[at] < self.threshold[at] - _NEAR)
 
     def _decay_current(self, at: At, n: int) -> None:
         if self.is_current:

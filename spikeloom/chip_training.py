@@ -31,6 +31,11 @@ def _through(rounded: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
     return exact + (rounded - exact).detach()
 
 
+def _fire(above: torch.Tensor) -> torch.Tensor:
+    fired: torch.Tensor = Fire.apply(above, _SHARPNESS)  # type: ignore[no-untyped-call]
+    return fired
+
+
 def _decayed(x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     exact = x * keep / 4096
     return _through(torch.trunc(exact), exact)
@@ -131,7 +136,7 @@ class ChipNetwork(nn.Module):
         if not by_sum:
             exact = mantissas * up
             mantissas = _through(torch.floor(exact), exact)
-        total: Any = 0.0
+        total = torch.zeros(())
         for delay in np.unique(c.delay):
             there = None if isinstance(c.delay, int) else torch.tensor(c.delay == delay)
             sums = self._applied(number, mantissas if there is None else mantissas * there, spikes)
@@ -177,7 +182,7 @@ class ChipNetwork(nn.Module):
             if self.fixed.profile == "lava":
                 raised = raised.clamp(1 - _LIMIT, _LIMIT - 1)
             raised = torch.where(held > 0, v, raised)
-            fired = Fire.apply((raised - threshold) / unit, _SHARPNESS) * (held == 0)
+            fired = _fire((raised - threshold) / unit) * (held == 0)
             v = raised - fired * (lowered if np.any(population.subtraction) else raised)
             held = torch.where(fired > 0, hold, (held - 1).clamp(min=0))
             spikes.append(fired.float())
@@ -214,7 +219,9 @@ class ChipNetwork(nn.Module):
                 else population
                 for k, (name, population) in enumerate(self.fixed.populations.items())
             }
-        return replace(self.fixed, populations=populations, connections=connections, report=None, unrounded=())
+        return replace(
+            self.fixed, populations=populations, connections=connections, report=None, unrounded=()
+        )
 
 
 def is_reset(population: hw.Population, step: int) -> bool:

@@ -177,7 +177,7 @@ def fine_tune(
     level: float,
     seed: int = 0,
     epochs: int = DEFAULT_EPOCHS,
-    learning_rate: float = 0.003,
+    learning_rate: float = 0.005,
     batch_size: int = 32,
     threads: int | None = None,
     on_epoch: Callable[[TuningEpoch], None] | None = None,
@@ -353,8 +353,8 @@ class _Tuner:
         after, _, fixed = self.best
         if fixed is not self.fixed:
             note = (
-                f"weights and biases were trained further in whole numbers for {len(self.history)} epochs (seed {seed}): "
-                f"{after:.2%} of the validation recordings are decided as by the network, {self.before:.2%} before"
+                f"weights and biases were trained further for {len(self.history)} epochs (seed {seed}): {after:.2%} of "
+                f"the validation recordings are decided as by the network, {self.before:.2%} before"
             )
             fixed = replace(fixed, notes=(*fixed.notes, note))
         return FineTuning(fixed, level, self.before, after, tuple(self.history), seed)

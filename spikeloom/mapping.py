@@ -11,6 +11,7 @@ import hw
 import neuro
 import neuro.graph
 from hw.reporting import rows
+from spikeloom.chip_tuning import TunedNetwork, TuningPlan, tune
 from spikeloom.errors import UserError
 from spikeloom.networks import read_network
 from spikeloom.recognizer import Recognizer
@@ -33,16 +34,21 @@ class MappedFile:
         Files.
     left_out : tuple of str
         Files that were not written, with the reason.
+    tuned : TunedNetwork or None
+        The fine-tuning, if one was asked for.
     """
 
     mapping: hw.Mapping
     certificate: hw.Certificate | None
     written: tuple[Path, ...]
     left_out: tuple[str, ...]
+    tuned: TunedNetwork | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """Return names and values for a table."""
         found = list(rows(self.mapping))
+        if self.tuned is not None:
+            found += self.tuned.rows()
         if self.certificate is None:
             found.append(("certificate", "none: give a --recording"))
         else:
@@ -74,6 +80,7 @@ class MappedFile:
                 for cost in mapping.costs
             ],
             "notes": list(mapping.fixed.notes),
+            "fine_tuning": None if self.tuned is None else self.tuned.to_json(),
             "certificate": None if certificate is None else certificate.to_json(),
             "written": [str(path) for path in self.written],
             "not_written": list(self.left_out),
@@ -111,6 +118,7 @@ def map_file(
     weight_bits: int | None = None,
     partitioner: str = "own",
     with_lava: bool = True,
+    tuning: TuningPlan | None = None,
 ) -> MappedFile:
     """Map a network's file and write what belongs to it into a folder.
 
@@ -132,6 +140,8 @@ def map_file(
         What shares blocks out to cores.
     with_lava : bool
         Whether the proof compares with Lava's simulator.
+    tuning : TuningPlan, optional
+        What to train the network further with if it decides too often otherwise than before.
 
     Returns
     -------
@@ -146,9 +156,21 @@ def map_file(
     chip = hw.find_target(target)
     graph, recognizer = read_network(path, dt_s=dt_s, time_unit_s=time_unit_s)
     trains = _frames(recognizer, recordings, path)
-    mapping = hw.map_graph(
-        graph, chip, calibration=trains or None, weight_bits=weight_bits, partitioner=partitioner
-    )
+    tuned = None
+    if tuning is None:
+        mapping = hw.map_graph(
+            graph, chip, calibration=trains or None, weight_bits=weight_bits, partitioner=partitioner
+        )
+    else:
+        if recognizer is None:
+            raise UserError(
+                f"{path}: holds a network only; fine-tuning needs a model file, which says how events come in"
+            )
+        tuned = tune(recognizer, chip, tuning, calibration=trains, weight_bits=weight_bits)
+        trains = trains or list(tuned.calibration)
+        mapping = hw.map_fixed(
+            tuned.tuning.fixed, chip, recordings=trains, graph=graph, partitioner=partitioner
+        )
     certificate = None
     if trains:
         engines = ("whole", "cores", "lava") if with_lava else ("whole", "cores")
@@ -173,7 +195,7 @@ def map_file(
             left_out.append(f"{name}: {err}")
     if certificate is not None and not certificate:
         raise UserError(f"the mapped network differs from the one in whole numbers: {certificate.difference}")
-    return MappedFile(mapping, certificate, tuple(written), tuple(left_out))
+    return MappedFile(mapping, certificate, tuple(written), tuple(left_out), tuned)
 
 
 def _frames(recognizer: Recognizer | None, recordings: Sequence[Path], path: Path) -> list[neuro.Spikes]:

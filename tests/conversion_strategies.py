@@ -113,7 +113,9 @@ def quantised_networks(
     at = net.quantise("act2", at)
     if draw(st.booleans()):
         at = net.add(Concatenation("cat", (at, skip)))
-    at = net.enlarge_or_move(at, draw(st.sampled_from(["", "", "nearest", "bilinear", "transposed", "places"])))
+    at = net.enlarge_or_move(
+        at, draw(st.sampled_from(["", "", "nearest", "bilinear", "transposed", "places"]))
+    )
     at = net.multiply(at, draw(st.sampled_from(["", "", "gate", "square", "matrices"])))
     if draw(st.booleans()):
         rows, columns = net.shapes[at][1:]

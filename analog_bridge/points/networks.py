@@ -108,7 +108,8 @@ class _Folded(nn.Module):
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for convolution, norm in zip(layers[::3], layers[1::3], strict=True):
+        modules = list(layers)
+        for convolution, norm in zip(modules[::3], modules[1::3], strict=True):
             assert isinstance(convolution, nn.Conv1d)
             assert isinstance(norm, nn.BatchNorm1d)
             fused = fuse_conv_bn_eval(convolution, norm)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analog_bridge.errors import MediaError
+from analog_bridge.points._kernels import choose_farthest
 
 __all__ = [
     "farthest_points",
@@ -49,13 +50,7 @@ def farthest_points(points: ArrayLike, n: int, *, start: int = 0) -> NDArray[np.
     if not 0 <= start < len(cloud):
         raise MediaError(f"farthest_points: start must be 0 to {len(cloud) - 1}, got {start}")
     chosen = np.empty(n, np.int64)
-    distance = np.full(len(cloud), np.inf)
-    place = start
-    for i in range(n):
-        chosen[i] = place
-        distance = np.minimum(distance, ((cloud - cloud[place]) ** 2).sum(1))
-        distance[chosen[: i + 1]] = -1.0
-        place = int(distance.argmax())
+    choose_farthest(cloud, int(start), np.full(len(cloud), np.inf), chosen)
     return chosen
 
 
@@ -115,12 +110,10 @@ def match_points(generated: ArrayLike, points: ArrayLike, n: int) -> NDArray[np.
     nearest = ((made[:, None] - cloud[None]) ** 2).sum(2).argmin(1)
     chosen = list(dict.fromkeys(int(i) for i in nearest))[:n]
     distance = ((cloud[:, None] - cloud[chosen][None]) ** 2).sum(2).min(1)
-    while len(chosen) < n:
-        distance[chosen] = -1.0
-        place = int(distance.argmax())
-        chosen.append(place)
-        distance = np.minimum(distance, ((cloud - cloud[place]) ** 2).sum(1))
-    return np.array(chosen, dtype=np.int64)
+    distance[chosen] = -1.0
+    others = np.empty(n - len(chosen), np.int64)
+    choose_farthest(cloud, int(distance.argmax()), distance, others)
+    return np.concatenate([np.array(chosen, np.int64), others])
 
 
 def normalised_cloud(points: ArrayLike) -> NDArray[np.float32]:
@@ -221,7 +214,7 @@ def skeleton_channels(joints: ArrayLike, *, with_motion: bool = False) -> NDArra
 
 
 def _cloud(owner: str, points: ArrayLike) -> NDArray[np.float64]:
-    cloud = np.asarray(points, dtype=np.float64)
+    cloud = np.ascontiguousarray(points, dtype=np.float64)
     if cloud.ndim != 2 or 0 in cloud.shape:
         raise MediaError(f"{owner}: points must be (m, d), at least one, got {cloud.shape}")
     if not np.isfinite(cloud).all():

@@ -88,6 +88,27 @@ class MeasuredNoise:
                 raise ArgumentError(f"measured noise: {name} must hold cumulative counts, which never fall")
             object.__setattr__(self, name, counts)
 
+    def rates_hz(self) -> tuple[float, float]:
+        """
+        Give the mean rates of the measured pixels.
+
+        Returns
+        -------
+        tuple of (float, float)
+            ON and OFF events per second and pixel: intervals over the sum of their lengths, each taken as long as
+            the middle of its bin says, silent pixels included.
+        """
+        middle_us = US_PER_S * np.log(FREQUENCIES_HZ[1:] / FREQUENCIES_HZ[:-1]) / np.diff(FREQUENCIES_HZ)
+        found = []
+        for counts in (self.on, self.off):
+            intervals = np.diff(counts[:, :-1], axis=1, prepend=0.0)
+            length_us = intervals @ middle_us
+            rates = np.divide(
+                intervals.sum(axis=1), length_us, out=np.zeros(len(counts)), where=length_us > 0
+            )
+            found.append(float(rates.mean()) * US_PER_S)
+        return found[0], found[1]
+
     @classmethod
     def load(cls, on: str | os.PathLike[str], off: str | os.PathLike[str]) -> MeasuredNoise:
         """

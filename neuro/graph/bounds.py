@@ -199,10 +199,10 @@ def _synapse(owner: str, node: Linear | Conv2d | SparseLinear, values: _Values, 
     return _Values(float(total[worst]), fine)
 
 
-def _grid_of(node: Linear | Conv2d) -> float:
+def _grid_of(node: Linear | Conv2d | SparseLinear) -> float:
     """The largest power of two of which all weights and the bias are multiples; 0 where all are 0."""
     grid = 0.0
-    for array in (node.weight, node.bias):
+    for array in (node.weight, getattr(node, "bias", None)):
         if array is None or not array.any():
             continue
         mantissa, exponent = np.frexp(array[array != 0])

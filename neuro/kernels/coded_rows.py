@@ -6,9 +6,52 @@ Rows of synapses hold what rows of chains hold (`neuro.kernels.chain_rows`); the
 
 import numpy as np
 
+from neuro.kernels.accumulation import (
+    count_operations,
+    gather_row,
+    multiply_row,
+    scatter_row,
+    spread_frame,
+)
 from neuro.kernels.addresses import FIRST, bytes_at, floats_at, int32s_at, int64s_at, words_at
-from neuro.kernels.arrays import Floats, Frames, Int64s, Synapses
-from neuro.kernels.chain_rows import IN, KIND, N_CHANNELS, N_PIXELS, OUT, TRACE
+from neuro.kernels.arrays import (
+    DENSE_FROM,
+    DENSE_OPERATIONS,
+    GATHERED,
+    MULTIPLIED,
+    N_IN_PIXELS,
+    OPERATIONS,
+    OUT_CHANNELS,
+    OUT_COLUMNS,
+    OUT_ROWS,
+    PITCH,
+    SCATTER_UNDER,
+    SCATTERED,
+    USES_BYTES,
+    VISITS,
+    Block,
+    Bytes,
+    Floats,
+    Frames,
+    Int64s,
+    Synapses,
+    Wiring,
+    Work,
+)
+from neuro.kernels.chain_rows import (
+    HAS_BIAS,
+    IN,
+    KIND,
+    N_CHANNELS,
+    N_PIXELS,
+    ORDERS,
+    OUT,
+    TRACE,
+    WIRING,
+    block_at,
+    wiring_at,
+    work_at,
+)
 from neuro.kernels.coding import (
     Population,
     pool_counts,
@@ -103,7 +146,7 @@ def window_at(row: Int64s) -> Synapses:
     )
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def send_at(row: Int64s, first: int, n_steps: int) -> int:
     """Run the coded neurons of a row; return the number of entries."""
     numbers, into, cells = int64s_at(row, PARAMETERS), frames_at(row, OUT), population_at(row)
@@ -123,7 +166,7 @@ def send_at(row: Int64s, first: int, n_steps: int) -> int:
     return int(n)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def pool_at(row: Int64s, first: int, n_steps: int) -> None:
     """Run the pool of a row."""
     numbers, frames, window = int64s_at(row, PARAMETERS), frames_at(row, IN), window_at(row)
@@ -131,15 +174,15 @@ def pool_at(row: Int64s, first: int, n_steps: int) -> None:
     into = Frames(start, int32s_at(row, OUT + 1), floats_at(row, OUT + 2))
     if row[KIND] == POOL:
         pool(frames, n_steps, window, numbers[0], floats_at(row, AREA)[0], floats_at(row, SCRATCH), into)
-        return
-    steps = (0, n_steps)
-    if numbers[2] == 2:
-        steps = (numbers[0] - first, numbers[0] - first + numbers[1])
-    counts, before, largest = floats_at(row, VOLTAGE), floats_at(row, CURRENT), floats_at(row, SCRATCH)
-    pool_counts(frames, window, np.float32(numbers[2]), steps, counts, before, largest, into)
+    else:
+        is_radix = numbers[2] == 2
+        start = numbers[0] - first if is_radix else 0
+        steps = (start, start + numbers[1] if is_radix else n_steps)
+        counts, before, largest = floats_at(row, VOLTAGE), floats_at(row, CURRENT), floats_at(row, SCRATCH)
+        pool_counts(frames, window, np.float32(numbers[2]), steps, counts, before, largest, into)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def read_at(row: Int64s, first: int, n_steps: int) -> None:
     """R156: what each step adds to the result."""
     numbers, currents = int64s_at(row, PARAMETERS), dense_at(row, CURRENTS, n_steps)
@@ -162,7 +205,7 @@ def read_at(row: Int64s, first: int, n_steps: int) -> None:
             out[step, o] = x + drive[o] if 0 <= left < numbers[2] else x
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def spread_at(row: Int64s, n_steps: int) -> None:
     """Write the frames of a row dense."""
     frames, dense, n_pixels = frames_at(row, IN), dense_at(row, TRACE, n_steps), row[N_PIXELS]
@@ -178,7 +221,7 @@ def spread_at(row: Int64s, n_steps: int) -> None:
             dense[step, frames.index[k]] = frames.value[k] if frames.value.size > 0 else np.float32(1)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def list_at(row: Int64s, n_steps: int) -> None:
     """List what is not zero of the dense values of a row; of a `DIFFERENCE`, of their changes from step to step."""
     dense, into, n_channels = dense_at(row, CURRENTS, n_steps), frames_at(row, OUT), row[N_CHANNELS]
@@ -199,31 +242,31 @@ def list_at(row: Int64s, n_steps: int) -> None:
 
 
 @njit(cache=True, **UNCOUNTED)
-def copy_steps(frames: Frames, slots: tuple[int, int], into: Frames, slot: int) -> None:
-    """Copy the lists of some slots (first, end) of frames whose entries are all 1 to others, from a slot on."""
+def copy_steps(frames: Frames, first: int, end: int, into: Frames, slot: int) -> None:
+    """Copy the lists of the slots `first` to `end` of frames whose entries are all 1 to others, from a slot on."""
     n, shift = into.start[slot], 0
-    for k in range(slots[0], slots[1]):
+    for k in range(first, end):
         for j in range(frames.start[k], frames.start[k + 1]):
             into.index[n + shift] = frames.index[j]
             shift += 1
-        into.start[slot + k - slots[0] + 1] = n + shift
+        into.start[slot + k - first + 1] = n + shift
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def delay_at(row: Int64s, n_steps: int) -> None:
     """Hand on what is held, then the first of what comes; hold the last."""
     frames, into, held = frames_at(row, IN), frames_at(row, OUT), frames_at(row, HELD)
     n_pixels, n_late = row[N_PIXELS], int64s_at(row, PARAMETERS)[0]
     n_old = min(n_late, n_steps)
     into.start[0] = 0
-    copy_steps(held, (0, n_old * n_pixels), into, 0)
-    copy_steps(frames, (0, (n_steps - n_old) * n_pixels), into, n_old * n_pixels)
+    copy_steps(held, 0, n_old * n_pixels, into, 0)
+    copy_steps(frames, 0, (n_steps - n_old) * n_pixels, into, n_old * n_pixels)
     n_kept = (n_late - n_old) * n_pixels  # these move to the front, where they do no harm to those behind
-    copy_steps(held, (n_old * n_pixels, n_late * n_pixels), held, 0)
-    copy_steps(frames, ((n_steps - n_old) * n_pixels, n_steps * n_pixels), held, n_kept)
+    copy_steps(held, n_old * n_pixels, n_late * n_pixels, held, 0)
+    copy_steps(frames, (n_steps - n_old) * n_pixels, n_steps * n_pixels, held, n_kept)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def delay_dense_at(row: Int64s, n_steps: int) -> None:
     """Delay dense values."""
     currents, out, held = floats_at(row, CURRENTS), floats_at(row, TRACE), floats_at(row, HELD)
@@ -240,7 +283,7 @@ def delay_dense_at(row: Int64s, n_steps: int) -> None:
         held[n_held - n_old + k] = currents[n_in - n_old + k]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def add_at(row: Int64s, n_steps: int) -> None:
     """Add two dense inputs, each 0 in steps that hold nothing of it."""
     a, b, out = (
@@ -260,7 +303,7 @@ def add_at(row: Int64s, n_steps: int) -> None:
                 out[step, o] = only[o] + np.float32(0)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def write_zeros(row: Int64s, n_steps: int) -> None:
     """Write the steps that hold nothing, for those that read all of them."""
     out, busy = dense_at(row, TRACE, n_steps), bytes_at(row, BUSY)
@@ -271,7 +314,7 @@ def write_zeros(row: Int64s, n_steps: int) -> None:
                 out[step, o] = 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def join_at(row: Int64s, n_steps: int) -> None:
     """Join two inputs along the channels."""
     start, numbers = int32s_at(row, OUT)[: n_steps * row[N_PIXELS] + 1], int64s_at(row, PARAMETERS)
@@ -280,8 +323,53 @@ def join_at(row: Int64s, n_steps: int) -> None:
     join_channels(a, b, numbers[0], numbers[1], row[N_PIXELS], into)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def flatten_at(row: Int64s, n_steps: int) -> None:
     """Flatten: the numbers of the row are those of its input."""
     frames, into, scratch = frames_at(row, IN), frames_at(row, OUT), int32s_at(row, SENT)
     sort_by_channel(frames, (0, n_steps), row[N_PIXELS], row[N_CHANNELS], scratch, into)
+
+
+@njit(cache=True, **INLINED)
+def sum_step(frames: Frames, wiring: Wiring, work: Work, block: Block, orders: Int64s, step: int) -> None:
+    """Write the currents of a step of a synapse dense, and count as `neuro.kernels.layers.run_step` does."""
+    numbers, tally = wiring.numbers, block.tally
+    first, n_columns = step * numbers[N_IN_PIXELS], numbers[OUT_COLUMNS]
+    n_out, pitch, rows = numbers[OUT_CHANNELS], numbers[PITCH], (0, numbers[OUT_ROWS])
+    n_entries = frames.start[first + numbers[N_IN_PIXELS]] - frames.start[first]
+    is_dense = n_entries >= orders[DENSE_FROM]
+    is_scatter = not is_dense and n_entries < orders[SCATTER_UNDER]
+    tally[SCATTERED if is_scatter else MULTIPLIED if is_dense else GATHERED] += 1
+    if is_dense:
+        spread_frame(frames, first, wiring, work)
+        n_operations = count_operations(frames, first, rows, wiring)
+        tally[OPERATIONS] += n_operations
+        tally[DENSE_OPERATIONS] += n_operations
+    for y in range(rows[1]):
+        if is_dense:
+            multiply_row(frames, y, wiring, work, block)
+        elif is_scatter:
+            scatter_row(frames, first, y, True, wiring, work, block)
+        else:
+            gather_row(frames, first, y, True, orders[USES_BYTES] != 0, wiring, work, block)
+        for x in range(n_columns):
+            at = (y * n_columns + x) * n_out
+            for o in range(n_out):
+                block.trace[step, at + o] = work.current[x * pitch + o]
+        tally[VISITS] += n_columns
+
+
+@njit(cache=True, **INLINED)
+def sum_at(row: Int64s, kept: Bytes) -> None:
+    """Run the synapse of a row over a block; steps without input are passed over where they give nothing."""
+    frames, wiring, work, orders = frames_at(row, IN), wiring_at(row), work_at(row), int64s_at(row, ORDERS)
+    block, busy, n_in = block_at(row, kept), bytes_at(row, BUSY), int64s_at(row, WIRING)[N_IN_PIXELS]
+    is_steady = row[HAS_BIAS] != 0 or orders[SCATTER_UNDER] <= 0 or orders[DENSE_FROM] <= 0
+    block.tally[:] = 0
+    for step in range(kept.size):
+        busy[step] = is_steady or frames.start[step * n_in] != frames.start[(step + 1) * n_in]
+        if busy[step] != 0:
+            sum_step(frames, wiring, work, block, orders, step)
+        else:
+            block.tally[SCATTERED] += 1
+            block.tally[VISITS] += row[N_PIXELS]

@@ -9,10 +9,6 @@ import numpy as np
 
 from neuro.kernels.addresses import bytes_at, floats_at, int32s_at, int64s_at
 from neuro.kernels.arrays import (
-    DENSE_FROM,
-    N_IN_PIXELS,
-    SCATTER_UNDER,
-    SCATTERED,
     SPIKES,
     VISITS,
     Bytes,
@@ -26,21 +22,16 @@ from neuro.kernels.chain_rows import (
     ENDS,
     FLATTEN,
     GRADED,
-    HAS_BIAS,
-    IN,
     IN_VALUES,
     IS_GRADED,
     KIND,
     LAYER,
     N_CHANNELS,
     N_PIXELS,
-    ORDERS,
     OUT,
     OUT_ENTRIES,
     OUT_VALUES,
-    TALLY,
     TRACE,
-    WIRING,
 )
 from neuro.kernels.chains import (
     AT,
@@ -58,7 +49,6 @@ from neuro.kernels.chains import (
     is_over,
     look,
     next_stop,
-    run_layer_at,
 )
 from neuro.kernels.coded_rows import (
     ANY_VALUE,
@@ -87,6 +77,7 @@ from neuro.kernels.coded_rows import (
     read_at,
     send_at,
     spread_at,
+    sum_at,
     write_zeros,
 )
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
@@ -118,7 +109,7 @@ def mark_values(table: Int64s, is_graded: bool) -> None:
             row[IS_GRADED] = row[IS_VALUED] == ANY_VALUE
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def run_row(row: Int64s, first: int, n_steps: int) -> int:
     """Run a row that is no layer; return the number of spikes of coded neurons."""
     kind, n = row[KIND], 0
@@ -145,45 +136,6 @@ def run_row(row: Int64s, first: int, n_steps: int) -> int:
     return int(n)
 
 
-@njit(cache=True, **UNCOUNTED)
-def next_busy(row: Int64s, step: int, n_steps: int) -> int:
-    """Mark the steps without input from a step on, and count them as scattered; return where they end."""
-    orders, start, tally = int64s_at(row, ORDERS), int32s_at(row, IN), int64s_at(row, TALLY)
-    if row[HAS_BIAS] != 0 or orders[SCATTER_UNDER] <= 0 or orders[DENSE_FROM] <= 0:
-        return step
-    n_in, busy = int64s_at(row, WIRING)[N_IN_PIXELS], bytes_at(row, BUSY)
-    while step < n_steps and start[step * n_in] == start[(step + 1) * n_in]:
-        busy[step] = 0
-        tally[SCATTERED] += 1
-        tally[VISITS] += row[N_PIXELS]
-        step += 1
-    return step
-
-
-@njit(cache=True, **UNCOUNTED)
-def busy_end(row: Int64s, step: int, n_steps: int) -> int:
-    """Mark the steps with input from a step on; return where they end (without a look, where none is passed over)."""
-    start, n_in, busy = int32s_at(row, IN), int64s_at(row, WIRING)[N_IN_PIXELS], bytes_at(row, BUSY)
-    is_any = row[HAS_BIAS] != 0
-    while step < n_steps and (is_any or start[step * n_in] != start[(step + 1) * n_in]):
-        busy[step] = 1
-        step += 1
-    return step
-
-
-@njit(cache=True, **INLINED)
-def run_synapse(row: Int64s, kept: Bytes) -> None:
-    """Run the steps of a synapse in which something comes."""
-    step, n_steps = 0, kept.size
-    int64s_at(row, TALLY)[:] = 0
-    while step < n_steps:
-        step = next_busy(row, step, n_steps)
-        end = max(busy_end(row, step, n_steps), min(step + 1, n_steps))
-        if end > step:
-            bytes_at(row, BUSY)[step:end] = 1
-            step = run_layer_at(row, kept, (step, end))
-
-
 @njit(cache=True, **INLINED)
 def run_block(table: Int64s, first: int, kept: Bytes, is_watched: bool, totals: Int64s) -> None:
     """Run all rows over a block of steps, and count."""
@@ -191,7 +143,7 @@ def run_block(table: Int64s, first: int, kept: Bytes, is_watched: bool, totals: 
     for k in range(1, table.shape[0]):
         row = table[k]
         if row[KIND] == LAYER:
-            run_synapse(row, kept)
+            sum_at(row, kept)
         else:
             n = run_row(row, first, n_steps)
             if row[KIND] <= CHANGES:
@@ -202,25 +154,24 @@ def run_block(table: Int64s, first: int, kept: Bytes, is_watched: bool, totals: 
     end_block(table, n_steps, totals)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **INLINED)
 def put_out(row: Int64s, n_steps: int, output: Floats) -> None:
     """Write what a row hands on in a block in the graph's layout, shape (n_steps, n_outputs)."""
     n_pixels, n_channels, dense = row[N_PIXELS], row[N_CHANNELS], floats_at(row, TRACE)
-    if dense.size > 0:
-        at = 0
-        for step in range(n_steps):
+    start, index, value = int32s_at(row, OUT), int32s_at(row, OUT + 1), floats_at(row, OUT + 2)
+    for step in range(n_steps):
+        if dense.size > 0:
+            at = step * n_pixels * n_channels
             for pixel in range(n_pixels):
                 for channel in range(n_channels):
                     output[step, channel * n_pixels + pixel] = dense[at]
                     at += 1
-        return
-    start, index, value = int32s_at(row, OUT), int32s_at(row, OUT + 1), floats_at(row, OUT + 2)
-    for step in range(n_steps):
-        output[step, :] = 0
-        for k in range(start[step * n_pixels], start[(step + 1) * n_pixels]):
-            pixel = index[k] // n_channels
-            place = (index[k] - pixel * n_channels) * n_pixels + pixel
-            output[step, place] = value[k] if row[IS_GRADED] != 0 else np.float32(1)
+        else:
+            output[step, :] = 0
+            for k in range(start[step * n_pixels], start[(step + 1) * n_pixels]):
+                pixel = index[k] // n_channels
+                place = (index[k] - pixel * n_channels) * n_pixels + pixel
+                output[step, place] = value[k] if row[IS_GRADED] != 0 else np.float32(1)
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -90,7 +90,8 @@ class Product(Remembering):
         sizes = [self.layouts[0].size, self.layouts[1].size]
         return np.split(voltage, np.cumsum([*sizes, *sizes, self.layout.size]))
 
-    def _rest(self) -> Membranes:
+    def rest_state(self) -> Membranes:
+        """Return the state before the first step."""
         size = 2 * (self.layouts[0].size + self.layouts[1].size + self.layout.size)
         return Membranes(np.zeros(size, np.float32), np.zeros(0, np.float32), np.zeros(1, np.int32))
 

@@ -1,4 +1,4 @@
-"""`spikeloom events`: recordings converted, cleaned, shown, and filters compared."""
+"""`spikeloom events`: recordings converted, cleaned, shown, made from films, and filters compared."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _size = click.option(
 
 @click.group()
 def events() -> None:
-    """Convert, clean, show and compare recordings; no network is involved."""
+    """Convert, clean, show and make recordings, compare filters; no network is involved."""
 
 
 @events.command()
@@ -177,6 +177,84 @@ def render(  # noqa: PLR0917
     n_frames = frames if frames is not None else 12 if target.suffix.lower() == ".png" else 100
     draw(recording, target, kind=kind, n_frames=n_frames, rate_hz=rate)
     click.echo(str(target))
+
+
+@events.command()
+@_source
+@_target
+@click.option("--to", "to_format", default=None, help="Format of OUT where its ending does not tell.")
+@_size
+@click.option("--rate", type=float, default=None, help="Images per second, for a folder.")
+@click.option(
+    "--slow-down", type=float, default=1.0, show_default=True, help="0.1: the film is ten times slow."
+)
+@click.option(
+    "--threshold", type=float, default=0.2, show_default=True, help="Change of log intensity per event."
+)
+@click.option("--cutoff", type=float, default=None, help="Cutoff of the photoreceptor in Hz at full light.")
+@click.option(
+    "--noise", type=float, default=1.0, show_default=True, help="Shot noise of a dark pixel, in Hz."
+)
+@click.option("--leak", type=float, default=0.1, show_default=True, help="Leakage of a pixel, in Hz.")
+@click.option("--hot", type=float, default=0.0, show_default=True, help="Share of hot pixels.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of noise and pixels."
+)
+@json_option
+@debug_option
+def emulate(  # noqa: PLR0917
+    source: Path,
+    target: Path,
+    to_format: str | None,
+    size: Size,
+    rate: float | None,
+    slow_down: float,
+    threshold: float,
+    cutoff: float | None,
+    noise: float,
+    leak: float,
+    hot: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Show the film or the folder of images IN to an emulated event camera; write its events as OUT.
+
+    --size scales the pictures, which all lie in memory at once.
+    """
+    import eventio
+    from spikeloom.errors import UserError
+
+    width, height = size
+    if source.is_dir():
+        if rate is None:
+            raise UserError(f"{source}: say how many images a second has, --rate N")
+        film = eventio.read_pictures(source, rate_hz=rate, width=width, height=height)
+    else:
+        film = eventio.read_film(source, width=width, height=height, slow_down=slow_down)
+    model = eventio.DvsModel(
+        on_threshold=threshold,
+        off_threshold=threshold,
+        cutoff_hz=float("inf") if cutoff is None else cutoff,
+        shot_noise_rate_hz=noise,
+        leak_rate_hz=leak,
+        hot_share=hot,
+        pattern_seed=seed,
+    )
+    recording = eventio.emulate_dvs(film.frames, film.times_us, model=model, seed=seed)
+    eventio.write(target, recording, format=to_format)
+    answer = {
+        "frames": len(film.frames),
+        "events": len(recording),
+        "width": recording.width,
+        "height": recording.height,
+        "seconds": float(film.times_us[-1]) / 1e6,
+    }
+    if as_json:
+        write_json(answer)
+        return
+    from spikeloom.console import print_table
+
+    print_table(f"{source} -> {target}", [(name, f"{value:,}") for name, value in answer.items()])
 
 
 @events.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,14 +125,69 @@ def test_a_worker_that_takes_too_long_is_stopped_with_all_its_processes(
     with pytest.raises(hw.LavaTimeoutError, match=r"did not answer within 0.05 s; its worker was stopped"):
         running.simulate(*network(0)[:2], timeout_s=0.05)
     (pid,) = started
-    for path in Path("/proc").glob("[0-9]*/stat"):  # none is left in the worker's session
+    assert not alive(pid)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(pid, 0)
+
+
+HANGING = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+time.sleep(600)
+"""
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def run_instead(monkeypatch: pytest.MonkeyPatch, code: str) -> list[int]:
+    """Let the worker run something else; returns where its process number will be."""
+    started: list[int] = []
+    original = running.subprocess.Popen
+
+    def other(command: list[str], **settings: object) -> object:
+        process = original([command[0], "-c", code], **settings)  # type: ignore[call-overload]
+        started.append(process.pid)
+        return process
+
+    monkeypatch.setattr(running.subprocess, "Popen", other)
+    return started
+
+
+def alive(session: int) -> list[str]:
+    """Return the processes of a session that still run (dead ones may wait for their parent)."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        assert int(fields[3]) != pid
-    with pytest.raises(ProcessLookupError):
-        os.killpg(pid, 0)
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(path.parent.name)
+    return found
+
+
+@needs_lava
+def test_a_worker_that_hangs_is_stopped_with_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = run_instead(monkeypatch, HANGING)
+    with pytest.raises(hw.LavaTimeoutError, match=r"did not answer within 1.5 s; .* Give it more time"):
+        running.simulate(*network(0)[:2], timeout_s=1.5)
+    until = time.monotonic() + 20  # what was killed takes a moment to go
+    while alive(started[0]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(started[0])
+
+
+@needs_lava
+def test_a_worker_that_is_killed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_instead(monkeypatch, KILLED)
+    with pytest.raises(hw.LavaError, match="Lava's worker failed: exit code -9"):
+        running.simulate(*network(0)[:2], timeout_s=30)
+
+
+@needs_lava
+def test_a_worker_that_leaves_no_results_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_instead(monkeypatch, "pass")
+    with pytest.raises(hw.LavaError, match="Lava's worker ended without results"):
+        running.simulate(*network(0)[:2], timeout_s=30)
 
 
 @needs_lava

@@ -18,6 +18,7 @@ from neuro.dynamics import Dynamics
 from neuro.graph import Graph
 from neuro.lowering.coded_tables import coded_table_of
 from neuro.lowering.plan import lower
+from neuro.lowering.signals import as_dense
 from neuro.running import run_recording
 from tests.coded_strategies import branched_coded_networks, coded_networks
 from tests.properties.test_chains import equal_results, everything
@@ -29,7 +30,7 @@ NETWORKS = coded_networks() | branched_coded_networks()
 PATHS = st.sampled_from([None, "scatter", "gather", "integer", "dense"])
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(NETWORKS, PATHS, st.booleans())
 def test_a_table_equals_its_blocks(case: Case, path: running.Path | None, is_recorded: bool) -> None:
     graph, frames = case
@@ -40,7 +41,7 @@ def test_a_table_equals_its_blocks(case: Case, path: running.Path | None, is_rec
     equal_results(in_one, run_recording(graph, frames, in_blocks=True, **words))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(NETWORKS, RULES, st.integers(1, 4), st.booleans())
 def test_a_table_ends_where_its_blocks_end(
     case: Case, rule: neuro.ExitRule, block_steps: int, is_recorded: bool
@@ -58,7 +59,7 @@ def test_a_table_ends_where_its_blocks_end(
     equal_results(in_one, in_blocks)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(NETWORKS, st.lists(st.integers(0, 8), max_size=2), st.integers(1, 3))
 def test_a_table_goes_on_from_a_state(case: Case, cuts: list[int], block_steps: int) -> None:
     graph, frames = case
@@ -83,7 +84,6 @@ def test_a_table_goes_on_from_a_state(case: Case, cuts: list[int], block_steps: 
 
 def _dense(line: Any, graph: Graph, name: str) -> NDArray[Any]:
     """What is on its way, as an array."""
-    from neuro.lowering.signals import as_dense
 
     layout = lower(graph).layouts[name]
     found: NDArray[Any] = as_dense(line, layout, graph.delay_steps(name)) + np.float32(0)

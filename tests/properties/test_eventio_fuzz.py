@@ -25,6 +25,11 @@ HEADS = {
     "evt21": b"% evt 2.1\n% geometry 640x480\n",
     "es": b"Event Stream\x02\x00\x00\x01\x00\x80\x00\x80",
     "dat": b"% Data file containing CD events\n\x0c\x08",
+    "csv": b"t,x,y,p\n",
+    "npz": b"PK\x03\x04",
+    "rosbag1": b"#ROSBAG V2.0\n",
+    "rosbag2": b"SQLite format 3\0",
+    "mcap": b"\x89MCAP0\r\n",
 }
 
 BOUNDS_SCRIPT = """
@@ -56,6 +61,7 @@ for round in range(25):
         eventio.to_frames(small, width=64, height=64, bin_us=10**7, n_frames=5)
 n = 3000
 sides = {"nmnist": (240, 2**23), "evt2": (2048, 2**34), "evt21": (2048, 2**34), "dat": (500, 2**32)}
+sides |= {"csv": (2048, 2**40), "txt": (2048, 2**40), "npz": (2048, 2**40)}
 sides |= {"es": (500, 2**22), "aedat2": (128, 2**31), "evt3": (2048, 2**34)}
 for name, (side, longest) in sides.items():
     t = np.sort(rng.integers(0, longest, n) // 1000 * 1000)
@@ -64,6 +70,18 @@ for name, (side, longest) in sides.items():
     recording = eventio.Recording(eventio.make_events(t=t, x=x, y=y, p=x % 2), width=side, height=side)
     eventio.write(folder / "b.bin", recording, format=name)
     assert (eventio.read(folder / "b.bin", format=name).events == recording.events).all()
+lines = rng.choice(list(b"0123456789.,;-+eE# \\n\\ttrueOFF"), 40_000).astype(np.uint8).tobytes().split(b"\\n")
+for line in lines:
+    (folder / "c.txt").write_bytes(b"1 2 3 1\\n" + line)
+    try:
+        eventio.read(folder / "c.txt", format="txt-txyp-s", width=65536, height=65536)
+    except eventio.EventioError:
+        continue
+from eventio.ros.messages import Packet
+from eventio.ros.payloads import DECODERS
+for decoder in DECODERS.values():
+    for n_bytes in range(0, 3000, 37):
+        decoder().decode(Packet(1, 1, 5, "", rng.integers(0, 256, n_bytes, dtype=np.uint8).tobytes()))
 eventio.emulate_dvs(rng.random((60, 20, 30)), np.arange(60) * 1000)
 print(n_read)
 """

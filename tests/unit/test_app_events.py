@@ -150,3 +150,18 @@ def test_bad_input(path: Path, tmp_path: Path, arguments: tuple[object, ...], te
     before = set(tmp_path.iterdir())
     assert text in refused(*places)
     assert set(tmp_path.iterdir()) == before  # nothing half-written
+
+
+def test_emulate_makes_recordings_of_images(tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for k in range(4):
+        Image.fromarray(np.full((20, 30), 60 * k, np.uint8)).save(folder / f"{k}.png")
+    assert "--rate N" in refused("emulate", folder, tmp_path / "a.raw")
+    found = answer(run("emulate", folder, tmp_path / "a.raw", "--rate", 50, "--size", "15x10", "--json"))
+    recording = eventio.read(tmp_path / "a.raw")
+    assert (found["frames"], found["width"], found["height"]) == (4, 15, 10)
+    assert found["events"] == len(recording)
+    assert recording.p.mean() > 0.9  # it only gets brighter

@@ -21,7 +21,7 @@ from analog_bridge.points import (
     skeleton_channels,
     voxel_spikes,
 )
-from analog_bridge.points.networks import PointNetwork, sample_points, train_sampler
+from analog_bridge.points.networks import PointNetwork, PointSampler, folded, sample_points, train_sampler
 from tests.bridge_networks import answer, data_on_grid, on_grid
 
 RNG = np.random.default_rng(0)
@@ -108,6 +108,20 @@ def test_a_network_over_points_is_taken_over_exactly() -> None:
     x = data_on_grid(3, 3, 16)
     graph = ingest(model, x)
     assert evaluate(graph, x, precision="float64")[graph.outputs[0]].tolist() == answer(model, x)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: PointNetwork(4, widths=(4, 6), hidden=5), lambda: PointSampler(3, every=2)]
+)
+def test_a_folded_network_gives_the_same(make: Any) -> None:
+    """On a grid without rounding: bit by bit, for one cloud and for several."""
+    model = on_grid(make()).float()
+    for n in (1, 3):
+        x = torch.as_tensor(data_on_grid(n, 3, 16)).float()
+        with torch.no_grad():
+            assert torch.equal(folded(model)(x), model.eval()(x))
+            assert torch.equal(folded(folded(model))(x), model(x))
+    assert isinstance(model.features, torch.nn.Sequential)  # what was given is as it was
 
 
 def test_a_learned_sampler_keeps_what_a_network_needs() -> None:

@@ -17,6 +17,7 @@ from neuro.graph import IF, LI, LIF, Add, Conv2d, CubaLIF, Delay, Graph, Input, 
 from neuro.kernels.crossings import FAR, crossing_bound, current_crossing, membrane_after, next_crossing
 from neuro.lowering.layout import Layout
 from neuro.lowering.timed import timing_of
+from neuro.reference_event_neurons import _highest
 
 LN3_US = 2197.2245773362196  # 2 ms times ln 3: from 0 to 1 at a resting value of 1.5
 
@@ -295,3 +296,13 @@ def test_a_long_silence_in_a_cycle_costs_nothing() -> None:
     events = spikes((0, 0), (2**40, 0), (2**60, 0), duration_us=2**61)
     output = neuro.simulate(Graph(nodes, edges, continuous()), events).output
     assert listed(output) == [(2**40, 0), (2**60, 0)]  # the spike of the first is half of the second
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.3, 0.9, 0.9985, 1.0, 1.0015, 1.2, 5.0, 50.0])
+def test_the_reference_knows_how_high_a_current_lifts(ratio: float) -> None:
+    """It looks no further where this bound says that nothing can fire: never below the closed form's largest value."""
+    t = np.geomspace(1e-4, 400, 400_001)
+    value = t * np.exp(-t) if ratio == 1 else ratio / (ratio - 1) * (np.exp(-t / ratio) - np.exp(-t))
+    bound = float(_highest(np.array([1.0]), np.array([ratio]))[0])
+    assert bound >= value.max()
+    assert bound <= value.max() * (1 + 1e-7) or abs(ratio - 1) < 1e-3

@@ -183,7 +183,7 @@ def test_round_trip(tmp_path: Path, size: tuple[int, int]) -> None:
         ([1], 128, "aedat2-davis346", "is no davis346"),
         ([2**32], 128, None, "event 0: t = 4294967296 does not fit AEDAT 2"),
         ([-1], 128, None, "t = -1 does not fit"),
-        ([0, 2**31 + 1], 128, None, "event 1: t = 2147483649"),
+        ([0, 2**31 + 1], 128, None, "event 1: time steps from 0 to t = 2147483649"),
     ],
 )
 def test_what_is_not_written(

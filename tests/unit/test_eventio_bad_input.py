@@ -202,7 +202,7 @@ def one_event(t: int = 1, x: int = 1, y: int = 1, side: int = 300) -> eventio.Re
 @pytest.mark.parametrize(
     ("name", "recording", "text"),
     [
-        ("a.bin", one_event(t=2**23), "event 0: t = 8388608 does not fit"),
+        ("a.bin", one_event(t=2**23), "event 0: t = 8388608, .* does not fit"),
         ("a.bin", one_event(t=-1), "t = -1"),
         ("a.bin", one_event(x=256), "x = 256"),
         ("a.bin", one_event(y=240), "y = 240"),
@@ -222,14 +222,14 @@ def test_what_a_format_cannot_hold_is_refused(
 def test_evt3_cannot_step_back_over_a_wrap(tmp_path: Path) -> None:
     events = eventio.make_events(t=[2**24, 2**24 - 1], x=[0, 0], y=[0, 0], p=[1, 1])
     recording = eventio.Recording(events, width=2, height=2)
-    with pytest.raises(eventio.FormatError, match="event 1: time steps back"):
+    with pytest.raises(eventio.FormatError, match="event 1: time steps from"):
         eventio.write(tmp_path / "a.raw", recording)
     eventio.write(tmp_path / "a.raw", recording, format="evt2")
 
 
 def test_evt2_cannot_step_back_by_half_its_range(tmp_path: Path) -> None:
     events = eventio.make_events(t=[2**34 - 1, 0], x=[0, 0], y=[0, 0], p=[1, 1])
-    with pytest.raises(eventio.FormatError, match=r"event 1: t = 0 does not fit EVT 2\.0"):
+    with pytest.raises(eventio.FormatError, match=r"event 1: time steps from .* does not fit EVT 2\.0"):
         eventio.write(tmp_path / "a.raw", eventio.Recording(events, width=2, height=2), format="evt2")
 
 

@@ -293,6 +293,24 @@ def test_what_the_chip_cannot_do_is_refused_with_a_remedy(nodes: tuple[Node, ...
         hw.quantize(chain(*nodes), "loihi2")
 
 
+def test_weights_that_vanish_beside_others_are_refused() -> None:
+    nodes: dict[str, Node] = {
+        "in": Input(3), "large": LINE, "small": Linear(np.full((3, 3), 1e-5)), "sum": Add(), "out": IF(),
+    }  # fmt: skip
+    edges = [("in", "large"), ("in", "small"), ("large", "sum"), ("small", "sum"), ("sum", "out")]
+    with pytest.raises(
+        hw.QuantizationError, match="in -> out: all weights vanish in 8 bits beside the others"
+    ):
+        hw.quantize(Graph(nodes, edges, clocked(0.001)), "loihi1")
+
+
+def test_wrong_names_are_refused() -> None:
+    with pytest.raises(TypeError, match="bias"):
+        hw.Population((2,), bias=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="bits"):
+        hw.Connection("in", "out", "dense", np.ones((2, 2), int), bits=4)  # type: ignore[call-arg]
+
+
 def test_continuous_networks_are_refused() -> None:
     with pytest.raises(hw.UnsupportedNodeError, match="clocked"):
         hw.quantize(chain(Input(3), LINE, IF(), execution=continuous()), "loihi2")

@@ -96,12 +96,11 @@ def decode(
 
 @numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, size: tuple[int, int], is_davis: bool, words: npt.NDArray[np.uint32]) -> None:
-    """Write one address and one time of words (uint32, shape (n, 2), big-endian) for each event."""
+    """Write one address and one time of words (uint32, shape (n, 2), big-endian) for each event (PLACED_DTYPE)."""
     for i in range(events.shape[0]):
         event = events[i]
-        x = size[0] - 1 - np.int64(event.x)
-        y = size[1] - 1 - np.int64(event.y)
-        on = np.int64(1) if event.p else np.int64(0)
+        xy, on = np.int64(event.xy), np.int64(event.p)
+        x, y = size[0] - 1 - (xy & 0xFFFF), size[1] - 1 - (xy >> 16)
         address = (y << 22) | (x << 12) | (on << 11) if is_davis else (y << 8) | (x << 1) | (1 - on)
         words[i, 0] = np.uint32(swap_bytes(np.uint32(address)))
         words[i, 1] = np.uint32(swap_bytes(np.uint32(event.t & 0xFFFFFFFF)))

@@ -19,14 +19,22 @@ from eventio.formats.aedat2 import _kernels as kernels
 from eventio.formats.aedat2.chips import Chip, find_by_size, find_chip, read_header
 from eventio.formats.aedat2.companions import OTHER_DTYPE, OTHER_ROOM, SCALE_NOTE, Assembler
 from eventio.recording import EventArray, Recording
-from eventio.source import BLOCK_EVENTS
 from eventio.word_source import Layout, State, WordSource
+from eventio.word_writing import Limits, check_size, encode_blocks
 
 NAME = "aedat2"
 TITLE = "AEDAT 2 (.aedat)"
 SUFFIXES = (".aedat",)
 START = b"#!AER-DAT2"
 MAX_TIME_US = (1 << 32) - 1
+LIMITS = Limits(
+    "AEDAT 2",
+    1024,
+    MAX_TIME_US,
+    f"0..{MAX_TIME_US} us, no step of more than {kernels.HALF_WRAP_US}; shift the times",
+    most_back=kernels.HALF_WRAP_US,
+    most_ahead=kernels.HALF_WRAP_US,
+)
 KINDS = {
     kernels.EXTERNAL: "external inputs",
     kernels.APS: "frame (APS) words",
@@ -188,22 +196,14 @@ def encode(recording: Recording, chip: Chip | None = None) -> Iterator[bytes]:
     FormatError
         An event does not fit.
     """
-    events, size = recording.events, (recording.width, recording.height)
+    size = recording.width, recording.height
     chip = chip or find_by_size(*size)
     if size != (chip.width, chip.height):
         raise FormatError(
             f"a {size[0]}x{size[1]} sensor is no {chip.name} ({chip.width}x{chip.height}); put the events into a "
             "recording of that size"
         )
-    is_bad = (events["t"] < 0) | (events["t"] > MAX_TIME_US)
-    steps_far = np.diff(events["t"], prepend=events["t"][:1])
-    is_bad |= np.abs(steps_far) > kernels.HALF_WRAP_US
-    if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0])
-        raise FormatError(
-            f"event {first}: t = {events['t'][first]} does not fit AEDAT 2 (0..{MAX_TIME_US} us, no step of more "
-            f"than {kernels.HALF_WRAP_US}); shift the times"
-        )
+    check_size(recording, LIMITS)
     lines = (
         "#!AER-DAT2.0",
         "# This is a raw AE data file - do not edit",
@@ -213,8 +213,11 @@ def encode(recording: Recording, chip: Chip | None = None) -> Iterator[bytes]:
         "#End Of ASCII Header",
     )
     yield "".join(f"{line}\r\n" for line in lines).encode()
-    for start in range(0, len(events), BLOCK_EVENTS):
-        block = events[start : start + BLOCK_EVENTS]
+    is_davis = chip.layout == kernels.DAVIS
+
+    def encode_block(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         words = np.empty((len(block), 2), np.dtype("<u4"))
-        kernels.encode(block, size, chip.layout == kernels.DAVIS, words)
-        yield words.tobytes()
+        kernels.encode(block, size, is_davis, words)
+        return words
+
+    yield from encode_blocks(recording.events, encode_block, LIMITS)

@@ -54,9 +54,9 @@ def count_odd(words: npt.NDArray[np.uint32]) -> int:
 
 @numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, words: npt.NDArray[np.uint32]) -> None:
-    """Write one pair of words (uint32, shape (n, 2)) for each event."""
+    """Write one pair of words (uint32, shape (n, 2)) for each event (PLACED_DTYPE)."""
     for i in range(events.shape[0]):
         event = events[i]
-        on = np.int64(1) if event.p else np.int64(0)
+        xy = np.int64(event.xy)
         words[i, 0] = np.uint32(event.t & 0xFFFFFFFF)
-        words[i, 1] = np.uint32(np.int64(event.x) | (np.int64(event.y) << 14) | (on << 28))
+        words[i, 1] = np.uint32(xy & 0x3FFF | (xy >> 16) << 14 | np.int64(event.p) << 28)

@@ -21,8 +21,8 @@ from eventio.errors import FormatError
 from eventio.formats.dat import _kernels as kernels
 from eventio.prophesee_header import Header, parse_header, read_header
 from eventio.recording import EventArray, Recording
-from eventio.source import BLOCK_EVENTS
 from eventio.word_source import Layout, State, WordSource
+from eventio.word_writing import Limits, check_size, encode_blocks
 
 NAME = "dat"
 TITLE = "Prophesee .dat"
@@ -32,6 +32,13 @@ PIXEL_EVENTS = (0x00, 0x0C)
 OTHER_EVENTS = {0x01: "grey levels", 0x0E: "external triggers"}
 MAX_TIME_US = (1 << 32) - 1
 MAX_SIDE = 1 << 14
+LIMITS = Limits(
+    ".dat",
+    MAX_SIDE,
+    MAX_TIME_US,
+    f"0..{MAX_TIME_US} us, no step back of more than {kernels.HALF_WRAP_US}; shift or sort the times",
+    most_back=kernels.HALF_WRAP_US,
+)
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((120, 100), (304, 240), (640, 480), (1280, 720))
 
 
@@ -205,25 +212,14 @@ def encode(recording: Recording) -> Iterator[bytes]:
     FormatError
         An event does not fit.
     """
-    events = recording.events
-    if max(recording.width, recording.height) > MAX_SIDE:
-        raise FormatError(
-            f"a {recording.width}x{recording.height} sensor does not fit .dat ({MAX_SIDE}x{MAX_SIDE} at most)"
-        )
-    t = events["t"]
-    is_bad = (t < 0) | (t > MAX_TIME_US)
-    is_bad[1:] |= np.diff(t) < -kernels.HALF_WRAP_US
-    if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0])
-        raise FormatError(
-            f"event {first}: t = {t[first]} does not fit .dat (0..{MAX_TIME_US} us, no step back of more than "
-            f"{kernels.HALF_WRAP_US}); shift or sort the times"
-        )
+    check_size(recording, LIMITS)
     lines = ("Data file containing CD events.", "Version 2", f"Height {recording.height}")
     yield "".join(f"% {line}\n" for line in (*lines, f"Width {recording.width}")).encode()
     yield bytes((0x0C, EVENT_BYTES))
-    for start in range(0, len(events), BLOCK_EVENTS):
-        block = events[start : start + BLOCK_EVENTS]
+
+    def encode_block(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         words = np.empty((len(block), 2), np.dtype("<u4"))
         kernels.encode(block, words)
-        yield words.tobytes()
+        return words
+
+    yield from encode_blocks(recording.events, encode_block, LIMITS)

@@ -89,18 +89,16 @@ def decode(
 
 @numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
-    """Write at most two words per event; return their number and the upper time they end with."""
+    """Write at most two words per event (PLACED_DTYPE); return their number and the upper time they end with."""
     n = 0
     for i in range(events.shape[0]):
         event = events[i]
-        t = event.t
+        t, xy = event.t, np.int64(event.xy)
         if t >> 6 != high:
             high = t >> 6
             words[n] = np.uint32((TIME_HIGH << 28) | high)
             n += 1
-        kind = np.int64(ON) if event.p else np.int64(OFF)
-        words[n] = np.uint32(
-            (kind << 28) | ((t & 0x3F) << 22) | (np.int64(event.x) << 11) | np.int64(event.y)
-        )
+        word = np.int64(event.p) << 28 | (t & 0x3F) << 22 | (xy & 0x7FF) << 11 | xy >> 16
+        words[n] = np.uint32(word)
         n += 1
     return n, high

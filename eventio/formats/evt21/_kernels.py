@@ -115,7 +115,7 @@ def decode(
 @numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, high: int, upper: int, words: npt.NDArray[np.uint32]) -> tuple[int, int]:
     """
-    Write at most two words (uint32, shape (n, 2)) per event; return their number and the last upper time.
+    Write at most two words (uint32, shape (n, 2)) per event (PLACED_DTYPE); return how many, and the last upper time.
 
     Neighbours with one time, row and polarity share a word as long as x rises within 32 aligned pixels.
     """
@@ -124,15 +124,15 @@ def encode(events: Any, high: int, upper: int, words: npt.NDArray[np.uint32]) ->
     last_x = np.int64(-1)
     for i in range(events.shape[0]):
         event = events[i]
-        t, x = event.t, np.int64(event.x)
+        t, xy = event.t, np.int64(event.xy)
+        x = xy & 0xFFFF
         if t >> 6 != high:
             high = t >> 6
             words[n, upper] = np.uint32((TIME_HIGH << 28) | high)
             words[n, 1 - upper] = 0
             n += 1
             previous = np.int64(-1)
-        kind = np.int64(ON) if event.p else np.int64(OFF)
-        word = (kind << 28) | ((t & 0x3F) << 22) | ((x & ~np.int64(VECTOR - 1)) << 11) | np.int64(event.y)
+        word = np.int64(event.p) << 28 | (t & 0x3F) << 22 | (x & ~np.int64(VECTOR - 1)) << 11 | xy >> 16
         if word != previous or x <= last_x:
             words[n, upper] = np.uint32(word)
             words[n, 1 - upper] = 0

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.errors import FormatError
 from eventio.formats.evt21 import _kernels as kernels
 from eventio.prophesee_header import Header, PropheseeSource, make_header, parse_header
 from eventio.recording import EventArray, Recording
-from eventio.source import BLOCK_EVENTS
 from eventio.word_source import State
+from eventio.word_writing import Limits, check_size, encode_blocks
 
 NAME = "evt21"
 LEGACY = "evt21-legacy"
@@ -33,6 +32,14 @@ WORD_BYTES = 8
 MAX_TIME_US = (1 << 34) - 1
 MAX_COORDINATE = 2047
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((320, 320), (640, 480), (1280, 720), (2048, 2048))
+LIMITS = Limits(
+    "EVT 2.1",
+    MAX_COORDINATE + 1,
+    MAX_TIME_US,
+    f"0..{MAX_TIME_US} us, no step back of half of that; shift or sort the times",
+    clock_shift=6,
+    most_back=kernels.HALF_RANGE,
+)
 KINDS = {0xA: "external triggers", 0xE: "other words", 0xF: "continued words"}
 KNOWN_KINDS = (kernels.OFF, kernels.ON, kernels.TIME_HIGH, *KINDS)
 LOOKED_AT_BYTES = WORD_BYTES * 4096
@@ -214,26 +221,16 @@ def encode(recording: Recording, *, is_legacy: bool = False) -> Iterator[bytes]:
     FormatError
         An event does not fit.
     """
-    events = recording.events
-    if max(recording.width, recording.height) > MAX_COORDINATE + 1:
-        raise FormatError(
-            f"a {recording.width}x{recording.height} sensor does not fit EVT 2.1 (at most 2048x2048)"
-        )
-    t = events["t"]
-    is_bad = (t < 0) | (t > MAX_TIME_US)
-    is_bad[1:] |= np.diff(t >> 6) < -kernels.HALF_RANGE
-    if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0])
-        raise FormatError(
-            f"event {first}: t = {t[first]} does not fit EVT 2.1 (0..{MAX_TIME_US} us, no step back of half of that); "
-            "shift or sort the times"
-        )
+    check_size(recording, LIMITS)
     order = "legacy" if is_legacy else "little"
     name, more = f"EVT21;endianness={order}", (f"endianness {order}",)
     yield make_header(VERSION, name, recording.width, recording.height, more=more)
     high = -1
-    for start in range(0, len(events), BLOCK_EVENTS):
-        block = events[start : start + BLOCK_EVENTS]
+
+    def encode_block(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        nonlocal high
         words = np.empty((2 * len(block), 2), np.dtype("<u4"))
         n_words, high = kernels.encode(block, high, 0 if is_legacy else 1, words)
-        yield words[:n_words].tobytes()
+        return words[:n_words]
+
+    yield from encode_blocks(recording.events, encode_block, LIMITS)

@@ -1,6 +1,6 @@
 """Kernels of EVT 3.0: 16-bit words to events and back."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -26,14 +26,6 @@ Places in `state`: upper and lower time, time added by wraps, row, column and po
 WAITING, ROWLESS, BASELESS = COUNTS + 16, COUNTS + 17, COUNTS + 18
 N_STATE = BASELESS + 1
 """Then how many events came before the first time, row and base of a vector."""
-
-
-class Written(NamedTuple):
-    """What the words written so far have said: -1 where nothing yet; high is not cut to 12 bits."""
-
-    high: int
-    low: int
-    row: int
 
 
 @numba.njit(cache=True, **UNCOUNTED)
@@ -170,66 +162,83 @@ def decode(
 
 
 @numba.njit(cache=True, **UNCOUNTED)
-def write_time(t: int, written: Written, words: npt.NDArray[np.uint16], n: int) -> tuple[Written, int]:
-    """Write the words that bring the reader's time to t: steps of the upper time stay under half its range."""
-    high, low = written.high, written.low
+def put_time(t: Any, state: npt.NDArray[np.int64], words: npt.NDArray[np.uint16], n: int) -> int:
+    """
+    Write the words that bring the reader's time to t: steps of the upper time stay under half its range.
+
+    A lower time follows each upper one, as from a camera: readers differ in what an upper time alone means.
+    """
+    high, low = state[0], state[1]
     target = t >> 12
     if high < 0:
-        high = min(target, MAX_HOP)
+        high, low = min(target, MAX_HOP), -1
         words[n] = (TIME_HIGH << 12) | high
-        n, low = n + 1, 0
+        n += 1
     while high != target:
-        high = min(high + MAX_HOP, target) if target > high else target
+        high, low = min(high + MAX_HOP, target) if target > high else target, -1
         words[n] = (TIME_HIGH << 12) | (high & 0xFFF)
-        n, low = n + 1, 0
+        n += 1
     if low != t & 0xFFF:
         low = t & 0xFFF
         words[n] = (TIME_LOW << 12) | low
         n += 1
-    return Written(high, low, written.row), n
+    state[0], state[1] = high, low
+    return n
 
 
 @numba.njit(cache=True, **UNCOUNTED)
-def measure_run(events: Any, first: int) -> int:
-    """Return how many events from the first on share time, row and polarity, with columns rising within 32."""
-    lead = events[first]
-    stop, previous = first + 1, np.int64(lead.x)
-    while stop < events.shape[0]:
-        event = events[stop]
-        x = np.int64(event.x)
-        if event.t != lead.t or event.y != lead.y or event.p != lead.p:
-            break
-        if x <= previous or x - np.int64(lead.x) >= 32:
-            break
-        previous = x
-        stop += 1
-    return stop - first
+def count_hops(events: Any, state: npt.NDArray[np.int64]) -> Any:
+    """Return how many words of upper time are needed beside one per event."""
+    n = np.int64(0)
+    high = max(state[0], 0)
+    for i in range(events.shape[0]):
+        new = events[i].t >> 12
+        if new != high:
+            n += abs(new - high) // MAX_HOP
+            high = new
+    return n
 
 
 @numba.njit(cache=True, **UNCOUNTED)
-def encode(events: Any, written: Written, words: npt.NDArray[np.uint16]) -> tuple[int, Written]:
-    """Write the words of events, in their order; return the number of words and what they have said."""
+def encode(events: Any, state: npt.NDArray[np.int64], words: npt.NDArray[np.uint16]) -> int:
+    """
+    Write the words of events (PLACED_DTYPE), in their order; return their number.
+
+    state is (upper time, not cut to 12 bits; lower time; row) as the words so far have said them, -1 where nothing.
+    """
     n, i = 0, 0
+    now = (state[0] << 12) | state[1] if state[0] >= 0 else np.int64(-1)
+    row = state[2]
     while i < events.shape[0]:
-        event = events[i]
-        written, n = write_time(event.t, written, words, n)
-        if written.row != event.y:
-            row: Any = np.int64(event.y)
-            written = Written(written.high, written.low, row)
-            words[n] = (ADDR_Y << 12) | event.y
+        lead = events[i]
+        t, xy, is_on = lead.t, np.int64(lead.xy), lead.p
+        if t != now:
+            n = put_time(t, state, words, n)
+            now = t
+        if xy >> 16 != row:
+            row = xy >> 16
+            words[n] = (ADDR_Y << 12) | row
             n += 1
-        x, is_on = np.int64(event.x), np.int64(event.p)
-        length = measure_run(events, i)
-        if length < 5:
-            words[n] = (ADDR_X << 12) | (is_on << 11) | x
-            n, i = n + 1, i + 1
+        first, bits, last = i, np.int64(1), np.int64(0)
+        i += 1
+        while i < events.shape[0]:  # columns that rise within 32, of one time, row and polarity
+            event = events[i]
+            ahead = np.int64(event.xy) - xy
+            if ahead <= last or ahead >= 32 or event.t != t or event.p != is_on:
+                break
+            bits |= np.int64(1) << ahead
+            last = ahead
+            i += 1
+        head = np.int64(is_on) << 11
+        if i - first < 5:
+            for k in range(first, i):
+                words[n] = (ADDR_X << 12) | head | (np.int64(events[k].xy) & 0x7FF)
+                n += 1
             continue
-        bits = np.int64(0)
-        for k in range(i, i + length):
-            bits |= np.int64(1) << (np.int64(events[k].x) - x)
-        words[n] = (VECT_BASE_X << 12) | (is_on << 11) | x
+        words[n] = (VECT_BASE_X << 12) | head | (xy & 0x7FF)
         words[n + 1] = (VECT_12 << 12) | (bits & 0xFFF)
         words[n + 2] = (VECT_12 << 12) | ((bits >> 12) & 0xFFF)
         words[n + 3] = (VECT_8 << 12) | (bits >> 24)
-        n, i = n + 4, i + length
-    return n, written
+        n += 4
+    state[2] = row
+    return n

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.errors import FormatError
 from eventio.formats.evt3 import _kernels as kernels
 from eventio.prophesee_header import PropheseeSource, make_header, parse_header
 from eventio.recording import EventArray, Recording
-from eventio.source import BLOCK_EVENTS
 from eventio.word_source import State
+from eventio.word_writing import Limits, check_size, encode_blocks
 
 NAME = "evt3"
 TITLE = "Prophesee EVT 3.0 (.raw)"
@@ -31,6 +30,16 @@ VERSION = "3.0"
 MAX_TIME_US = (1 << 34) - 1
 MAX_COORDINATE = 2047
 USUAL_SIZES: tuple[tuple[int, int], ...] = ((320, 320), (640, 480), (1280, 720), (2048, 2048))
+LIMITS = Limits(
+    "EVT 3.0",
+    MAX_COORDINATE + 1,
+    MAX_TIME_US,
+    f"0..{MAX_TIME_US} us, no step back over a wrap of 24 bits or by half of one; shift or sort the times, or write "
+    "EVT 2.0 (format='evt2')",
+    clock_shift=12,
+    most_back=kernels.HALF_RANGE,
+    wrap_shift=24,
+)
 KINDS = {
     0x7: "continued words",
     0x9: "padding words",
@@ -156,53 +165,13 @@ def encode(recording: Recording) -> Iterator[bytes]:
     FormatError
         An event does not fit.
     """
-    events = recording.events
-    check_events(recording)
+    check_size(recording, LIMITS)
     yield make_header(VERSION, "EVT3", recording.width, recording.height)
-    written = kernels.Written(-1, -1, -1)
-    previous_high = 0
-    for start in range(0, len(events), BLOCK_EVENTS):
-        block = events[start : start + BLOCK_EVENTS]
-        highs = np.concatenate(([previous_high], block["t"] >> 12))
-        n_hops = int((np.abs(np.diff(highs)) // kernels.MAX_HOP).sum())
-        words = np.empty(7 * len(block) + n_hops + 8, np.dtype("<u2"))
-        n_words, written = kernels.encode(block, written, words)
-        previous_high = int(highs[-1])
-        yield words[:n_words].tobytes()
+    state = np.full(3, -1, np.int64)
 
+    def encode_block(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        n_hops = int(kernels.count_hops(block, state))
+        words = np.empty(4 * len(block) + n_hops + 8, np.dtype("<u2"))
+        return words[: kernels.encode(block, state, words)]
 
-def check_events(recording: Recording) -> None:
-    """
-    Refuse what EVT 3.0 cannot say.
-
-    Parameters
-    ----------
-    recording : Recording
-        What is to be written.
-
-    Raises
-    ------
-    FormatError
-        The sensor is too large, or a time is out of range or steps back too far.
-    """
-    events = recording.events
-    if max(recording.width, recording.height) > MAX_COORDINATE + 1:
-        raise FormatError(
-            f"a {recording.width}x{recording.height} sensor does not fit EVT 3.0 (at most 2048x2048)"
-        )
-    t = events["t"]
-    is_bad = (t < 0) | (t > MAX_TIME_US)
-    if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0])
-        raise FormatError(
-            f"event {first}: t = {t[first]} does not fit EVT 3.0 (0..{MAX_TIME_US} us); shift the times"
-        )
-    highs = t >> 12
-    steps = np.diff(highs)
-    is_bad = (steps < -kernels.HALF_RANGE) | ((steps < 0) & (np.diff(t >> 24) != 0))
-    if is_bad.any():
-        first = int(np.flatnonzero(is_bad)[0]) + 1
-        raise FormatError(
-            f"event {first}: time steps back from {t[first - 1]} to {t[first]} us, which EVT 3.0 cannot say; "
-            "sort the events, or write EVT 2.0 (format='evt2')"
-        )
+    yield from encode_blocks(recording.events, encode_block, LIMITS)

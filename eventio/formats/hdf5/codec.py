@@ -18,6 +18,7 @@ from io import BytesIO
 import numpy as np
 
 from eventio.array_files import ArrayFileSource
+from eventio.columns import separate
 from eventio.recording import Recording
 
 NAME = "hdf5"
@@ -87,16 +88,11 @@ def encode(recording: Recording) -> Iterator[bytes]:
     import h5py
 
     room = BytesIO()
-    events = recording.events
-    t_offset = int(events["t"][0])
-    t = events["t"] - t_offset
+    columns = separate(recording.events)
+    t_offset = int(columns["t"][0])
+    t = columns["t"] - t_offset
     with h5py.File(room, "w") as file:
-        for name, values in (
-            ("t", t),
-            ("x", events["x"]),
-            ("y", events["y"]),
-            ("p", events["p"].astype(np.uint8)),
-        ):
+        for name, values in (columns | {"t": t, "p": columns["p"].view(np.uint8)}).items():
             file.create_dataset(f"events/{name}", data=values)
         file.create_dataset("events/width", data=recording.width)
         file.create_dataset("events/height", data=recording.height)

@@ -14,9 +14,8 @@ from io import BytesIO
 import numpy as np
 
 from eventio.array_files import ArrayFileSource
-from eventio.columns import USUAL_SIZES
+from eventio.columns import USUAL_SIZES, separate
 from eventio.recording import Recording
-from eventio.source import BLOCK_EVENTS
 from eventio.tables import TICKS_NAME
 
 NAME = "mat"
@@ -32,8 +31,8 @@ class MatSource(ArrayFileSource):
         """Find the sensor's size and whether coordinates are counted from 1."""
         self.read_size()
         least, most = [65536.0, 65536.0], [0.0, 0.0]
-        for start in range(0, self._table.n_events, BLOCK_EVENTS):
-            columns = self._read_columns(start, min(start + BLOCK_EVENTS, self._table.n_events))
+        for start in range(0, self._table.n_events, self.block_rows):
+            columns = self._read_columns(start, min(start + self.block_rows, self._table.n_events))
             for i, name in enumerate("xy"):
                 values = columns[name]
                 least[i] = min(least[i], float(values.min()))
@@ -77,7 +76,7 @@ def encode(recording: Recording) -> Iterator[bytes]:
     import scipy.io
 
     room = BytesIO()
-    columns = {name: np.ascontiguousarray(recording.events[name])[:, None] for name in "txyp"}
+    columns = {name: column[:, None] for name, column in separate(recording.events).items()}
     columns["p"] = columns["p"].astype(np.uint8)
     content = {"events": columns, "width": recording.width, "height": recording.height, TICKS_NAME: 1_000_000}
     scipy.io.savemat(room, content)

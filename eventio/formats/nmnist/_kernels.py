@@ -42,11 +42,21 @@ def decode(words: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: A
 
 @numba.njit(cache=True, **UNCOUNTED)
 def encode(events: Any, words: npt.NDArray[np.uint8]) -> None:
-    """Write one 5-byte word of words (uint8, shape (n, 5)) for each event."""
+    """Write one 5-byte word of words (uint8, shape (n, 5)) for each event (PLACED_DTYPE)."""
     for i in range(events.shape[0]):
         event = events[i]
-        words[i, 0] = np.uint8(event.x)
-        words[i, 1] = np.uint8(event.y)
-        words[i, 2] = np.uint8((event.p * 0x80) | ((event.t >> 16) & 0x7F))
+        xy = np.int64(event.xy)
+        words[i, 0], words[i, 1] = np.uint8(xy & 0xFF), np.uint8(xy >> 16)
+        words[i, 2] = np.uint8(np.int64(event.p) << 7 | (event.t >> 16) & 0x7F)
         words[i, 3] = np.uint8((event.t >> 8) & 0xFF)
         words[i, 4] = np.uint8(event.t & 0xFF)
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def find_misfit(events: Any, max_t: int) -> int:
+    """Return the index of the first event that 40 bits cannot hold, or -1."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.t < 0 or event.t > max_t or event.x > 255 or event.y > 255 or event.y == TIME_OVERFLOW_ROW:
+            return i
+    return -1

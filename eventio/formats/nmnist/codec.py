@@ -20,8 +20,8 @@ import numpy.typing as npt
 from eventio.errors import FormatError
 from eventio.formats.nmnist import _kernels as kernels
 from eventio.recording import EventArray, Recording
-from eventio.source import BLOCK_EVENTS
 from eventio.word_source import Layout, State, WordSource
+from eventio.word_writing import encode_blocks
 
 NAME = "nmnist"
 TITLE = "headerless 40-bit events (N-MNIST .bin)"
@@ -126,20 +126,17 @@ def encode(recording: Recording) -> Iterator[bytes]:
         An event does not fit into 40 bits.
     """
     events = recording.events
-    rules = (
-        ("t", (events["t"] < 0) | (events["t"] > MAX_TIME_US), f"0..{MAX_TIME_US} us"),
-        ("x", events["x"] > 255, "0..255"),
-        ("y", (events["y"] > 255) | (events["y"] == kernels.TIME_OVERFLOW_ROW), "0..255 without 240"),
-    )
-    for name, is_bad, rule in rules:
-        if is_bad.any():
-            first = int(np.flatnonzero(is_bad)[0])
-            raise FormatError(
-                f"event {first}: {name} = {events[name][first]} does not fit the 40-bit format ({rule}); "
-                "shift or crop the events, or write a .raw file"
-            )
-    for start in range(0, len(events), BLOCK_EVENTS):
-        block = events[start : start + BLOCK_EVENTS]
+    first = int(kernels.find_misfit(events, MAX_TIME_US))
+    if first >= 0:
+        t, x, y, _ = events[first].tolist()
+        raise FormatError(
+            f"event {first}: t = {t}, x = {x}, y = {y} does not fit the 40-bit format (t in 0..{MAX_TIME_US} us, x in "
+            f"0..255, y in 0..255 without {kernels.TIME_OVERFLOW_ROW}); shift or crop the events, or write a .raw file"
+        )
+
+    def encode_block(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         words = np.empty((len(block), WORD_BYTES), np.uint8)
         kernels.encode(block, words)
-        yield words.tobytes()
+        return words
+
+    yield from encode_blocks(events, encode_block)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.columns import NO_WISH, ROLES, Wish
+from eventio.columns import NO_WISH, ROLES, Wish, separate
 from eventio.formats.npz.archive import ARRAY_FORMAT, SUFFIX, Archive
 from eventio.recording import Recording
 from eventio.source import BLOCK_EVENTS
@@ -119,7 +119,7 @@ class Outlet:
     """A file to write to whose bytes are taken away piece by piece."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
 
     def write(self, data: Any) -> int:
         """
@@ -135,20 +135,20 @@ class Outlet:
         int
             How many bytes.
         """
-        piece = bytes(data)
-        self._pieces.append(piece)
+        piece = memoryview(data).cast("B")
+        self._pieces.append(piece)  # no copy: arrays that are written are not changed afterwards
         return len(piece)
 
     def flush(self) -> None:
         """Do nothing."""
 
-    def take(self) -> Iterator[bytes]:
+    def take(self) -> Iterator[Any]:
         """
         Take away what was written.
 
         Yields
         ------
-        bytes
+        bytes-like
             Piece by piece.
         """
         pieces, self._pieces = self._pieces, []
@@ -177,7 +177,7 @@ def encode(recording: Recording) -> Iterator[bytes]:
             with archive.open(member, "w", force_zip64=True) as stream:
                 stream.write(make_header(events.dtype[name], (len(events),)))
                 for start in range(0, len(events), BLOCK_EVENTS):
-                    stream.write(np.ascontiguousarray(events[name][start : start + BLOCK_EVENTS]))
+                    stream.write(separate(events[start : start + BLOCK_EVENTS])[name])
                     yield from outlet.take()
         numbers = {"width": recording.width, "height": recording.height, TICKS_NAME: 1_000_000}
         for name, number in numbers.items():

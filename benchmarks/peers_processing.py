@@ -1,4 +1,4 @@
-"""Other people's event processing: `.venv-peers/bin/python benchmarks/peers_events.py EVENTS.npy OUT.npz TASK ...`.
+"""Other people's event processing: `.venv-peers/bin/python benchmarks/peers_processing.py EVENTS.npy OUT.npz TASK ...`.
 
 Prints one JSON object: million events per second of processor time by task, or why a task could not run. Results go
 into OUT.npz for comparison.
