@@ -56,6 +56,7 @@ bench: $(VENV)/setup.stamp  ## the benchmark of each speed and accuracy claim (t
 	$(BIN)/python benchmarks/engine_density.py
 	$(BIN)/python benchmarks/engine_networks.py
 	$(BIN)/python benchmarks/hardware.py
+	$(BIN)/python benchmarks/hardware_costs.py
 	$(BIN)/python benchmarks/conversion.py
 	$(BIN)/python benchmarks/bridge_inputs.py
 	$(BIN)/python benchmarks/event_containers.py

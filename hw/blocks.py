@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from hw.axons import Reach, axon_words, channel_fans, kinds_of, stored_synapses
@@ -135,6 +137,7 @@ class Layer:
     stops: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     is_whole: bool = False
     _known: dict[tuple[int, int], Usage] = field(default_factory=dict, repr=False)
+    _by_row: dict[int, Any] = field(default_factory=dict, repr=False)  # sparse connections, row by row
 
     @property
     def n_groups(self) -> int:
@@ -257,7 +260,7 @@ class Layer:
     def _reach(self, connection: Connection, source: Population, units: Ints) -> Reach:
         if connection.kind == "conv":
             return self._convolution(connection, source, units)
-        counts = self._counts(connection, units)
+        counts = self._counts(connection, source, units)
         heard = np.flatnonzero(counts)
         words = axon_words(counts[heard], int(self.sizes(units).sum()), _bits(connection), self.target)
         total, most = int(words.sum()), int(words.max(initial=0))
@@ -266,16 +269,21 @@ class Layer:
             found = np.unique(heard % (source.size // source.shape[0]))
         return Reach(connection.source, found, int(heard.size), total, most)
 
-    def _counts(self, connection: Connection, units: Ints) -> Ints:
+    def _counts(self, connection: Connection, source: Population, units: Ints) -> Ints:
         """Count the synapses of each source neuron that end in the units."""
         neurons = self.neurons(units)
         if connection.kind == "dense":
             return np.asarray(np.count_nonzero(connection.weights[neurons], axis=0), np.int64)
-        inside = np.zeros(self.population.size, np.bool_)
-        inside[neurons] = True
-        there = inside[connection.rows] & (connection.weights != 0)
-        n_source = int(connection.columns.max(initial=-1)) + 1 if connection.columns is not None else 0
-        return np.bincount(connection.columns[there], minlength=n_source)  # type: ignore[index]
+        if id(connection) not in self._by_row:
+            there = connection.weights != 0
+            assert connection.rows is not None
+            assert connection.columns is not None
+            ends = connection.rows[there], connection.columns[there]
+            shape = self.population.size, source.size
+            ones = np.ones(ends[0].size, np.int64)
+            self._by_row[id(connection)] = scipy.sparse.csr_matrix((ones, ends), shape=shape)
+        found = self._by_row[id(connection)][neurons]
+        return np.bincount(found.indices, found.data, minlength=source.size).astype(np.int64)
 
     def _convolution(self, connection: Connection, source: Population, units: Ints) -> Reach:
         """Count words group by group: pixels of a kind share the list of a kernel."""
@@ -309,7 +317,7 @@ class Layer:
 
     def _arrival(self, connection: Connection, source: Population, units: Ints) -> Arrival:
         if connection.kind != "conv":
-            counts = self._counts(connection, units)
+            counts = self._counts(connection, source, units)
             heard = np.flatnonzero(counts)
             read = stored_synapses(
                 counts[heard], int(self.sizes(units).sum()), _bits(connection), self.target

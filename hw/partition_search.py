@@ -26,7 +26,9 @@ Floats = NDArray[np.float64]
 _GROUPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 _TILES = (1, 2, 3, 4, 5, 6, 8, 11, 16, 22, 32)
 _MOST_OPTIONS = 5
-_MOST_WORK = 20_000  # of all partitions which are tried together: blocks, and neurons by the hundreds
+_MOST_WORK = (
+    20_000  # of all partitions which are tried together: blocks, and neurons and weights by the hundreds
+)
 _SPARE = 1.15
 _MOST_NEURONS = 200_000  # up to which a sequential split is tried, too
 
@@ -61,6 +63,7 @@ class _Search:
         whole_chips = -(-bound // per_chip) * per_chip
         self.allowed = min(max(int(_SPARE * bound), bound + 1), whole_chips)
         self.n_neurons = sum(p.size for p in fixed.populations.values())
+        self.n_weights = sum(c.weights.size for c in fixed.connections)
         self.work = self.n_tried = 0
         self.best: _Found | None = None
         self.best_layers: list[Layer] = []
@@ -72,7 +75,7 @@ class _Search:
         except CapacityError:
             return False
         self.n_tried += 1
-        self.work += len(found.blocks) + self.n_neurons // 250
+        self.work += len(found.blocks) + self.n_neurons // 250 + self.n_weights // 2500
         return self.consider(found, layers)
 
     def consider(self, found: Partition, layers: list[Layer]) -> bool:

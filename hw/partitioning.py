@@ -240,17 +240,18 @@ def fill(
     found = Partition({layer.name: layer for layer in layers})
     for layer in layers:
         out = None if outgoing is None else outgoing[layer.name]
-        start = 0
+        start = size = 0
         candidates = list(range(found.n_cores)) if refill else list(range(found.n_cores))[-1:]
         while start < layer.n_units:
             core = candidates.pop(0) if candidates else found.n_cores
             held = found.cores[core] if core < found.n_cores else EMPTY
-            stop = _largest(layer, start, held, target, out)
+            stop = _largest(layer, start, held, target, out, size)
             if stop == start:
                 if held is EMPTY:
                     raise too_large(layer, layer.order[start : start + 1], target, out)
                 continue
             found.put(layer, core, layer.order[start:stop], _usage(layer, start, stop, out))
+            size = stop - start if held is EMPTY else size
             start = stop
     return found
 
@@ -262,8 +263,10 @@ def _usage(layer: Layer, start: int, stop: int, out: Outgoing | None) -> Usage:
     return usage.with_outgoing(layer.output_axons(layer.order[start:stop], out))
 
 
-def _largest(layer: Layer, start: int, held: Usage, target: Target, out: Outgoing | None) -> int:
-    """Return how far a block from `start` on can reach in a core."""
+def _largest(  # noqa: PLR0917
+    layer: Layer, start: int, held: Usage, target: Target, out: Outgoing | None, guess: int
+) -> int:
+    """Return how far a block from `start` on can reach in a core; `guess` is a size to try first, 0: the largest."""
 
     def fits(stop: int) -> bool:
         return not (held + _usage(layer, start, stop, out)).over(target)
@@ -280,7 +283,15 @@ def _largest(layer: Layer, start: int, held: Usage, target: Target, out: Outgoin
         elif held is not EMPTY:
             return start
     low, high = 0, places.size - 1
-    if high and fits(int(places[high])):
+    step = int(np.searchsorted(places, start + guess)) if guess else high
+    while high and low < high:  # from the guess on in growing steps, until one does not fit
+        tried = min(high, max(low + 1, step))
+        if not fits(int(places[tried])):
+            high = tried
+            break
+        low = tried
+        step = tried + max(1, tried // 8)
+    if low == high:
         return int(places[high])
     while high - low > 1:  # low fits, high does not
         middle = (low + high) // 2

@@ -94,8 +94,12 @@ def _equal_parts(layer: Layer, least: int, target: Target) -> tuple[list[Ints], 
     n = max(least, *(-(-whole[name] // target[name]) for name in RESOURCES))
     while True:
         parts = np.array_split(layer.order, min(n, layer.n_units))
-        usages = [layer.usage(units) for units in parts]
-        if not any(usage.over(target) for usage in usages):
+        usages = []
+        for units in parts:
+            usages.append(layer.usage(units))
+            if usages[-1].over(target):
+                break
+        else:
             return parts, usages
         if n >= layer.n_units:
             raise too_large(layer, layer.order[:1], target)
