@@ -171,7 +171,7 @@ def spiking_work(graph: Graph, counters: Counters, *, name: str = "spiking") -> 
     --------
     >>> import numpy as np
     >>> import neuro
-    >>> from neuro.graph import LIF, clocked
+    >>> from neuro.graph import LIF, Linear, clocked
     >>> graph = Graph({"in": Input(2, max_count=1), "fc": Linear([[1.0, 0.0]]), "out": LIF(0.1, 1.0)},
     ...               [("in", "fc"), ("fc", "out")], clocked(dt_s=0.001))
     >>> work = spiking_work(graph, neuro.simulate(graph, np.ones((4, 2))).counters)
@@ -264,7 +264,7 @@ def conventional_work(graph: Graph, *, n_steps: int, weight_bits: int = 32, name
 
     Examples
     --------
-    >>> from neuro.graph import LIF, clocked
+    >>> from neuro.graph import LIF, Linear, clocked
     >>> graph = Graph({"in": Input(2), "fc": Linear([[1.0, 0.0]]), "out": LIF(0.1, 1.0)},
     ...               [("in", "fc"), ("fc", "out")], clocked(dt_s=0.001))
     >>> work = conventional_work(graph, n_steps=20)
