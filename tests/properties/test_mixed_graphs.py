@@ -338,6 +338,6 @@ def test_a_weight_grid_holds_for_sparse_synapses() -> None:
         neuro.GraphError, match=r"SparseLinear 'sparse': weight must hold multiples of weight_grid"
     ):
         Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=1 / 16)
-    nodes["sparse"] = SparseLinear.from_coo([3, 3], [0, 1], [2.0**20, 2.0**20], n_out=5, n_in=144)
+    nodes["sparse"] = SparseLinear.from_coo([3, 3], [0, 1], [2.0**20, 1 / 16], n_out=5, n_in=144)
     with pytest.raises(neuro.GraphError, match=r"SparseLinear 'sparse': output 3 has sum\|weight\| \* 1"):
         Graph(nodes, list(pairwise(nodes)), clocked(0.001), weight_grid=1 / 16)
