@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,9 @@ class Remembering(Operation):
         state.held[-1] = first + run.n_steps
         return state, first
 
+    @abstractmethod
     def rest_state(self) -> Membranes:
         """Return the state before the first step."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

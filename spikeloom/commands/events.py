@@ -11,7 +11,19 @@ from spikeloom.commands.options import debug_option, json_option, write_json
 Size = tuple[int | None, int | None]
 
 _source = click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-_target = click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+
+
+def _other_file(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    """Refuse to write over the recording that is read."""
+    source = ctx.params.get("source")
+    if source is not None and value.exists() and source.exists() and value.samefile(source):
+        raise click.BadParameter(
+            f"'{value}' is the recording that is read; name another file", ctx, parameter
+        )
+    return value
+
+
+_target = click.argument("target", metavar="OUT", type=click.Path(path_type=Path), callback=_other_file)
 _format = click.option(
     "--format", "format_name", default=None, help="Format of IN where its content does not tell."
 )

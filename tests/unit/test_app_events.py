@@ -165,3 +165,11 @@ def test_emulate_makes_recordings_of_images(tmp_path: Path) -> None:
     assert (found["frames"], found["width"], found["height"]) == (4, 15, 10)
     assert found["events"] == len(recording)
     assert recording.p.mean() > 0.9  # it only gets brighter
+
+
+@pytest.mark.parametrize("command", [("convert",), ("denoise", "--filter", "baf")])
+def test_the_recording_read_is_not_written_over(path: Path, command: tuple[str, ...]) -> None:
+    before = path.read_bytes()
+    text = refused(*command, path, path.parent / "." / path.name)
+    assert "is the recording that is read; name another file" in text
+    assert path.read_bytes() == before
