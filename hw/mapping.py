@@ -35,7 +35,7 @@ __all__ = ["Mapping", "map_graph", "map_fixed"]
 
 Floats = NDArray[np.float64]
 FORMAT = "spikeloom hardware mapping"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
