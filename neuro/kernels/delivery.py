@@ -32,11 +32,14 @@ def deliver_constant(weight: float, target: nw.UInt32s, state: nw.Reals) -> None
 
 
 @njit(cache=True, **UNCOUNTED)
-def ask_for(ptr: nw.UInt32s, target: nw.UInt32s, row: int) -> None:
-    """Start to load the targets of a row: its first lines, the others follow as they are read."""
+def ask_for(ptr: nw.UInt32s, target: nw.UInt32s, weight: nw.Reals, row: int) -> None:
+    """Start to load the targets of a row, and its weights: the first lines, the others follow as they are read."""
     first, stop = U(ptr[row]), U(ptr[row + U(1)])
     for j in range(first, min(stop, first + U(AHEAD)), U(LINE_TARGETS)):
         prefetch(target, j)
+    if weight.size:
+        for j in range(first, min(stop, first + U(AHEAD)), U(LINE_TARGETS)):
+            prefetch(weight, j)
 
 
 @njit(cache=True, **INLINED)
@@ -44,6 +47,7 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
     """Deliver what arrives in this step over delays of at least one step."""
     n_delays, n_nodes = net.delays.size, live.log_start.shape[1] - 1
     ptr, row_weight, is_graded = net.ptr[thread], net.row_weight[thread], live.log_value.size > 0
+    weights = live.weight[: 0 if row_weight.size else live.weight.size]
     n = 0
     for group in range(n_delays):
         before = slot - net.delays[group]
@@ -58,7 +62,7 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
                 if row_weight.size:
                     prefetch(row_weight, later)
             if q + U(2) < end:
-                ask_for(ptr, net.target, U(live.log_index[q + U(2)]) * U(n_delays) + U(group))
+                ask_for(ptr, net.target, weights, U(live.log_index[q + U(2)]) * U(n_delays) + U(group))
             first, stop = ptr[row], ptr[row + U(1)]
             n += int(stop) - int(first)
             value = live.log_value[q : q + U(is_graded)]

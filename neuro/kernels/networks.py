@@ -37,9 +37,11 @@ MOST_REST = 255
 
 LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
 # Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
-# long to be alone after the next stall, and still; then for each part in which phase it was claimed, and done.
+# much work to do alone after the next stall, and still; then for each part in which phase it was claimed, and done.
 PHASE, JOB, LONELY, PARTS = 0, LINE, 2 * LINE, 3 * LINE
-ALONE = 1024  # phases that the leader goes on alone after the first stall, four times as many after each further one
+ALONE = (
+    2**22
+)  # synapses and neurons that the leader does alone after the first stall, then four times as many
 
 
 def shared_size(n_parts: int) -> int:
