@@ -256,16 +256,27 @@ def _check_registers(fixed: FixedGraph, chip: Target) -> None:
         most = int(np.max(population.refractory_steps))
         if most > chip["refractory_steps"]:
             raise CapacityError(
-                f"population {name!r}: refractory_steps: used {most}, allowed {chip['refractory_steps']} on {chip.name}"
+                f"population {name!r}: refractory_steps: used {most}, allowed {chip['refractory_steps']} on "
+                f"{chip.name}; shorten the refractory period or use longer steps"
+            )
+        if np.any(population.subtraction) and chip.profile == "loihi1":
+            raise HardwareError(
+                f"population {name!r}: {chip.name}'s neuron resets to 0 and subtracts nothing; map to loihi2, or use "
+                "neurons that reset to a value"
             )
     for connection in fixed.connections:
-        for limit, used in (
-            ("delay_steps", connection.longest_delay),
-            ("weight_bits", connection.weight_bits),
+        for limit, used, remedy in (
+            (
+                "delay_steps",
+                connection.longest_delay,
+                "shorten the delays or put a neuron that repeats spikes between",
+            ),
+            ("weight_bits", connection.weight_bits, f"quantise to {chip['weight_bits']} bits"),
         ):
             if used > chip[limit]:
                 raise CapacityError(
-                    f"connection {connection.name}: {limit}: used {used}, allowed {chip[limit]} on {chip.name}"
+                    f"connection {connection.name}: {limit}: used {used}, allowed {chip[limit]} on {chip.name}; "
+                    f"{remedy}"
                 )
     if fixed.profile != chip.profile and any(
         p.kind not in ("input", "lif", "readout") for p in fixed.populations.values()
