@@ -14,8 +14,9 @@ from splits import MODELS
 
 from neuro.training import SpikingNetwork, TrainedNetwork
 from spikeloom.encoding import Encoding
+from spikeloom.frame_sets import FrameSet
 from spikeloom.recognizer import Recognizer
-from spikeloom.training import FrameSet, finish
+from spikeloom.training import finish
 
 if TYPE_CHECKING:
     from train_attention import Job

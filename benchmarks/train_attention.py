@@ -108,7 +108,8 @@ def write_frames(folder: Path) -> None:
     """Bring the training and validation recordings of every set and split into frames."""
     from splits import data_dir, digits_split, nmnist_split
 
-    from spikeloom.training import DEFAULT_BIN_US, DEFAULT_FILTER_WINDOW_US, choose_encoding, load_frames
+    from spikeloom.frame_sets import choose_encoding, load_frames
+    from spikeloom.training import DEFAULT_BIN_US, DEFAULT_FILTER_WINDOW_US
 
     for seed in SEEDS:
         for name, split in (("digits", digits_split), ("nmnist", nmnist_split)):

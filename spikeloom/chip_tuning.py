@@ -12,10 +12,10 @@ import numpy as np
 import hw
 import neuro
 from eventio.datasets import Collection
-from spikeloom.datasets import evaluation_part, training_parts
+from spikeloom.datasets import evaluation_part, has_test_part, training_parts
 from spikeloom.fine_tuning import DEFAULT_EPOCHS, FineTuning, TuningEpoch, decisions, fine_tune
 from spikeloom.recognizer import Recognizer
-from spikeloom.recordings import windows
+from spikeloom.recordings import Excerpt, windows
 
 __all__ = ["TuningPlan", "TunedNetwork", "tune"]
 
@@ -29,7 +29,7 @@ class TuningPlan:
     Attributes
     ----------
     dataset : str
-        'digits', 'nmnist', or a folder LABEL/recording.
+        One of `spikeloom.datasets.DATASETS`, the folder of one, or a folder LABEL/recording.
     data : Path or None
         Folder of a downloaded data set.
     level : float
@@ -148,7 +148,7 @@ def tune(
         graph, fixed, training, _frames(recognizer, checked, plan), level=plan.level, seed=plan.seed,
         epochs=plan.epochs, on_epoch=plan.on_epoch,
     )  # fmt: skip
-    if plan.dataset not in ("digits", "nmnist"):  # a folder is all training and validation
+    if not has_test_part(plan.dataset, data=plan.data):  # a folder is all training and validation
         return TunedNetwork(tuning, calibration, None, None)
     part = evaluation_part(plan.dataset, data=plan.data)
     found = decisions(graph, tuning.fixed, _frames(recognizer, part, plan))
@@ -172,7 +172,10 @@ def _frames(recognizer: Recognizer, collection: Collection, plan: TuningPlan) ->
         encoding.spikes(
             next(
                 windows(
-                    sample.path, width=encoding.width, height=encoding.height, window_us=encoding.window_us
+                    Excerpt(sample, collection.width, collection.height),
+                    width=encoding.width,
+                    height=encoding.height,
+                    window_us=encoding.window_us,
                 )
             )
         )

@@ -11,24 +11,30 @@ import numpy as np
 from eventio import datasets
 from eventio.datasets import Collection
 from spikeloom.errors import UserError
+from spikeloom.layouts import LAYOUTS, Layout, find_layout, open_part, recognise_layout
 
 #: Part of the training recordings that is set aside to choose the model, where a data set has no such part.
 VALIDATION_SHARE = 0.11
+#: Part of a published data set that is set aside as its test part, where the authors made no split.
+TEST_SHARE = 0.1
+#: Draws that part: always the same, so that no model has seen its recordings.
+TEST_SEED = 2026
 
-_NMNIST_SENSOR = (34, 34)
+DATASETS = ("digits", *(layout.name for layout in LAYOUTS))
 
 
 def training_parts(dataset: str, *, data: Path | None, seed: int) -> tuple[Collection, Collection]:
     """Find the recordings to train with and those to choose the model with.
 
-    `digits` has a validation part of its own; elsewhere a stratified 11 % is drawn by `seed`.
+    `digits` and `ssc` have a validation part of their own; elsewhere a stratified 11 % of the training part is
+    drawn by `seed`. A published data set without a split first gives a tenth of each class to its test part.
 
     Parameters
     ----------
     dataset : str
-        'digits', 'nmnist', or a folder LABEL/recording.
+        One of `DATASETS`, the folder of one of them, or a folder LABEL/recording.
     data : Path, optional
-        Folder of a downloaded data set; needed for nmnist.
+        Folder of a downloaded data set; needed where `dataset` is a name other than digits.
     seed : int
         Seed of the split.
 
@@ -40,14 +46,20 @@ def training_parts(dataset: str, *, data: Path | None, seed: int) -> tuple[Colle
     Raises
     ------
     UserError
-        When the name is unknown or its folder is missing.
+        When the name is unknown, its folder is missing, or the folder is not recognised.
     """
     if dataset == "digits":
         _refuse_data(dataset, data)
         return datasets.digits("train"), datasets.digits("validation")
-    if dataset == "nmnist":
-        return split(_nmnist(data, "Train"), share=VALIDATION_SHARE, seed=seed)
-    return split(_folder(dataset, data), share=VALIDATION_SHARE, seed=seed)
+    layout, root = _find(dataset, data)
+    if layout is None:
+        return split(datasets.folder(root), share=VALIDATION_SHARE, seed=seed)
+    if not layout.parts:
+        return split(_drawn(layout, root)[0], share=VALIDATION_SHARE, seed=seed)
+    training = open_part(layout, root, "train")
+    if "validation" in layout.parts:
+        return training, open_part(layout, root, "validation")
+    return split(training, share=VALIDATION_SHARE, seed=seed)
 
 
 def evaluation_part(dataset: str, *, data: Path | None) -> Collection:
@@ -56,9 +68,9 @@ def evaluation_part(dataset: str, *, data: Path | None) -> Collection:
     Parameters
     ----------
     dataset : str
-        'digits', 'nmnist', or a folder LABEL/recording.
+        One of `DATASETS`, the folder of one of them, or a folder LABEL/recording.
     data : Path, optional
-        Folder of a downloaded data set; needed for nmnist.
+        Folder of a downloaded data set; needed where `dataset` is a name other than digits.
 
     Returns
     -------
@@ -68,14 +80,38 @@ def evaluation_part(dataset: str, *, data: Path | None) -> Collection:
     Raises
     ------
     UserError
-        When the name is unknown or its folder is missing.
+        When the name is unknown, its folder is missing, or the folder is not recognised.
     """
     if dataset == "digits":
         _refuse_data(dataset, data)
         return datasets.digits("test")
-    if dataset == "nmnist":
-        return _nmnist(data, "Test")
-    return _folder(dataset, data)
+    layout, root = _find(dataset, data)
+    if layout is None:
+        return datasets.folder(root)
+    return open_part(layout, root, "test") if layout.parts else _drawn(layout, root)[1]
+
+
+def has_test_part(dataset: str, *, data: Path | None) -> bool:
+    """Say whether a data set keeps recordings for the end; a folder LABEL/recording does not.
+
+    Parameters
+    ----------
+    dataset : str
+        One of `DATASETS`, the folder of one of them, or a folder LABEL/recording.
+    data : Path, optional
+        Folder of a downloaded data set.
+
+    Returns
+    -------
+    bool
+        Whether `evaluation_part` gives recordings that no training part holds.
+
+    Raises
+    ------
+    UserError
+        As `training_parts`.
+    """
+    return dataset == "digits" or _find(dataset, data)[0] is not None
 
 
 def split(collection: Collection, *, share: float, seed: int) -> tuple[Collection, Collection]:
@@ -133,27 +169,34 @@ def _part(collection: Collection, positions: Sequence[int], name: str) -> Collec
     return replace(collection, name=f"{collection.name} ({name})", samples=samples)
 
 
-def _nmnist(data: Path | None, part: str) -> Collection:
-    if data is None:
-        raise UserError("nmnist: say where the recordings are, --data DIR with DIR/Train and DIR/Test")
-    folder = data / part
-    if not folder.is_dir():
-        raise UserError(f"nmnist: {folder} does not exist; --data DIR must hold Train/ and Test/")
-    collection = datasets.folder(folder, name=f"nmnist {part}")
-    return replace(collection, width=_NMNIST_SENSOR[0], height=_NMNIST_SENSOR[1])
+def _drawn(layout: Layout, root: Path) -> tuple[Collection, Collection]:
+    """Split what the authors did not: nine tenths to train with, a tenth to test with."""
+    whole = open_part(layout, root, "all")
+    training, test = split(whole, share=TEST_SHARE, seed=TEST_SEED)
+    return replace(training, name=whole.name), replace(test, name=whole.name)
 
 
-def _folder(dataset: str, data: Path | None) -> Collection:
-    path = Path(dataset)
-    if not path.is_dir():
+def _find(dataset: str, data: Path | None) -> tuple[Layout | None, Path]:
+    """Give the layout, None for a folder of one's own, and the folder."""
+    layout = find_layout(dataset)
+    if layout is not None and (data is not None or not Path(dataset).is_dir()):
+        if data is None:
+            raise UserError(f"{dataset}: say where the recordings are, --data DIR; DIR holds {layout.holds}")
+        if not data.is_dir():
+            raise UserError(f"{dataset}: {data} is no folder; --data DIR must hold {layout.holds}")
+        return layout, data
+    root = Path(dataset)
+    if not root.is_dir():
         raise UserError(
-            f"{dataset}: neither a data set (digits, nmnist) nor a folder; "
+            f"{dataset}: neither a data set ({', '.join(DATASETS)}) nor a folder; "
             "give one of the form LABEL/recording"
         )
     _refuse_data(dataset, data)
-    return datasets.folder(path)
+    return recognise_layout(root), root
 
 
 def _refuse_data(dataset: str, data: Path | None) -> None:
     if data is not None:
-        raise UserError(f"{dataset}: --data belongs to nmnist only; leave it out")
+        raise UserError(
+            f"{dataset}: --data belongs to downloaded data sets ({', '.join(DATASETS[1:])}); leave it out"
+        )

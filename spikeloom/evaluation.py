@@ -14,7 +14,7 @@ from eventio.datasets import Collection
 from spikeloom.decision import Decision
 from spikeloom.errors import UserError
 from spikeloom.recognizer import Recognizer
-from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy
+from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, excerpts
 
 Progress = Callable[[int, int], None]
 
@@ -176,6 +176,8 @@ def evaluate(
 ) -> Evaluation:
     """Recognise every recording of a collection, one after the other, on one thread.
 
+    Nothing is kept between runs: reading is part of the time that is reported.
+
     Parameters
     ----------
     recognizer : Recognizer
@@ -199,17 +201,17 @@ def evaluate(
         the model cannot take.
     """
     labels = _labels(recognizer, collection)
-    n_samples = len(collection.samples)
+    sources = excerpts(collection)
     has_attention = recognizer.attention is not None
-    recognizer.recognize(collection.samples[0].path, damage=damage)  # compiles and warms the caches
+    recognizer.recognize(sources[0], damage=damage)  # compiles and warms the caches
     decisions: list[Decision] = []
     without: list[Decision] = []
-    for n_done, sample in enumerate(collection.samples, start=1):
-        decisions.append(recognizer.recognize(sample.path, damage=damage))
+    for n_done, source in enumerate(sources, start=1):
+        decisions.append(recognizer.recognize(source, damage=damage))
         if has_attention:
-            without.append(recognizer.recognize(sample.path, use_attention=False, damage=damage))
+            without.append(recognizer.recognize(source, use_attention=False, damage=damage))
         if on_progress is not None:
-            on_progress(n_done, n_samples)
+            on_progress(n_done, len(sources))
     return Evaluation(
         dataset=collection.name,
         class_names=recognizer.class_names,

@@ -16,7 +16,7 @@ from eventio.datasets import Collection
 from neuro.dynamics import Dynamics, ExitRule, exit_steps, fit_exit_temperature, running_certainty
 from spikeloom.errors import UserError
 from spikeloom.recognizer import Recognizer
-from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, windows
+from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, excerpts, windows
 
 Progress = Callable[[int, int, str | None], None]
 
@@ -295,9 +295,11 @@ def _load(
     if not collection.samples:
         raise UserError(f"{collection.name}: the collection holds no recordings")
     inputs, labels = [], []
-    for done, sample in enumerate(collection.samples, start=1):
+    for done, (sample, source) in enumerate(
+        zip(collection.samples, excerpts(collection), strict=True), start=1
+    ):
         found = windows(
-            sample.path,
+            source,
             width=encoding.width,
             height=encoding.height,
             window_us=encoding.window_us,

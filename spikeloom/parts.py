@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eventio.datasets import Collection
-from spikeloom.datasets import evaluation_part, training_parts
+from spikeloom.datasets import evaluation_part, has_test_part, training_parts
 from spikeloom.errors import UserError
 
 Part = Literal["validation", "test", "train", "all"]
@@ -19,11 +19,11 @@ def named_part(dataset: str, part: Part, *, data: Path | None, seed: int) -> Col
     Parameters
     ----------
     dataset : str
-        'digits', 'nmnist', or a folder LABEL/recording.
+        One of `spikeloom.datasets.DATASETS`, the folder of one, or a folder LABEL/recording.
     part : {'validation', 'test', 'train', 'all'}
         Which part; a folder has no test part, and only a folder has 'all'.
     data : Path, optional
-        Folder of a downloaded data set; needed for nmnist.
+        Folder of a downloaded data set; needed where `dataset` is a name other than digits.
     seed : int
         Seed of the training that the model comes from: it draws the validation part.
 
@@ -37,10 +37,10 @@ def named_part(dataset: str, part: Part, *, data: Path | None, seed: int) -> Col
     UserError
         When there is no such part, the name is unknown or its folder is missing.
     """
-    is_folder = dataset not in ("digits", "nmnist")
     if part in ("train", "validation"):
         training, validation = training_parts(dataset, data=data, seed=seed)
         return training if part == "train" else validation
+    is_folder = not has_test_part(dataset, data=data)
     if is_folder and part == "test":
         raise UserError(f"{dataset}: a folder has no test part; choose --part validation, train or all")
     if not is_folder and part == "all":

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import eventio
 import neuro
 import neuro.graph
 from spikeloom.decision import Decision, Tally, WindowRun, softmax
 from spikeloom.encoding import Encoding
 from spikeloom.errors import UserError
-from spikeloom.recordings import CHUNK_EVENTS, REFUSE_DAMAGE, DamagePolicy, windows
+from spikeloom.recordings import CHUNK_EVENTS, REFUSE_DAMAGE, DamagePolicy, Source, windows
 
 Record = Mapping[str, str | tuple[str, ...]]
 
@@ -149,7 +148,7 @@ class Recognizer:
 
     def run_windows(
         self,
-        recording: str | Path | eventio.Recording,
+        recording: Source,
         *,
         record: Record | None = None,
         use_attention: bool = True,
@@ -161,7 +160,7 @@ class Recognizer:
 
         Parameters
         ----------
-        recording : str, Path or eventio.Recording
+        recording : str, Path, eventio.Recording or Excerpt
             What to recognise; files are read chunk by chunk, so they may be larger than memory.
         record : mapping of str to str, optional
             What `neuro.simulate` shall record per node.
@@ -197,7 +196,7 @@ class Recognizer:
 
     def recognize(
         self,
-        recording: str | Path | eventio.Recording,
+        recording: Source,
         *,
         use_attention: bool = True,
         dynamics: neuro.Dynamics | None = None,
@@ -211,7 +210,7 @@ class Recognizer:
 
         Parameters
         ----------
-        recording : str, Path or eventio.Recording
+        recording : str, Path, eventio.Recording or Excerpt
             What to recognise; files are read chunk by chunk, so they may be larger than memory.
         use_attention : bool
             False computes every frame.

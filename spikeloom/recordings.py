@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eventio
+from eventio.datasets import Collection, Sample, read_sample
 from spikeloom.errors import DamagedRecordingError, UserError
 
 Events = NDArray[np.void]
@@ -39,6 +40,61 @@ class DamagePolicy:
 REFUSE_DAMAGE = DamagePolicy()
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """A recording of a collection: which file, which part of it, and the sensor that the collection states.
+
+    Attributes
+    ----------
+    sample : eventio.datasets.Sample
+        The file, and the part of its time or the entry that is meant.
+    width, height : int or None
+        Size of the sensor in pixels, where the collection knows it.
+    """
+
+    sample: Sample
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def is_whole_file(self) -> bool:
+        """Whether the file can be read chunk by chunk as it is."""
+        sample = self.sample
+        parts = (sample.start_us, sample.stop_us, sample.entry)
+        return all(part is None for part in parts) and not sample.is_upside_down
+
+    @property
+    def name(self) -> str:
+        """The file, and the part of it that is meant."""
+        sample = self.sample
+        if sample.entry is not None:
+            return f"{sample.path} (entry {sample.entry})"
+        if sample.start_us is None and sample.stop_us is None:
+            return str(sample.path)
+        ends = ("" if t_us is None else f"{t_us / 1e6:g} s" for t_us in (sample.start_us, sample.stop_us))
+        return f"{sample.path} ({' to '.join(ends)})"
+
+
+#: What can be cut into windows.
+Source = str | Path | eventio.Recording | Excerpt
+
+
+def excerpts(collection: Collection) -> tuple[Excerpt, ...]:
+    """Give the recordings of a collection one by one, not yet read.
+
+    Parameters
+    ----------
+    collection : eventio.datasets.Collection
+        Labelled recordings.
+
+    Returns
+    -------
+    tuple of Excerpt
+        In the order of its samples.
+    """
+    return tuple(Excerpt(sample, collection.width, collection.height) for sample in collection.samples)
+
+
 @dataclass(frozen=True, eq=False)
 class Window:
     """The events of one window of a recording.
@@ -59,7 +115,7 @@ class Window:
 
 
 def windows(
-    recording: str | Path | eventio.Recording,
+    recording: Source,
     *,
     width: int,
     height: int,
@@ -74,8 +130,8 @@ def windows(
 
     Parameters
     ----------
-    recording : str, Path or eventio.Recording
-        A file, read chunk by chunk, or a recording in memory.
+    recording : str, Path, eventio.Recording or Excerpt
+        A file, read chunk by chunk, a recording in memory, or a part of a file.
     width : int
         Columns of the sensor that is expected.
     height : int
@@ -140,7 +196,7 @@ def _joined(parts: list[Events]) -> Events:
 
 
 def ordered_chunks(
-    recording: str | Path | eventio.Recording,
+    recording: Source,
     *,
     width: int,
     height: int,
@@ -151,8 +207,8 @@ def ordered_chunks(
 
     Parameters
     ----------
-    recording : str, Path or eventio.Recording
-        A file, read chunk by chunk, or a recording in memory.
+    recording : str, Path, eventio.Recording or Excerpt
+        A file, read chunk by chunk, a recording in memory, or a part of a file.
     width : int
         Columns of the sensor that is expected.
     height : int
@@ -174,41 +230,45 @@ def ordered_chunks(
     DamagedRecordingError
         When it is damaged and `damage` does not allow that; possibly after some chunks.
     """
-    if damage.sort and not isinstance(recording, eventio.Recording):
-        recording = _read_quietly(recording)
+    whole = _excerpt(recording)
+    if whole is not None and (damage.sort or not whole.is_whole_file):
+        recording = _read_quietly(whole)
     if isinstance(recording, eventio.Recording):
-        name = _name(recording)
-        chunks = _memory_chunks(recording, width, height, damage, chunk_events)
+        name = whole.name if whole is not None else _name(recording)
+        chunks = _memory_chunks(recording, name, (width, height), damage, chunk_events)
     else:
-        name = str(recording)
-        chunks = _file_chunks(Path(recording), width, height, damage, chunk_events)
+        assert whole is not None
+        name = whole.name
+        chunks = _file_chunks(whole, (width, height), damage, chunk_events)
     yield from _non_decreasing(chunks, name, damage)
 
 
+def _excerpt(recording: Source) -> Excerpt | None:
+    """Give what lies in a file as an excerpt; None for a recording in memory."""
+    if isinstance(recording, eventio.Recording):
+        return None
+    return recording if isinstance(recording, Excerpt) else Excerpt(Sample(Path(recording), 0))
+
+
 def _memory_chunks(
-    recording: eventio.Recording, width: int, height: int, damage: DamagePolicy, chunk_events: int
+    recording: eventio.Recording, name: str, size: tuple[int, int], damage: DamagePolicy, chunk_events: int
 ) -> Iterator[Events]:
-    _require_sensor(
-        _name(recording),
-        recording.width,
-        recording.height,
-        recording.metadata.is_size_derived,
-        (width, height),
-    )
+    _require_sensor(name, recording.width, recording.height, recording.metadata.is_size_derived, size)
     if recording.metadata.is_truncated:
-        _damaged(_name(recording), recording.metadata.warnings, damage)
+        _damaged(name, recording.metadata.warnings, damage)
     events = recording.events
-    if damage.sort and recording.metadata.n_backward_steps:
+    if damage.sort and (np.diff(events["t"]) < 0).any():
         events = events[np.argsort(events["t"], kind="stable")]
     for start in range(0, len(events), chunk_events):
         yield events[start : start + chunk_events]
 
 
 def _file_chunks(
-    path: Path, width: int, height: int, damage: DamagePolicy, chunk_events: int
+    whole: Excerpt, size: tuple[int, int], damage: DamagePolicy, chunk_events: int
 ) -> Iterator[Events]:
-    with eventio.open(path) as reader:
-        _require_sensor(str(path), reader.width, reader.height, reader.is_size_derived, (width, height))
+    path, known = whole.sample.path, (whole.width, whole.height)
+    with eventio.open(path, format=whole.sample.format, width=known[0], height=known[1]) as reader:
+        _require_sensor(str(path), reader.width, reader.height, reader.is_size_derived, size)
         chunks = reader.chunks(n_events=chunk_events)
         while (events := _next_quietly(chunks)) is not None:
             yield events
@@ -269,10 +329,10 @@ def _name(recording: eventio.Recording) -> str:
     return str(recording.metadata.path or "the recording")
 
 
-def _read_quietly(path: str | Path) -> eventio.Recording:
+def _read_quietly(excerpt: Excerpt) -> eventio.Recording:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
-        return eventio.read(path)
+        return read_sample(excerpt.sample, width=excerpt.width, height=excerpt.height)
 
 
 def _next_quietly(chunks: Iterator[Events]) -> Events | None:

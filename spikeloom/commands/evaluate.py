@@ -21,8 +21,10 @@ def evaluate(
 ) -> None:
     """Recognise the test recordings of DATASET with MODEL.
 
-    DATASET is digits, nmnist (with --data DIR; its Test/ is used) or a folder LABEL/recording,
-    which is evaluated whole. Synaptic operations are sums over all recordings.
+    DATASET is digits, the name of a downloaded data set (with --data DIR) or its folder, of which the
+    test part is used, or a folder LABEL/recording, which is evaluated whole. Names: nmnist, ncaltech101,
+    ncars, cifar10_dvs, dvs_gesture, dvs_sign, asl_dvs, shd, ssc; where the authors made no split, a fixed
+    tenth of each class is the test part. Synaptic operations are sums over all recordings.
     """
     from spikeloom.console import print_table, progress
     from spikeloom.datasets import evaluation_part

@@ -39,7 +39,7 @@ data_option = click.option(
     type=click.Path(path_type=Path),
     default=None,
     metavar="DIR",
-    help="Folder of a downloaded data set; for nmnist it holds Train/ and Test/.",
+    help="Folder of a downloaded data set, such as nmnist with Train/ and Test/.",
 )
 
 

@@ -39,7 +39,21 @@ if TYPE_CHECKING:
     "--filter-us",
     type=click.IntRange(min=0),
     default=None,
-    help="Support time of the background-activity filter in microseconds; 0 for none.  [default: 10000]",
+    help="Support time of the background-activity filter in microseconds; 0 for none.  "
+    "[default: 10000; for sounds 0]",
+)
+@click.option(
+    "--bin-us",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Length of a frame in microseconds.  [default: 15000]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Keep what was read of the recordings in DIR, so that the next training starts at once.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted training of the same kind.")
 @damage_options
@@ -54,15 +68,19 @@ def train(
     device: str,
     threads: int | None,
     filter_us: int | None,
+    bin_us: int | None,
+    cache: Path | None,
     resume: bool,
     allow_damaged: bool,
     sort: bool,
 ) -> None:
     """Train a network on DATASET and write it to a model file.
 
-    DATASET is digits, nmnist (with --data DIR; its Train/ is used) or a folder LABEL/recording. The
-    model, its attention threshold and its temperature are chosen on validation recordings: a part
-    of the digits kept for that, elsewhere 11 % of the recordings, drawn by the seed.
+    DATASET is digits, the name of a downloaded data set (with --data DIR) or its folder, of which the
+    training part is used, or a folder LABEL/recording. Names: nmnist, ncaltech101, ncars, cifar10_dvs,
+    dvs_gesture, dvs_sign, asl_dvs, shd, ssc; where the authors made no split, a fixed tenth of each class
+    is kept for testing. The model, its attention threshold and its temperature are chosen on validation
+    recordings: those published (ssc) or kept for that (digits), elsewhere 11 % drawn by the seed.
 
     After each epoch the state is saved beside MODEL, so that --resume can continue.
     """
@@ -71,12 +89,16 @@ def train(
     require_writable(out)
     checkpoint = _checkpoint(out, resume)
     import neuro.training  # noqa: F401  (says at once what to install when torch or norse is missing)
+    from eventio.datasets import SampleCache
     from spikeloom.console import progress
     from spikeloom.datasets import training_parts
+    from spikeloom.frame_sets import Loading
     from spikeloom.recordings import DamagePolicy
-    from spikeloom.training import DEFAULT_EPOCHS, DEFAULT_FILTER_WINDOW_US, Progress, train_recognizer
+    from spikeloom.training import DEFAULT_BIN_US, DEFAULT_EPOCHS, Progress, train_recognizer, usual_filter_us
 
     training, validation = training_parts(dataset, data=data, seed=seed)
+    damage = DamagePolicy(allow_damaged=allow_damaged, sort=sort)
+    loading = Loading(damage, None if cache is None else SampleCache(cache))
     with _resumable(checkpoint), progress("reading recordings") as advance:
         result = train_recognizer(
             training,
@@ -85,9 +107,10 @@ def train(
             epochs=epochs or DEFAULT_EPOCHS,
             device=device,
             threads=threads,
-            filter_window_us=DEFAULT_FILTER_WINDOW_US if filter_us is None else filter_us,
+            bin_us=bin_us or DEFAULT_BIN_US,
+            filter_window_us=usual_filter_us(training) if filter_us is None else filter_us,
             checkpoint=checkpoint,
-            damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
+            loading=loading,
             progress=Progress(loaded=advance, epoch=followed(advance)),
         )
     result.recognizer.save(out)

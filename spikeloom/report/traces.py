@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from eventio.datasets import Collection, Sample
 from spikeloom.decision import Decision
 from spikeloom.evaluation import Evaluation
 from spikeloom.recognizer import Recognizer
-from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, Window
+from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, Excerpt, Window, excerpts
 
 SPIKING = (neuro.graph.IF, neuro.graph.LIF, neuro.graph.CubaLIF)
 
@@ -88,7 +89,9 @@ def trace(
     graph = recognizer.graph
     layers = [name for name in graph.order if isinstance(graph.nodes[name], SPIKING)]
     sample = collection.samples[position]
-    runs = recognizer.run_windows(sample.path, record=dict.fromkeys(layers, "spikes"), damage=damage)
+    runs = recognizer.run_windows(
+        excerpts(collection)[position], record=dict.fromkeys(layers, "spikes"), damage=damage
+    )
     first = next(iter(runs))
     readout = first.result.output.reshape(first.spikes.n_steps, -1).astype(np.float64)
     return Trace(
@@ -104,7 +107,7 @@ def trace(
 
 
 def recording_name(sample: Sample, collection: Collection) -> str:
-    """Name a recording briefly: its file, behind its folder where that is named after a class.
+    """Name a recording briefly: its file or part of it, behind its folder where that is named after a class.
 
     Parameters
     ----------
@@ -119,7 +122,8 @@ def recording_name(sample: Sample, collection: Collection) -> str:
         'LABEL/file' or 'file'.
     """
     folder = sample.path.parent.name
-    return f"{folder}/{sample.path.name}" if folder in collection.class_names else sample.path.name
+    name = Path(Excerpt(sample).name).name
+    return f"{folder}/{name}" if folder in collection.class_names else name
 
 
 def telling_positions(evaluation: Evaluation, *, n_right: int = 3, n_wrong: int = 1) -> list[int]:

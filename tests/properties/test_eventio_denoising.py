@@ -118,9 +118,18 @@ def test_perceptron(rows: Rows, side: int, tau_us: int, seed: int) -> None:
         denoising.DoubleWindow(3, 2),
         denoising.Refractory(20),
         denoising.Flicker(1e4, 1e5, 1),
+        denoising.HotPixels(is_hot=np.eye(5, 7, dtype=bool)),
+        denoising.Perceptron(np.ones((18, 2)), np.zeros(2), np.ones(2), -3.0, tau_us=16),
     ],
 )
-def test_filters_are_causal(one: denoising.Filter, rows: Rows, cut: int) -> None:
-    """What comes later changes nothing."""
+def test_filters_are_causal_and_go_on_from_chunk_to_chunk(
+    one: denoising.Filter, rows: Rows, cut: int
+) -> None:
+    """What comes later changes nothing, and where a stream is cut neither."""
     n = cut % (len(rows) + 1)
-    np.testing.assert_array_equal(one.mark(make(rows[:n])), one.mark(make(rows))[:n])
+    whole = make(rows)
+    expected = one.mark(whole)
+    np.testing.assert_array_equal(one.mark(make(rows[:n])), expected[:n])
+    mark = one.begin(whole.width, whole.height)
+    parts = [mark(whole.events[:n]), mark(whole.events[n : n + 3]), mark(whole.events[n + 3 :])]
+    np.testing.assert_array_equal(np.concatenate(parts), expected)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ HEADS = {
     "aedat2-davis240": b"#!AER-DAT2.0\r\n",
     "evt21": b"% evt 2.1\n% geometry 640x480\n",
     "es": b"Event Stream\x02\x00\x00\x01\x00\x80\x00\x80",
+    "aedat3": b"#!AER-DAT3.1\r\n#Source 1: DAVIS240C\r\n#!END-HEADER\r\n",
+    "aedat3 polarity packet": b"#!AER-DAT3.1\r\n#!END-HEADER\r\n\x01\0\x01\0\x08\0\0\0\x04\0\0\0\0\0\0\0"
+    b"\x20\0\0\0\x20\0\0\0\x20\0\0\0",
+    "aedat4": b"#!AER-DAT4.0\r\n",
     "dat": b"% Data file containing CD events\n\x0c\x08",
     "csv": b"t,x,y,p\n",
     "npz": b"PK\x03\x04",
@@ -82,6 +87,29 @@ from eventio.ros.payloads import DECODERS
 for decoder in DECODERS.values():
     for n_bytes in range(0, 3000, 37):
         decoder().decode(Packet(1, 1, 5, "", rng.integers(0, 256, n_bytes, dtype=np.uint8).tobytes()))
+import struct
+head3 = b"#!AER-DAT3.1\\r\\n#Source 1: DVS128\\r\\n#!END-HEADER\\r\\n"
+for n in (0, 1, 5, 300):
+    body = rng.integers(0, 256, 8 * n, dtype=np.uint8).tobytes()
+    for kind in range(6):
+        (folder / "d.aedat").write_bytes(head3 + struct.pack("<hhiiiiii", kind, 1, 8, 4, 0, n, n, n) + body)
+        try:
+            eventio.read(folder / "d.aedat", format="aedat3", width=2**15, height=2**15)
+        except eventio.EventioError:
+            continue
+t = np.arange(3000)
+recording = eventio.Recording(eventio.make_events(t=t, x=t % 128, y=t % 90, p=t % 2), width=128, height=128)
+for name in ("aedat3", "aedat4-none", "aedat4-lz4"):
+    eventio.write(folder / "e.bin", recording, format=name)
+    assert (eventio.read(folder / "e.bin", format=name).events == recording.events).all()
+    data = bytearray((folder / "e.bin").read_bytes())
+    for _ in range(15):
+        data[int(rng.integers(20, len(data)))] ^= int(rng.integers(1, 256))
+        (folder / "f.bin").write_bytes(data)
+        try:
+            eventio.read(folder / "f.bin", format=name)
+        except eventio.EventioError:
+            continue
 eventio.emulate_dvs(rng.random((60, 20, 30)), np.arange(60) * 1000)
 print(n_read)
 """
@@ -111,7 +139,7 @@ def read_or_refuse(path: Path, **arguments: object) -> int:
 def test_random_data_behind_a_header(tmp_path: Path, data: bytes, name: str) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(HEADS[name] + data)
-    read_or_refuse(path, format=name)
+    read_or_refuse(path, format=name.split(maxsplit=1)[0])
 
 
 @given(st.binary(max_size=200), st.sampled_from([".bin", ".raw", ".aedat4", ".txt", ""]))
@@ -137,7 +165,14 @@ REAL = [
     "dvs128_colleen/DVS128-2017-03-21-short.aedat",
     "cpphots_samples/trcl0.es",
     "loris_samples/NCARS_obj_004397_td.dat",
+    "dnd_hls/moving-dot-1-pixel.aedat",
+    "pyaedattools/IMU_rotDisk.aedat",
+    "jaer_jspikestack/VowelSounds.aedat",
+    "slider_depth_chunk/events_chunk.txt",
+    "ros_event_camera/py/test_events_1.bag",
+    "ros_event_camera/py/test_events_2/test_events_2_0.mcap",
 ]
+FORMATS = {"VowelSounds.aedat": "aedat2-cochlea", "moving-dot-1-pixel.aedat": "aedat2-davis346"}
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -156,14 +191,56 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
 
 @pytest.mark.parametrize("name", REAL)
 def test_mutated_recordings(data_dir: Path, tmp_path: Path, name: str) -> None:
-    data = (data_dir / name).read_bytes()[:60_000]
     path = tmp_path / Path(name).name
+    n_bytes = 1_200_000 if path.suffix in (".bag", ".mcap") or "IMU" in name else 60_000
+    data = (data_dir / name).read_bytes()[:n_bytes]
     rng = np.random.default_rng(11)
-    found = set()
-    for _ in range(40):
-        path.write_bytes(mutate(data, rng))
-        found.add(read_or_refuse(path) >= 0)
-    assert found == {True, False}
+    arguments = {"format": FORMATS[path.name]} if path.name in FORMATS else {}
+    found = {read_or_refuse(place, **arguments) >= 0 for place in written(path, data, rng, 24)}
+    assert True in found
+
+
+def written(path: Path, data: bytes, rng: np.random.Generator, n_rounds: int) -> Iterator[Path]:
+    """Write mutations of a file's beginning to a place, one after the other; every other one changes one byte."""
+    for number in range(n_rounds):
+        changed = bytearray(data)
+        changed[int(rng.integers(len(data) // 2, len(data)))] ^= int(rng.integers(1, 256))
+        path.write_bytes(mutate(data, rng) if number % 2 else changed)
+        yield path
+
+
+@pytest.mark.parametrize(
+    "name", ["faery_samples/color.es", "faery_samples/generic.es", "event_vision_library/sample.aedat4"]
+)
+def test_mutated_companions(data_dir: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / Path(name).name
+    data = (data_dir / name).read_bytes()[:400_000]
+    n_read = 0
+    for place in written(path, data, np.random.default_rng(2), 20):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
+            try:
+                with eventio.open(place, width=2000, height=2000) as reader:
+                    n_read += bool(reader.read_companions())
+            except eventio.EventioError as error:
+                refusal = str(error)
+            else:
+                refusal = path.name
+        assert path.name in refusal
+    assert n_read > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".h5", ".mat", ".npz", ".aedat4", ".aedat", ".es"])
+def test_many_mutations_of_containers(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(3)
+    k = np.arange(3000)
+    events = eventio.make_events(t=k * 11, x=k * 7 % 128, y=k * 3 % 128, p=k % 2)
+    path = tmp_path / f"a{suffix}"
+    name = "aedat3" if suffix == ".aedat" else None
+    eventio.write(path, eventio.Recording(events, width=128, height=128), format=name)
+    for place in written(path, path.read_bytes(), rng, 25):
+        read_or_refuse(place, format=name)
 
 
 def test_mutated_aedat4_never_ends_the_process(data_dir: Path, tmp_path: Path) -> None:

@@ -135,10 +135,10 @@ def test_too_many_events_in_a_pixel(tmp_path: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing-like-it"], "neither a data set (digits, nmnist) nor a folder"),
+        (["nothing-like-it"], "neither a data set (digits, nmnist, "),
         (["nmnist"], "--data DIR"),
-        (["nmnist", "--data", "/nonexistent"], "/nonexistent/Test does not exist"),
-        (["digits", "--data", "/tmp"], "--data belongs to nmnist only"),
+        (["nmnist", "--data", "/nonexistent"], "/nonexistent is no folder"),
+        (["digits", "--data", "/tmp"], "--data belongs to downloaded data sets"),
     ],
 )
 def test_data_sets_that_are_none(model: Path, arguments: list[str], words: str) -> None:

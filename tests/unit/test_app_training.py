@@ -17,14 +17,8 @@ from spikeloom import DamagedRecordingError, DamagePolicy, Encoding, Recognizer,
 from spikeloom.calibration import ThresholdPoint, choose_threshold, fit_temperature
 from spikeloom.cli import cli
 from spikeloom.datasets import training_parts
-from spikeloom.training import (
-    FrameSet,
-    Progress,
-    TrainingResult,
-    choose_encoding,
-    load_frames,
-    train_recognizer,
-)
+from spikeloom.frame_sets import MOST_FRAMES, FrameSet, Loading, choose_encoding, load_frames
+from spikeloom.training import Progress, TrainingResult, train_recognizer
 from tests.app_models import SIDE, random_events, write_folder, write_recording, write_unordered
 
 pytest.importorskip("norse.torch", reason="training needs torch and norse")
@@ -110,7 +104,7 @@ def test_damaged_recordings_are_refused(tmp_path: Path) -> None:
     write_unordered(tmp_path / "1" / "x.bin")
     with pytest.raises(DamagedRecordingError, match=r"x\.bin: time runs backwards"):
         tiny_training(tmp_path)
-    tiny_training(tmp_path, damage=DamagePolicy(sort=True))
+    tiny_training(tmp_path, loading=Loading(DamagePolicy(sort=True)))
 
 
 def test_the_window_covers_the_longest_recording(tmp_path: Path) -> None:
@@ -124,7 +118,7 @@ def test_the_window_covers_the_longest_recording(tmp_path: Path) -> None:
     assert encoding_for([500, 1499], 100).n_frames == 10
     assert encoding_for([500, 1500], 100).n_frames == 11
     assert encoding_for([500], 100).n_frames == 1
-    assert encoding_for([0, 8_000_000], 10_000).n_frames == spikeloom.training.MOST_FRAMES
+    assert encoding_for([0, 8_000_000], 10_000).n_frames == MOST_FRAMES
     assert (encoding_for([0], 100).width, encoding_for([0], 100).height) == (SIDE, SIDE)
 
 
@@ -198,14 +192,25 @@ def test_the_temperature_recovers_a_known_one() -> None:
 
 
 def run_training(folder: Path, out: Path, *options: str) -> object:
-    arguments = ["train", str(folder), "--out", str(out), "--epochs", "3", "--threads", "1", *options]
-    return CliRunner().invoke(cli, arguments)
+    arguments = [
+        "train",
+        str(folder),
+        "--out",
+        str(out),
+        "--epochs",
+        "3",
+        "--threads",
+        "1",
+        "--bin-us",
+        "20000",
+    ]
+    return CliRunner().invoke(cli, [*arguments, *options])
 
 
 @pytest.fixture
 def tiny_config(monkeypatch: pytest.MonkeyPatch) -> None:
     def small(*arguments: object, **options: object) -> TrainingResult:
-        return train_recognizer(*arguments, **options, bin_us=20_000, network=TINY)  # type: ignore[arg-type]
+        return train_recognizer(*arguments, **options, network=TINY)  # type: ignore[arg-type]
 
     monkeypatch.setattr(spikeloom.training, "train_recognizer", small)
 

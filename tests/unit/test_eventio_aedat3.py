@@ -41,6 +41,12 @@ def test_events_by_hand(tmp_path: Path) -> None:
     assert recording.metadata.format == "aedat3"
 
 
+def test_a_packet_may_be_empty(tmp_path: Path) -> None:
+    empty = struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, 0, 0, 0)
+    path = save(tmp_path, HEAD + empty + packet(1, [polarity(5, 2, 3, 1)]) + empty)
+    assert eventio.read(path).events.tolist() == [(5, 2, 3, True)]
+
+
 def test_companions_by_hand(tmp_path: Path) -> None:
     special = [struct.pack("<Ii", kind << 1 | 1, 10 + kind) for kind in (0, 1, 2, 3, 4, 5)]
     imu6 = struct.pack("<Ii7f", 1, 20, 1, 2, 3, 4, 5, 6, 7)

@@ -92,7 +92,8 @@ class Aedat3Source:
             while (packet := self._read_packet(file, position)) is not None:
                 kind, event_bytes, base_us, data = packet
                 position += PACKET_HEAD.size + len(data)
-                n = len(data) // event_bytes
+                if not (n := len(data) // event_bytes):
+                    continue
                 if kind != POLARITY:
                     self.findings.add_skipped(KINDS.get(kind, "unknown events"), n)
                     if self.keeps_companions and kind in KINDS:
