@@ -1,6 +1,6 @@
 """The conventional networks of the conversion benchmark, trained from a seed and kept in ``benchmarks/models``.
 
-Run as a script it trains them: ``python benchmarks/conversion_networks.py [--seeds 0 1 2] [--folds 0 1 2 3]``.
+Run as a script it trains them: ``python benchmarks/conversion_networks.py [--seeds 0 1 .. 9] [--folds 0 1 2 3]``.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _load(name: str) -> nn.Module:
 def main() -> None:
     """Train and keep the networks: one for each seed with all training images, one for each fold without it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10)))
     parser.add_argument("--folds", type=int, nargs="*", default=list(range(N_FOLDS)))
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -3,8 +3,9 @@
 Claims: every u, v and spike of random layers equals Lava's CPU simulator; the emulator against Lava on a dense and on a
 convolutional network, one thread, equality first; neuron steps per second, and time against sparsity; paired loss of
 accuracy of the trained digits and N-MNIST networks in 8 bits on both chips; cores against the lower bound and against a
-sequential split; a network of a million neurons and 100 million synapses cut and placed. Lava's times are wall time
-per step (it runs in processes of its own), ours processor time.
+sequential split; a network of a million neurons and 100 million synapses, and one of 3 million random synapses, cut and
+placed. Lava runs in processes of its own: its times are wall time and the processor time of all of them, ours is
+processor time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import hw
 import neuro
 from hw.emulator import Engine
 from hw.lava.running import lava_version, simulate_all
-from neuro.graph import IF, LIF, AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, clocked
+from neuro.graph import IF, LIF, AvgPool2d, Conv2d, Flatten, Graph, Input, Linear, SparseLinear, clocked
 from spikeloom.model_file import shipped_model
 from spikeloom.recognizer import Recognizer
 from spikeloom.recordings import windows
@@ -98,7 +99,7 @@ def convolutional_network(rng: np.random.Generator) -> hw.FixedGraph:
     return hw.FixedGraph(populations, connections)
 
 
-def against_lava(name: str, fixed: hw.FixedGraph, *, n_steps: int) -> Row:
+def against_lava(name: str, fixed: hw.FixedGraph, *, n_steps: int) -> list[Row]:
     """Compare the time of a step, after equality of all registers."""
     rng = np.random.default_rng(1)
     shape = fixed.populations["in"].shape
@@ -108,17 +109,32 @@ def against_lava(name: str, fixed: hw.FixedGraph, *, n_steps: int) -> Row:
     equal = all(
         np.array_equal(run.u[k], result.u[k]) and np.array_equal(run.v[k], result.v[k]) for k in run.u
     )
-    seconds = []
-    for n in (60, n_steps):  # the difference leaves out the start of processes
-        begun = time.perf_counter()
-        simulate_all([(fixed, frames[:n], None)])
-        seconds.append(time.perf_counter() - begun)
-    theirs = (seconds[1] - seconds[0]) / (n_steps - 60) * 1e6
     engine, spikes = Engine(fixed, "lava"), neuro.Spikes.from_dense(frames[:200])
     ours = best_seconds(lambda: engine.run(spikes), repeats=10) / 200 * 1e6
-    return Row(
-        f"emulator on {name}, 10 % input", ours, "Lava CPU", theirs, "us/step", theirs / ours, 100, equal
-    )
+    times = {n: lava_seconds(fixed, frames[:n]) for n in (60, n_steps)}
+    rows = []
+    for k, clock in enumerate(("wall time", "processor time of all its processes")):
+        # the difference leaves out the start of processes
+        theirs = (times[n_steps][k] - times[60][k]) / (n_steps - 60) * 1e6
+        claim = f"emulator on {name}, 10 % input"
+        rows.append(Row(claim, ours, f"Lava CPU, {clock}", theirs, "us/step", theirs / ours, 100, equal))
+    return rows
+
+
+def lava_seconds(fixed: hw.FixedGraph, frames: np.ndarray, *, repeats: int = 3) -> tuple[float, float]:
+    """Return the shortest wall time and the shortest processor time of Lava and all its processes."""
+    best = [float("inf"), float("inf")]
+    for _ in range(repeats):
+        begun = time.perf_counter(), _of_children()
+        simulate_all([(fixed, frames, None)])
+        spent = time.perf_counter() - begun[0], _of_children() - begun[1]
+        best = [min(pair) for pair in zip(best, spent, strict=True)]
+    return best[0], best[1]
+
+
+def _of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def dense_speed() -> list[Row]:
@@ -249,31 +265,46 @@ def large_graph(side: int = 145) -> Graph:
     return Graph(nodes, list(pairwise(names)), clocked(0.001))  # type: ignore[arg-type]
 
 
-def large(target: str) -> list[Row]:
-    """Cut and place the large network in a process of its own; its memory is the peak of that process."""
+def flat_graph(n: int = 20_000, n_synapses: int = 3_000_000) -> Graph:
+    """Random synapses from as many inputs to as many neurons."""
+    rng = np.random.default_rng(6)
+    rows, columns = np.sort(rng.integers(0, n, n_synapses)), rng.integers(0, n, n_synapses)
+    synapses = SparseLinear.from_coo(rows, columns, rng.normal(0, 0.1, n_synapses), n_out=n, n_in=n)
+    nodes = {"in": Input(n, max_count=1), "synapses": synapses, "if": IF()}
+    return Graph(nodes, list(pairwise(nodes)), clocked(0.001))
+
+
+def large(target: str, network: str = "large_graph") -> list[Row]:
+    """Cut and place a large network in a process of its own; its memory is the peak of that process."""
     here = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {here!r}); import hardware; hardware.place_large({target!r})"
+    call = f"hardware.place_large({target!r}, hardware.{network}())"
+    code = f"import sys; sys.path.insert(0, {here!r}); import hardware; {call}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, megabytes, n_cores, bound, n_neurons, n_synapses = map(float, done.stdout.split())
-    what = f"{n_neurons / 1e6:.2f} M neurons, {n_synapses / 1e6:.0f} M synapses on {target}"
+    seconds, megabytes, n_cores, bound, split, n_neurons, n_synapses = map(float, done.stdout.split())
+    kind = "random synapses" if network == "flat_graph" else "convolutions"
+    what = f"{n_neurons:,.0f} neurons, {n_synapses / 1e6:.0f} M synapses ({kind}) on {target}"
     return [
         against_goal(f"{what}: mapped in", seconds, 60, "s", less_is_better=True),
         against_goal(f"{what}: memory", megabytes, 2000, "MB", less_is_better=True),
         Row(f"{what}: cores", n_cores, "lower bound", bound, "cores", bound / n_cores, 1 / 1.15, True),
+        Row(f"{what}: cores", n_cores, "sequential split", split, "cores", split / n_cores, 1, True),
     ]
 
 
-def place_large(target: str) -> None:
+def place_large(target: str, graph: Graph) -> None:
     """Print processor seconds, megabytes, cores, lower bound, neurons and synapses."""
-    graph = large_graph()
     begun = time.process_time()
     mapping = hw.map_graph(graph, target)
     seconds = time.process_time() - begun
     fixed = mapping.fixed
     n = sum(p.size for p in fixed.populations.values() if p.kind != "input")
-    synapses = sum(c.weights[0].size * fixed.populations[c.target].size for c in fixed.connections)
+    synapses = sum(
+        c.weights.size if c.kind == "sparse" else c.weights[0].size * fixed.populations[c.target].size
+        for c in fixed.connections
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(seconds, peak, mapping.n_cores, max(mapping.bound.values()), n, synapses)
+    split = mapping.sequential_cores
+    print(seconds, peak, mapping.n_cores, max(mapping.bound.values()), split, n, synapses)
 
 
 def main() -> None:
@@ -287,15 +318,11 @@ def main() -> None:
         print("lava-nc is not installed (make lava): no comparison with it")
     else:
         rows.append(equal_layers(15 if chosen.quick else 1000))
-        n_steps = 260 if chosen.quick else 1060
-        rows.append(against_lava("784-256-10", dense_network(np.random.default_rng(0)), n_steps=n_steps))
-        rows.append(
-            against_lava(
-                "3 layers, 2 of them convolutions",
-                convolutional_network(np.random.default_rng(0)),
-                n_steps=n_steps,
-            )
-        )
+        n_steps = 560 if chosen.quick else 1060
+        rng = np.random.default_rng(0)
+        rows += against_lava("784-256-10", dense_network(rng), n_steps=n_steps)
+        layers = convolutional_network(np.random.default_rng(0))
+        rows += against_lava("3 layers, 2 of them convolutions", layers, n_steps=n_steps)
     rows += dense_speed()
     names = ["digits-split0-plain", "digits-split0-attention"]
     if data_dir() is not None and not chosen.quick:
@@ -312,9 +339,9 @@ def main() -> None:
             rows += accuracy(name, target, n_recordings=40 if chosen.quick else None)
     for target in ("loihi1", "loihi2"):
         rows += gesture_topology(target)
-    rows += large("loihi2")
+    rows += large("loihi2") + large("loihi2", "flat_graph")
     if not chosen.quick:
-        rows += large("loihi1")
+        rows += large("loihi1") + large("loihi1", "flat_graph")
     show(rows, title="Networks on chips", json_path=chosen.json)
 
 

@@ -18,7 +18,7 @@ from hw.errors import (
 )
 from hw.fixed import Connection, FixedGraph, Population
 from hw.mapping import Mapping, map_fixed, map_graph
-from hw.mapping_files import read_mapping
+from hw.mapping_files import read_fixed, read_mapping
 from hw.netx import read_net, write_net
 from hw.proof import Certificate, Difference, verify
 from hw.quantization import quantize
@@ -33,6 +33,7 @@ __all__ = [
     "Certificate",
     "Difference",
     "read_mapping",
+    "read_fixed",
     "read_net",
     "write_net",
     "quantize",

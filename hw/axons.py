@@ -219,7 +219,10 @@ def stored_synapses(n_synapses: Ints, n_targets: int, bits: int, target: Target)
 
 
 def _encodings(n_synapses: Ints, n_targets: int, bits: int, target: Target) -> list[Ints]:
+    """Return the words of each axon in each encoding, worked out once for each number of synapses."""
     n = np.asarray(n_synapses, np.int64)
+    if n.size > (most := int(n.max(initial=0))) + 1:
+        return [words[n] for words in _encodings(np.arange(most + 1), n_targets, bits, target)]
     index, per_entry = target["index_bits"], target["synapses_per_entry"]
 
     def words(count: Any, each: int, header: int) -> Ints:

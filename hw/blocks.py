@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from hw.axons import Reach, axon_words, channel_fans, kinds_of, stored_synapses
+from hw.fan_in import FanIn
 from hw.fixed import Connection, FixedGraph, Population
 from hw.targets import Target
 
@@ -137,7 +136,7 @@ class Layer:
     stops: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     is_whole: bool = False
     _known: dict[tuple[int, int], Usage] = field(default_factory=dict, repr=False)
-    _by_row: dict[int, Any] = field(default_factory=dict, repr=False)  # sparse connections, row by row
+    _fans: dict[int, FanIn] = field(default_factory=dict, repr=False)  # by number of the connection
 
     @property
     def n_groups(self) -> int:
@@ -255,35 +254,26 @@ class Layer:
 
     def reaches(self, units: Ints) -> list[Reach]:
         """Return what the units hear, connection by connection."""
-        return [self._reach(connection, source, units) for connection, source in self.connections]
+        return [self._reach(number, units) for number in range(len(self.connections))]
 
-    def _reach(self, connection: Connection, source: Population, units: Ints) -> Reach:
+    def _reach(self, number: int, units: Ints) -> Reach:
+        connection, source = self.connections[number]
         if connection.kind == "conv":
             return self._convolution(connection, source, units)
-        counts = self._counts(connection, source, units)
-        heard = np.flatnonzero(counts)
-        words = axon_words(counts[heard], int(self.sizes(units).sum()), _bits(connection), self.target)
+        heard, counts = self._heard(number, units)
+        words = axon_words(counts, int(self.sizes(units).sum()), _bits(connection), self.target)
         total, most = int(words.sum()), int(words.max(initial=0))
         found = heard
         if len(source.shape) == 3:
             found = np.unique(heard % (source.size // source.shape[0]))
         return Reach(connection.source, found, int(heard.size), total, most)
 
-    def _counts(self, connection: Connection, source: Population, units: Ints) -> Ints:
-        """Count the synapses of each source neuron that end in the units."""
-        neurons = self.neurons(units)
-        if connection.kind == "dense":
-            return np.asarray(np.count_nonzero(connection.weights[neurons], axis=0), np.int64)
-        if id(connection) not in self._by_row:
-            there = connection.weights != 0
-            assert connection.rows is not None
-            assert connection.columns is not None
-            ends = connection.rows[there], connection.columns[there]
-            shape = self.population.size, source.size
-            ones = np.ones(ends[0].size, np.int64)
-            self._by_row[id(connection)] = scipy.sparse.csr_matrix((ones, ends), shape=shape)
-        found = self._by_row[id(connection)][neurons]
-        return np.bincount(found.indices, found.data, minlength=source.size).astype(np.int64)
+    def _heard(self, number: int, units: Ints) -> tuple[Ints, Ints]:
+        """Return the neurons that the units hear through a connection without a kernel, and the synapses of each."""
+        if number not in self._fans:
+            connection, source = self.connections[number]
+            self._fans[number] = FanIn(connection, source.size, self.population.size)
+        return self._fans[number].heard_by(self.neurons(units))
 
     def _convolution(self, connection: Connection, source: Population, units: Ints) -> Reach:
         """Count words group by group: pixels of a kind share the list of a kernel."""
@@ -313,15 +303,13 @@ class Layer:
 
     def arrivals(self, units: Ints) -> list[Arrival]:
         """Return what the units hear, neuron by neuron, connection by connection."""
-        return [self._arrival(connection, source, units) for connection, source in self.connections]
+        return [self._arrival(number, units) for number in range(len(self.connections))]
 
-    def _arrival(self, connection: Connection, source: Population, units: Ints) -> Arrival:
+    def _arrival(self, number: int, units: Ints) -> Arrival:
+        connection, source = self.connections[number]
         if connection.kind != "conv":
-            counts = self._counts(connection, source, units)
-            heard = np.flatnonzero(counts)
-            read = stored_synapses(
-                counts[heard], int(self.sizes(units).sum()), _bits(connection), self.target
-            )
+            heard, counts = self._heard(number, units)
+            read = stored_synapses(counts, int(self.sizes(units).sum()), _bits(connection), self.target)
             return Arrival(connection.source, heard, read)
         neurons: list[Ints] = []
         synapses: list[Ints] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,10 @@ from hw.blocks import Layer, Outgoing
 from hw.errors import CapacityError
 from hw.targets import LIMIT_NAMES, Target
 
-__all__ = ["check_core_count", "too_large"]
+if TYPE_CHECKING:
+    from hw.partitioning import Partition
+
+__all__ = ["check_core_count", "no_cut", "too_large"]
 
 Ints = NDArray[np.int64]
 
@@ -65,6 +69,31 @@ def too_large(layer: Layer, units: Ints, target: Target, out: Outgoing | None = 
     return CapacityError(
         f"block of one {what} of {layer.name!r} (the smallest there is): {limit} ({LIMIT_NAMES[limit]}): used {used}, "
         f"allowed {target[limit]} on {target.name}; {_remedy(layer, units, limit, used, target)}"
+    )
+
+
+def no_cut(found: Partition, target: Target) -> CapacityError:
+    """Return the error of a network whose units fit into cores each by itself, but of which no cut was found.
+
+    Parameters
+    ----------
+    found : Partition
+        The cut that comes closest.
+    target : Target
+        The chip.
+
+    Returns
+    -------
+    CapacityError
+        Names the core with the most, what is in it, limit, used, allowed, and what to change.
+    """
+    limit = found.over(target) or "output_axons"
+    core = max(range(found.n_cores), key=lambda k: found.cores[k].values.get(limit, 0))
+    names = sorted({repr(block.population) for block in found.blocks if block.core == core})
+    return CapacityError(
+        f"no cut was found that keeps to {limit} ({LIMIT_NAMES[limit]}): core {core} with blocks of {', '.join(names)} "
+        f"used {found.cores[core].values.get(limit, 0)}, allowed {target[limit]} on {target.name}; "
+        "make copies of these populations that feed a part of their targets each"
     )
 
 

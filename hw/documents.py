@@ -8,6 +8,7 @@ import numpy as np
 
 from hw.blocks import RESOURCES
 from hw.mapping import FORMAT, VERSION, Mapping, ranges
+from hw.network_files import network_document
 
 __all__ = ["mapping_document"]
 
@@ -50,13 +51,7 @@ def mapping_document(mapping: Mapping) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "target": {"name": target.name, "limits": {name: target[name] for name in target.limits}},
-        "network": {
-            "digest": mapping.fixed.digest,
-            "graph_digest": mapping.fixed.source_digest,
-            "profile": mapping.fixed.profile,
-            "lags": dict(mapping.fixed.depths),
-            "notes": list(mapping.fixed.notes),
-        },
+        "network": network_document(mapping.fixed),
         "cores_needed_at_least": mapping.bound,
         "sequential_split": {
             "cores": mapping.sequential_cores,

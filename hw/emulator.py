@@ -143,9 +143,13 @@ class Engine:
             raise HardwareError(f"emulate: profile must be 'lava' or 'loihi1', got {profile!r}")
         for name, population in fixed.populations.items():
             if profile == "loihi1" and population.kind in GRADED_KINDS:
-                raise HardwareError(f"Population {name!r}: Loihi 1 has no neuron of kind {population.kind!r}")
+                raise HardwareError(
+                    f"Population {name!r}: Loihi 1 has no neuron of kind {population.kind!r}; use the rules of 'lava'"
+                )
             if profile == "loihi1" and np.any(population.subtraction):
-                raise HardwareError(f"Population {name!r}: Loihi 1 resets to 0 and subtracts nothing")
+                raise HardwareError(
+                    f"Population {name!r}: Loihi 1 resets to 0 and subtracts nothing; use the rules of 'lava'"
+                )
         self.fixed, self.profile = fixed, profile
         blocks = _whole_blocks(fixed, profile) if blocks is None else blocks
         edges = {(part.source, block.population) for block in blocks for part in block.synapses}

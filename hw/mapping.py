@@ -20,13 +20,12 @@ from hw.costs import Cost, price
 from hw.emulator import Engine
 from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
-from hw.partition_search import partition
+from hw.partition_search import cut_network
 from hw.partitioning import Partition
 from hw.placement import Placement, place
 from hw.quantization import quantize
 from hw.results import Result
 from hw.targets import Target, find_target
-from hw.yardsticks import lower_bound, sequential
 from neuro.graph import Graph
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ __all__ = ["Mapping", "map_graph", "map_fixed"]
 
 Floats = NDArray[np.float64]
 FORMAT = "spikeloom hardware mapping"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -239,16 +238,16 @@ def map_fixed(
     _check_registers(fixed, chip)
     spikes = [x if isinstance(x, neuro.Spikes) else neuro.Spikes.from_dense(x) for x in recordings]
     rates, results = _measure(fixed, spikes, graph)
-    found = partition(fixed, chip, rates, partitioner=partitioner)
+    cut = cut_network(fixed, chip, rates, partitioner=partitioner)
+    found = cut.partition
     messages = found.traffic(fixed, rates)
     placement = place(messages[:-1], chip, seed=seed)
-    other = sequential(fixed, chip)
     n_steps = float(np.mean([train.n_steps for train in spikes])) if spikes else 1.0
     work = count_work(fixed, found, messages, results)
     costs = tuple(price(work, placement, table) for table in chip.prices)
     return Mapping(
-        fixed, chip, found, placement, messages, bool(spikes), lower_bound(fixed, chip), other.n_cores,
-        float(other.traffic(fixed, rates)[:-1].sum()), work, costs, n_steps, graph,
+        fixed, chip, found, placement, messages, bool(spikes), cut.bound, cut.split.n_cores,
+        float(cut.split.traffic(fixed, rates)[:-1].sum()), work, costs, n_steps, graph,
     )  # fmt: skip
 
 
@@ -257,16 +256,27 @@ def _check_registers(fixed: FixedGraph, chip: Target) -> None:
         most = int(np.max(population.refractory_steps))
         if most > chip["refractory_steps"]:
             raise CapacityError(
-                f"population {name!r}: refractory_steps: used {most}, allowed {chip['refractory_steps']} on {chip.name}"
+                f"population {name!r}: refractory_steps: used {most}, allowed {chip['refractory_steps']} on "
+                f"{chip.name}; shorten the refractory period or use longer steps"
+            )
+        if np.any(population.subtraction) and chip.profile == "loihi1":
+            raise HardwareError(
+                f"population {name!r}: {chip.name}'s neuron resets to 0 and subtracts nothing; map to loihi2, or use "
+                "neurons that reset to a value"
             )
     for connection in fixed.connections:
-        for limit, used in (
-            ("delay_steps", connection.longest_delay),
-            ("weight_bits", connection.weight_bits),
+        for limit, used, remedy in (
+            (
+                "delay_steps",
+                connection.longest_delay,
+                "shorten the delays or put a neuron that repeats spikes between",
+            ),
+            ("weight_bits", connection.weight_bits, f"quantise to {chip['weight_bits']} bits"),
         ):
             if used > chip[limit]:
                 raise CapacityError(
-                    f"connection {connection.name}: {limit}: used {used}, allowed {chip[limit]} on {chip.name}"
+                    f"connection {connection.name}: {limit}: used {used}, allowed {chip[limit]} on {chip.name}; "
+                    f"{remedy}"
                 )
     if fixed.profile != chip.profile and any(
         p.kind not in ("input", "lif", "readout") for p in fixed.populations.values()

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hw.errors import MappingFileError
+from hw.fixed import FixedGraph
 from hw.mapping import FORMAT, VERSION
+from hw.network_files import network_of
 
-__all__ = ["read_mapping"]
+__all__ = ["read_fixed", "read_mapping"]
 
 _TOP = {
     "target": dict, "network": dict, "cores_needed_at_least": dict, "sequential_split": dict,
@@ -32,14 +34,39 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain data as ``docs/reference/hw.md`` describes them: no core is over a limit or in the place of another, no
-        neuron is in two blocks, and every route joins cores that exist.
+        Plain data as ``docs/reference/hw.md`` describes them: no core is over a limit or in the place of another, every
+        neuron is in one block, every route joins cores that exist, and the network is the one of its digest.
 
     Raises
     ------
     MappingFileError
         If the file cannot be read, is no mapping, of another version, or damaged; the message names file and place.
     """
+    return _read(path)[0]
+
+
+def read_fixed(path: str | os.PathLike[str]) -> FixedGraph:
+    """Read the network of a mapping that :meth:`hw.Mapping.save` wrote, to emulate it or to map it anew.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    FixedGraph
+        The network in whole numbers, of the same digest; without a report of its quantisation.
+
+    Raises
+    ------
+    MappingFileError
+        As for :func:`read_mapping`.
+    """
+    return _read(path)[1]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], FixedGraph]:
     path = Path(path)
     try:
         document = json.loads(path.read_bytes())
@@ -53,7 +80,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise MappingFileError(f"{path}: {err}; map the network again") from err
 
 
-def _checked(document: Any) -> dict[str, Any]:
+def _checked(document: Any) -> tuple[dict[str, Any], FixedGraph]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise MappingFileError("is not the mapping of a network")
     if document.get("version") != VERSION:
@@ -86,7 +113,27 @@ def _checked(document: Any) -> dict[str, Any]:
             if start < stop:
                 raise MappingFileError(f"population {population!r} has neuron or pixel {start} in two blocks")
     _check_routes(document["routes"], len(document["cores"]))
-    return document
+    fixed = network_of(document["network"])
+    _check_members(fixed, members)
+    return document, fixed
+
+
+def _check_members(fixed: FixedGraph, members: dict[tuple[str, str], list[tuple[int, int]]]) -> None:
+    """Check that every neuron of the network is in a block; that it is in one only was checked before."""
+    for name, population in fixed.populations.items():
+        if population.kind == "input":
+            continue
+        kinds = [kind for kind in ("pixels", "neurons") if (name, kind) in members]
+        if len(kinds) != 1:
+            raise MappingFileError(f"population {name!r} must be in blocks of pixels, or of neurons")
+        n = population.size // (population.shape[0] if kinds[0] == "pixels" else 1)
+        found = members.pop((name, kinds[0]))
+        if sum(stop - start for start, stop in found) != n or found[-1][1] != n:
+            raise MappingFileError(
+                f"population {name!r}: its blocks must have its {n} {kinds[0]}, all and no others"
+            )
+    if members:
+        raise MappingFileError(f"there is no population {min(members)[0]!r}")
 
 
 def _is_count(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hw.block_moves import improved
 from hw.blocks import Layer, Outgoing, layers_of
-from hw.capacity import check_core_count, too_large
+from hw.capacity import check_core_count, no_cut, too_large
 from hw.errors import CapacityError, HardwareError
 from hw.fixed import FixedGraph
 from hw.hypergraph import hypergraph_partition
@@ -18,7 +18,7 @@ from hw.partitioning import Partition, fill
 from hw.targets import Target
 from hw.yardsticks import lower_bound, sequential
 
-__all__ = ["partition", "PARTITIONERS"]
+__all__ = ["Cut", "cut_network", "partition", "PARTITIONERS"]
 
 PARTITIONERS = ("own", "mtkahypar")
 
@@ -30,6 +30,7 @@ _MOST_WORK = (
     20_000  # of all partitions which are tried together: blocks, and neurons and weights by the hundreds
 )
 _SPARE = 1.15
+_MOST_ROUNDS = 12
 _MOST_NEURONS = 200_000  # up to which a sequential split is tried, too
 
 
@@ -54,11 +55,12 @@ class _Search:
         The chip.
     rates : dict of str to float64 array
         Messages per step of each neuron.
+    bound : int
+        Fewest cores.
     """
 
-    def __init__(self, fixed: FixedGraph, target: Target, rates: dict[str, Floats]) -> None:
+    def __init__(self, fixed: FixedGraph, target: Target, rates: dict[str, Floats], bound: int) -> None:
         self.fixed, self.target, self.rates = fixed, target, rates
-        bound = max(lower_bound(fixed, target).values())
         per_chip = target["cores_per_chip"]
         whole_chips = -(-bound // per_chip) * per_chip
         self.allowed = min(max(int(_SPARE * bound), bound + 1), whole_chips)
@@ -67,9 +69,14 @@ class _Search:
         self.work = self.n_tried = 0
         self.best: _Found | None = None
         self.best_layers: list[Layer] = []
+        self._tried: set[tuple[object, ...]] = set()
 
     def try_layers(self, layers: list[Layer], *, refill: bool = True) -> bool:
         """Fill cores with layers as they are cut; returns whether that is the best so far."""
+        way = (refill, *((layer.name, layer.order.ctypes.data, layer.is_whole) for layer in layers))
+        if way in self._tried:
+            return False
+        self._tried.add(way)
         try:
             found = self._filled(layers, refill)
         except CapacityError:
@@ -93,7 +100,7 @@ class _Search:
         """Fill cores; again with output axons counted if these turn out to be too many."""
         found = fill(layers, self.target, refill=refill).with_output_axons(self.fixed)
         most: dict[str, Outgoing] = {}
-        for _ in range(4):
+        for _ in range(_MOST_ROUNDS):  # what is needed only grows, and no more than to the fan-out
             if found.over(self.target) != "output_axons":
                 break
             for name, outgoing in found.outgoing(self.fixed).items():
@@ -110,6 +117,25 @@ class _Search:
         return self.work >= _MOST_WORK
 
 
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A network cut into blocks, with what that is judged by.
+
+    Attributes
+    ----------
+    partition : Partition
+        Blocks and cores.
+    bound : dict of str to int
+        Fewest cores by each limit.
+    split : Partition
+        The network split population by population.
+    """
+
+    partition: Partition
+    bound: dict[str, int]
+    split: Partition
+
+
 def partition(
     fixed: FixedGraph,
     target: Target,
@@ -117,6 +143,17 @@ def partition(
     *,
     partitioner: str = "own",
 ) -> Partition:
+    """Cut a network into blocks and put them into cores, see :func:`cut_network`."""
+    return cut_network(fixed, target, rates, partitioner=partitioner).partition
+
+
+def cut_network(
+    fixed: FixedGraph,
+    target: Target,
+    rates: dict[str, Floats] | None = None,
+    *,
+    partitioner: str = "own",
+) -> Cut:
     """Cut a network into blocks and put them into cores.
 
     Each population is cut into groups of channels and tiles of pixels, or filled into cores up to the tightest limit.
@@ -137,8 +174,8 @@ def partition(
 
     Returns
     -------
-    Partition
-        Blocks and cores.
+    Cut
+        Blocks and cores, and what they are compared with.
 
     Raises
     ------
@@ -152,8 +189,9 @@ def partition(
     if partitioner not in PARTITIONERS:
         raise HardwareError(f"partitioner must be one of {', '.join(PARTITIONERS)}, got {partitioner!r}")
     rates = rates or {name: np.ones(p.size) for name, p in fixed.populations.items()}
-    search = _Search(fixed, target, rates)
-    check_core_count(max(lower_bound(fixed, target).values()), target)
+    bound = lower_bound(fixed, target)
+    check_core_count(max(bound.values()), target)
+    search = _Search(fixed, target, rates, max(bound.values()))
     options = {layer.name: _options(layer, fixed, rates) for layer in layers_of(fixed, target)}
     first = [found[0] for found in options.values()]
     by_density = sorted(first, key=_density, reverse=True)
@@ -163,21 +201,19 @@ def partition(
                 if search.best is None or not search.is_spent():
                     search.try_layers([replace(layer, is_whole=is_whole) for layer in order], refill=refill)
     _descend(search, by_density, options)
-    if search.n_neurons <= _MOST_NEURONS and search.best is not None:
-        split = sequential(fixed, target)
-        search.consider(split, list(split.layers.values()))
     if search.best is None:
         raise _unfit(fixed, target, by_density)
+    split = sequential(fixed, target)
+    if search.n_neurons <= _MOST_NEURONS:
+        search.consider(split, list(split.layers.values()))
     if partitioner == "mtkahypar":
         cut, n_cores = search.best_layers, search.best.partition.n_cores
         found = hypergraph_partition(fixed, target, rates, layers=cut, n_cores=n_cores)
-        check_core_count(found.n_cores, target)
-        return found
-    found = improved(
-        search.best.partition, search.best.partition.volumes(fixed, rates), target, search.allowed
-    )
+    else:
+        volumes = search.best.partition.volumes(fixed, rates)
+        found = improved(search.best.partition, volumes, target, search.allowed)
     check_core_count(found.n_cores, target)
-    return found
+    return Cut(found, bound, split)
 
 
 def _descend(search: _Search, start: list[Layer], options: dict[str, list[Layer]]) -> None:
@@ -210,8 +246,12 @@ def _unfit(fixed: FixedGraph, target: Target, layers: list[Layer]) -> CapacityEr
                 return too_large(cut, np.array([unit]), target)
     found = fill([layer.grouped(layer.n_groups) for layer in layers], target, refill=True)
     found = found.with_output_axons(fixed)
-    block = next((b for b in found.blocks if b.usage.over(target)), found.blocks[0])
-    return too_large(block.layer, block.units[:1], target, found.outgoing(fixed)[block.population])
+    outgoing = found.outgoing(fixed)
+    for block in found.blocks:
+        unit, out = block.units[:1], outgoing[block.population]
+        if block.layer.output_axons(unit, out) > target["output_axons"]:
+            return too_large(block.layer, unit, target, out)
+    return no_cut(found, target)
 
 
 def _options(layer: Layer, fixed: FixedGraph, rates: dict[str, Floats]) -> list[Layer]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hw.errors import UnsupportedNodeError
 from hw.operators import Embedding, Step, apply_step, delayed_matrix
 from neuro.graph import (
+    CODED,
     CODING,
     LI,
     POPULATIONS,
@@ -33,18 +34,24 @@ from neuro.graph import (
     SumPool2d,
 )
 
-__all__ = ["Route", "check_nodes", "constant_into", "depths_by_delay", "neurons_of", "routes_into"]
+__all__ = [
+    "Route",
+    "check_codes",
+    "check_nodes",
+    "constant_into",
+    "depths_by_delay",
+    "neurons_of",
+    "routes_into",
+]
 
 Floats = NDArray[np.float64]
 _LINEAR = (*SYNAPSES, SumPool2d, AvgPool2d)
 
 _KNOWN = (Input, *_LINEAR, SparseLinear, Flatten, Add, Concat, Delay, *SPIKING, LI, *TEMPORAL)
 
+_NO_COUNTS = "counts are not the chip's spikes; convert with method='rate' for loihi2, or train with LIF"
 _REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
-    (
-        CODING,
-        "counts and differences are not the chip's spikes; train with LIF, or convert with plain IF that reset to 0",
-    ),
+    (CODING, _NO_COUNTS),
     (
         (MaxPool2d,),
         "a chip adds spikes and takes no maximum; train with AvgPool2d, SumPool2d or a strided Conv2d",
@@ -84,6 +91,24 @@ class Route:
 def neurons_of(graph: Graph) -> tuple[str, ...]:
     """Return the nodes that become populations with neurons, in the graph's order."""
     return tuple(name for name in graph.order if isinstance(graph.nodes[name], (*SPIKING, LI)))
+
+
+def check_codes(graph: Graph) -> None:
+    """Refuse neurons that send counts, before anything is said of what stands behind them.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network, with what the host could compute.
+
+    Raises
+    ------
+    UnsupportedNodeError
+        With the neuron and what to do instead.
+    """
+    for name in graph.order:
+        if isinstance(graph.nodes[name], CODED):
+            raise UnsupportedNodeError(f"{type(graph.nodes[name]).__name__} {name!r}: {_NO_COUNTS}")
 
 
 def check_nodes(graph: Graph) -> None:

@@ -18,7 +18,6 @@ import neuro
 from hw.agreement import kept_steps
 from hw.emulator import Engine
 from hw.errors import HardwareError
-from hw.fixed import GRADED_KINDS
 from hw.lava.running import extensions, lava_version, simulate, unsupported
 from hw.mapping import Mapping
 from hw.partitioning import Block
@@ -172,42 +171,56 @@ def verify(
     fixed = mapping.fixed
     train = spikes if isinstance(spikes, neuro.Spikes) else neuro.Spikes.from_dense(spikes)
     kept = None if mapping.graph is None else kept_steps(mapping.graph, train)
-    profile = "lava" if "lava" in engines and not unsupported(fixed) and lava_version() else fixed.profile
     record = [name for name, p in fixed.populations.items() if p.kind in ("lif", "readout")]
     whole = Engine(fixed, fixed.profile).run(train, kept=kept, record=record)
-    n_values: dict[str, int] = {}
-    skipped: dict[str, str] = {}
-    notes = fixed.notes
-    versions = {"whole": f"spikeloom emulator, rules of {fixed.profile}, Python {platform.python_version()}"}
-    difference = None
+    found = _Findings(fixed.profile, fixed.notes)
     if "cores" in engines:
         split = SplitEngine(mapping).run(train, kept=kept, record=record)
-        versions["cores"] = f"spikeloom emulator, {mapping.n_cores} cores"
-        difference, n_values["cores"] = compare("cores", whole, _tables(split))
+        found.add("cores", f"spikeloom emulator, {mapping.n_cores} cores", whole, _tables(split))
     if "lava" in engines:
-        reason = unsupported(fixed) or ("" if lava_version() else "lava-nc is not installed: make lava")
-        if reason:
-            skipped["lava"] = reason
-        else:
-            other = (
-                whole
-                if fixed.profile == profile
-                else Engine(fixed, profile).run(train, kept=kept, record=record)
-            )
-            notes += tuple(f"lava: {text}" for text in extensions(fixed))
-            run = simulate(fixed, train, kept=kept, timeout_s=timeout_s)
-            versions["lava"] = (
-                f"lava-nc {lava_version()}, fixed_pt on the CPU; the emulator with the rules of lava"
-            )
-            found, n_values["lava"] = compare("lava", other, {"u": run.u, "v": run.v, "spikes": run.sent})
-            difference = difference or found
+        _compare_with_lava(found, whole, train, kept, timeout_s)
     waits = {c.name: c.longest_delay for c in fixed.connections if c.longest_delay}
     return Certificate(
-        difference is None, versions, skipped, mapping.target.name, fixed.digest, fixed.source_digest,
-        _digest(train), train.n_steps, train.n_steps + fixed.depth, n_values,
+        found.difference is None, found.versions, found.skipped, mapping.target.name, fixed.digest,
+        fixed.source_digest, _digest(train), train.n_steps, train.n_steps + fixed.depth, found.n_values,
         sum(whole.counters.spikes.values()), dict(fixed.depths), waits,
-        0 if kept is None else int((~kept).sum()), notes, difference,
+        0 if kept is None else int((~kept).sum()), found.notes, found.difference,
     )  # fmt: skip
+
+
+class _Findings:
+    """What engines were compared, and what came of it."""
+
+    def __init__(self, profile: str, notes: tuple[str, ...]) -> None:
+        python = platform.python_version()
+        self.versions = {"whole": f"spikeloom emulator, rules of {profile}, Python {python}"}
+        self.n_values: dict[str, int] = {}
+        self.skipped: dict[str, str] = {}
+        self.notes = notes
+        self.difference: Difference | None = None
+
+    def add(self, engine: str, version: str, whole: Result, tables: dict[str, Any]) -> None:
+        """Compare an engine; the first difference of the first engine that has one is kept."""
+        self.versions[engine] = version
+        difference, self.n_values[engine] = compare(engine, whole, tables)
+        self.difference = self.difference or difference
+
+
+def _compare_with_lava(
+    found: _Findings, whole: Result, train: neuro.Spikes, kept: NDArray[np.bool_] | None, timeout_s: float
+) -> None:
+    """Run Lava's simulator, if it can do the network, and compare it with the emulator under the rules of Lava."""
+    fixed = whole.fixed
+    reason = unsupported(fixed) or ("" if lava_version() else "lava-nc is not installed: make lava")
+    if reason:
+        found.skipped["lava"] = reason
+        return
+    if whole.profile != "lava":
+        whole = Engine(fixed, "lava").run(train, kept=kept, record=list(whole.u))
+    found.notes += tuple(f"lava: {text}" for text in extensions(fixed))
+    run = simulate(fixed, train, kept=kept, timeout_s=timeout_s)
+    version = f"lava-nc {lava_version()}, fixed_pt on the CPU; the emulator with the rules of lava"
+    found.add("lava", version, whole, {"u": run.u, "v": run.v, "spikes": run.sent})
 
 
 def _digest(train: neuro.Spikes) -> str:
@@ -265,7 +278,7 @@ class SplitEngine(Engine):
     Raises
     ------
     HardwareError
-        If it has too many synapses to list them, or neurons with graded spikes.
+        If it has too many synapses to list them.
     """
 
     def __init__(self, mapping: Mapping) -> None:
@@ -273,10 +286,6 @@ class SplitEngine(Engine):
         blocks: list[NeuronBlock] = []
         n_synapses = 0
         for name, population in fixed.populations.items():
-            if population.kind in GRADED_KINDS:
-                raise HardwareError(
-                    f"population {name!r}: neurons with graded spikes are not proven core by core"
-                )
             tables = [
                 synapse_table(fixed, k)
                 for k in range(len(fixed.connections))

@@ -16,7 +16,7 @@ from hw.errors import QuantizationError
 from hw.fixed import NEVER, Connection, FixedGraph, Population
 from hw.host import split_readout
 from hw.operators import Operator, operator_of
-from hw.paths import Route, check_nodes, constant_into, depths_by_delay, neurons_of, routes_into
+from hw.paths import Route, check_codes, check_nodes, constant_into, depths_by_delay, neurons_of, routes_into
 from hw.registers import Dynamics, dynamics_of
 from hw.targets import Target, find_target
 from hw.weights import sign_of, step_of, weight_range
@@ -83,6 +83,7 @@ def quantize(
     """
     chip = find_target(target)
     whole = graph
+    check_codes(graph)
     graph, host = split_readout(graph)
     check_nodes(graph)
     bits = chip["weight_bits"] if weight_bits is None else weight_bits
@@ -302,12 +303,14 @@ class _Builder:
         layer.clipped += int(
             (np.abs(found - op.weights) * scale > step_of(self.bits, sign) * 2.0**exponent).sum()
         )
-        layer.vanished += int(((mantissas == 0) & (op.weights != 0)).sum())
+        vanished = (mantissas == 0) & (op.weights != 0)
+        layer.vanished += int(vanished.sum())
         if not mantissas.any():
             raise QuantizationError(
                 f"{route.source} -> {route.target}: all weights vanish in {self.bits} bits beside the others of "
                 f"{route.target!r}; use more bits or put a neuron between them"
             )
+        self._note_lost(route, op, vanished)
         delay = route.delay + self.depths[route.target] - self.depths[route.source] - 1
         longest = delay if op.delays is None else delay + int(op.delays.max())
         if longest > self.chip["delay_steps"]:
@@ -338,6 +341,24 @@ class _Builder:
         error = ((found - op.weights) ** 2 * activity).sum()
         return float(error), float((op.weights**2 * activity).sum())
 
+    def _note_lost(self, route: Route, op: Operator, vanished: NDArray[np.bool_]) -> None:
+        """Name the neurons, or channels of a kernel, of which no weight is left."""
+        if not vanished.any():
+            return
+        if op.kind == "sparse":
+            assert op.rows is not None
+            left, lost = np.unique(op.rows[~vanished & (op.weights != 0)]), np.unique(op.rows[vanished])
+            n_lost = np.setdiff1d(lost, left).size
+        else:
+            axes = tuple(range(1, op.weights.ndim))
+            n_lost = int((vanished.any(axis=axes) & (vanished | (op.weights == 0)).all(axis=axes)).sum())
+        if n_lost:
+            what = "channels" if op.kind == "conv" else "neurons"
+            self.notes.append(
+                f"{route.source} -> {route.target}: all weights of {n_lost} {what} vanish in {self.bits} bits beside "
+                "the others; use more bits, or scale weights and threshold of each alike before"
+            )
+
     def _gate(self, name: str, constant: Floats, layer: LayerReport) -> None:
         operator = Operator("dense", constant[:, None])
         mantissas, exponent, sign = self._mantissas(operator, 1.0)
@@ -362,7 +383,10 @@ def bias_registers(name: str, bias: Floats) -> tuple[NDArray[np.int64], NDArray[
     """
     exponent = np.maximum(0, np.ceil(np.log2(np.maximum(np.abs(bias), 1) / 4095.4))).astype(np.int64)
     if exponent.max() > 7:
-        raise QuantizationError(f"{name}: a bias needs {exponent.max()} bits of exponent, there are 7")
+        raise QuantizationError(
+            f"{name}: a bias needs an exponent of {exponent.max()}, at most 7 is there; make it smaller beside "
+            "the threshold, or use neurons with fewer inputs"
+        )
     return np.clip(np.rint(bias / 2.0**exponent), -4096, 4095).astype(np.int64), exponent
 
 

@@ -106,7 +106,8 @@ def dynamics_of(  # noqa: PLR0917
         refractory = Clocked(dt_s).steps(node.refractory_s)
         if refractory > chip["refractory_steps"]:
             raise UnsupportedNodeError(
-                f"{what}: a refractory period of {refractory} steps, {chip.name} has {chip['refractory_steps']}"
+                f"{what}: a refractory period of {refractory} steps, {chip.name} has {chip['refractory_steps']}; "
+                f"shorten it to {chip['refractory_steps'] * dt_s:g} s or use a longer step"
             )
     notes: list[str] = []
     fractions, gain = _membrane(what, node, shape, dt_s)
@@ -171,7 +172,8 @@ def _one(what: str, field: str, value: Any) -> float:
     values = np.unique(np.asarray(value, np.float64))
     if values.size != 1:
         raise UnsupportedNodeError(
-            f"{what}: {field} must be one number on the chip, got {values.size} different ones"
+            f"{what}: {field} must be one number on the chip, got {values.size} different ones; split the layer, or "
+            "move the differences into thresholds and biases"
         )
     return float(values[0])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,14 +95,22 @@ def _equal_parts(layer: Layer, least: int, target: Target) -> tuple[list[Ints], 
     whole = layer.usage(layer.order).values
     n = max(least, *(-(-whole[name] // target[name]) for name in RESOURCES))
     while True:
-        parts = np.array_split(layer.order, min(n, layer.n_units))
         usages = []
+        parts = _split(layer.order, min(n, layer.n_units))
         for units in parts:
             usages.append(layer.usage(units))
             if usages[-1].over(target):
                 break
         else:
-            return parts, usages
+            return list(_split(layer.order, min(n, layer.n_units))), usages
         if n >= layer.n_units:
             raise too_large(layer, layer.order[:1], target)
         n += 1
+
+
+def _split(order: Ints, n: int) -> Iterator[Ints]:
+    """Yield parts of about the same size, as `numpy.array_split` does, one at a time: most are never looked at."""
+    size, larger = divmod(order.size, n)
+    for k in range(n):
+        start = k * size + min(k, larger)
+        yield order[start : start + size + (k < larger)]

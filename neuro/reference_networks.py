@@ -17,7 +17,6 @@ from neuro.graph import (
     IF,
     LIF,
     AdaptiveLIF,
-    Clocked,
     CobaLIF,
     CubaLIF,
     Delay,
@@ -28,6 +27,7 @@ from neuro.graph import (
     PoissonSource,
     SparseLinear,
 )
+from neuro.reference_populations import Population
 from neuro.spikes import Spikes
 
 __all__ = ["NetworkReference", "evaluate_network", "poisson_counts"]
@@ -35,7 +35,6 @@ __all__ = ["NetworkReference", "evaluate_network", "poisson_counts"]
 Reals = NDArray[Any]
 _SOURCES = (Input, PoissonSource)
 _POPULATIONS = (IF, LIF, CubaLIF, CobaLIF, AdaptiveLIF, Izhikevich)
-_TINY = 2.0**-100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,7 +107,7 @@ def evaluate_network(
     for step in range(n):
         network.step(step, None if frames is None else frames[step])
         for name, trace in membranes.items():
-            trace[step] = network.variables[name]["v"]
+            trace[step] = network.populations[name].variables["v"]
     spikes = {
         name: Spikes.from_dense(np.array(given).astype(np.float32).reshape(n, graph.shapes[name][0]))
         for name, given in network.given.items()
@@ -117,7 +116,7 @@ def evaluate_network(
     return NetworkReference(
         spikes,
         membranes,
-        network.variables,
+        {name: population.variables for name, population in network.populations.items()},
         {name: s.weight for name, s in plastic.items()},
         {name: s.clips for name, s in plastic.items()},
     )
@@ -184,12 +183,16 @@ class _Synapses:
 
 
 class _Network:
-    """The variables of all populations, and what a step does with them."""
+    """Sources, synapses and populations, and what a step does with them."""
 
     def __init__(self, graph: Graph, real: Any) -> None:
         self.graph, self.real = graph, real
         self.sources = [name for name in graph.order if isinstance(graph.nodes[name], _SOURCES)]
-        self.populations = [name for name in graph.order if isinstance(graph.nodes[name], _POPULATIONS)]
+        self.populations = {
+            name: Population(node, graph.shapes[name], graph.dt_s, real)
+            for name in graph.order
+            if isinstance(node := graph.nodes[name], _POPULATIONS)
+        }
         self.synapses = [
             _Synapses(graph, name, target, real)
             for target in self.populations
@@ -197,24 +200,6 @@ class _Network:
             if name not in self.sources
         ]
         self.given: dict[str, list[Reals]] = {name: [] for name in (*self.sources, *self.populations)}
-        self.variables = {name: self._start(name) for name in self.populations}
-        self.held = {name: np.zeros(graph.shapes[name], np.int64) for name in self.populations}
-
-    def _start(self, name: str) -> dict[str, Reals]:
-        node: Any = self.graph.nodes[name]
-        leak = 0.0 if isinstance(node, IF) else getattr(node, "v_leak", 0.0)
-        start = getattr(node, "v_start", None)
-        values: dict[str, Any] = {"v": leak if start is None else start}
-        if isinstance(node, CobaLIF):
-            values |= {"g_exc": node.g_exc_start, "g_inh": node.g_inh_start}
-        elif isinstance(node, CubaLIF):
-            values |= {"i": 0.0} | ({} if node.tau_inh_s is None else {"i_inh": 0.0})
-        else:
-            values |= {"I": 0.0}
-            values |= {"w": 0.0, "theta": 0.0} if isinstance(node, AdaptiveLIF) else {}
-            values |= {"u": node.u_start} if isinstance(node, Izhikevich) else {}
-        shape = self.graph.shapes[name]
-        return {key: np.full(shape, value, np.float64).astype(self.real) for key, value in values.items()}
 
     def step(self, step: int, frame: Reals | None) -> None:
         """Run one step (R124): sources, then what arrives, depression and traces, then the populations in order."""
@@ -231,9 +216,9 @@ class _Network:
         for synapses in self.synapses:
             if synapses.stdp is not None:
                 self._arrive(synapses, step)
-        for name in self.populations:
+        for name, population in self.populations.items():
             self._deliver(name, step, is_now=True)
-            fires = self._update(name)
+            fires = population.update()
             self.given[name].append(fires.astype(self.real))
             for synapses in self.synapses:
                 if synapses.stdp is not None and synapses.target == name:  # R132
@@ -243,19 +228,18 @@ class _Network:
 
     def _deliver(self, target: str, step: int, *, is_now: bool) -> None:
         """Add what arrives at a population (R124, R126): over delays of at least one step, or without delay."""
-        variables = list(self.variables[target].values())
+        population = self.populations[target]
         if not is_now:
             for name in self.graph.predecessors(target):
                 if name in self.sources:
-                    variables[1] += self.given[name][step]
+                    population.add("excitatory", slice(None), self.given[name][step])
         own = [s for s in self.synapses if s.target == target]
         for delay, source, index in self._entries(own, step, is_now):
             value = self.given[source][step - delay][index]
             for synapses in own:
                 if synapses.source == source:
                     some = synapses.of(index, delay)
-                    total = variables[2 if synapses.receptor == "inhibitory" else 1]
-                    np.add.at(total, synapses.out[some], synapses.weight[some] * value)
+                    population.add(synapses.receptor, synapses.out[some], synapses.weight[some] * value)
 
     def _entries(self, own: list[_Synapses], step: int, is_now: bool) -> Iterator[tuple[int, str, int]]:
         """What arrives: the longest delay first, then by source and number."""
@@ -280,136 +264,3 @@ class _Network:
                 x[spikes] += self.real(stdp.a_plus)
         synapses.x *= self.real(np.exp(-self.graph.dt_s / stdp.tau_plus_s))
         synapses.y *= self.real(np.exp(-self.graph.dt_s / stdp.tau_minus_s))
-
-    def _update(self, name: str) -> NDArray[np.bool_]:
-        """Update, compare, reset (R120, R127 to R129)."""
-        node: Any = self.graph.nodes[name]
-        variables = self.variables[name]
-        before = variables["v"]
-        offset: Any = self.real(0)
-        if isinstance(node, CobaLIF):
-            v = self._coba(node, variables)
-        elif isinstance(node, CubaLIF):
-            v = self._cuba(node, variables)
-        elif isinstance(node, AdaptiveLIF):
-            v = self._adaptive(node, variables)
-            offset = variables["theta"]
-        elif isinstance(node, Izhikevich):
-            v = self._izhikevich(node, variables)
-        elif isinstance(node, IF):
-            v = before + variables["I"]
-        elif node.update == "decay":
-            v = self._factor(node, node.tau_mem_s) * before + variables["I"]
-        else:
-            leak = self._real(node.v_leak)
-            v = before + self._factor(node, node.tau_mem_s) * ((variables["I"] + leak) - before)
-        if "I" in variables:
-            variables["I"][:] = 0
-        is_held = self.held[name] > 0
-        v = np.where(is_held, before, v)
-        threshold = self._real(node.threshold) + offset
-        over: NDArray[np.bool_] = (
-            v >= threshold if getattr(node, "comparison", ">") == ">=" else v > threshold
-        )
-        fires = over & ~is_held
-        variables["v"] = np.where(fires, self._after(node, v), v)
-        if isinstance(node, AdaptiveLIF):
-            variables["w"] = np.where(fires, variables["w"] + self._real(node.adapt_jump), variables["w"])
-            jumped = variables["theta"] + self._real(node.threshold_jump)
-            variables["theta"] = np.where(fires, jumped, variables["theta"])
-        if isinstance(node, Izhikevich):
-            variables["u"] = np.where(fires, variables["u"] + self._real(node.d), variables["u"])
-        n_held = Clocked(self.graph.dt_s).steps(node.refractory_s)
-        self.held[name] = np.where(fires, n_held, self.held[name] - is_held)
-        return fires
-
-    def _after(self, node: Any, v: Reals) -> Any:
-        reset = getattr(node, "reset", "value")
-        if reset == "value":
-            return self._real(node.c if isinstance(node, Izhikevich) else node.v_reset)
-        return self._real(node.threshold) if reset == "clamp" else v - self._real(node.threshold)
-
-    def _cuba(self, node: CubaLIF, variables: dict[str, Reals]) -> Reals:
-        v, leak = variables["v"], self._real(node.v_leak)
-        taus = {"i": node.tau_syn_s} | ({} if node.tau_inh_s is None else {"i_inh": node.tau_inh_s})
-        if node.update == "exact":
-            v = v + self._real(-np.expm1(-self.graph.dt_s / np.float64(node.tau_mem_s))) * (leak - v)
-            for name, tau in taus.items():
-                v = v + self._coupling(node.tau_mem_s, tau) * variables[name]
-                variables[name] = _flushed(self._decay(tau) * variables[name])
-            return np.asarray(v)
-        total = variables["i"] if node.tau_inh_s is None else variables["i"] + variables["i_inh"]
-        v = v + self._factor(node, node.tau_mem_s) * ((leak - v) + total)
-        for name, tau in taus.items():
-            variables[name] = variables[name] - self._factor(node, tau) * variables[name]
-        return np.asarray(v)
-
-    def _coba(self, node: CobaLIF, variables: dict[str, Reals]) -> Reals:
-        v, e, i = variables["v"], variables["g_exc"], variables["g_inh"]
-        f = ((self._real(node.v_leak) - v) + e * (self._real(node.v_exc) - v)) + i * (
-            self._real(node.v_inh) - v
-        )
-        if node.update == "euler":
-            v = v + self._factor(node, node.tau_mem_s) * f
-        else:
-            g = (self.real(1) + e) + i
-            x = np.minimum(
-                self._real(self.graph.dt_s / np.float64(node.tau_mem_s)) * g, self.real(64)
-            ) / self.real(64)
-            v = v + (f / g) * _one_minus_exp(x, self.real)
-        variables["g_exc"] = _flushed(self._decay(node.tau_exc_s) * e)
-        variables["g_inh"] = _flushed(self._decay(node.tau_inh_s) * i)
-        return np.asarray(v)
-
-    def _adaptive(self, node: AdaptiveLIF, variables: dict[str, Reals]) -> Reals:
-        v, w = variables["v"], variables["w"]
-        a = self._real(-np.expm1(-self.graph.dt_s / np.float64(node.tau_mem_s)))
-        free = v + a * ((variables["I"] + self._real(node.v_leak)) - v)
-        v = free - self._coupling(node.tau_mem_s, node.tau_adapt_s) * w
-        variables["w"] = _flushed(self._decay(node.tau_adapt_s) * w)
-        variables["theta"] = _flushed(self._decay(node.tau_threshold_s) * variables["theta"])
-        return np.asarray(v)
-
-    def _izhikevich(self, node: Izhikevich, variables: dict[str, Reals]) -> Reals:
-        v, u, real = variables["v"], variables["u"], self.real
-        h = self.graph.dt_s / 1e-3
-        f = (((real(0.04) * v) * v + real(5) * v) + real(140)) - u
-        f = f + (variables["I"] + self._real(node.drive))
-        variables["u"] = u + self._real(h * np.float64(node.a)) * (self._real(node.b) * v - u)
-        return np.asarray(v + real(h) * f)
-
-    def _real(self, value: Any) -> Any:
-        return np.asarray(value, np.float64).astype(self.real)
-
-    def _factor(self, node: Any, tau_s: Any) -> Any:
-        """`a`, `alpha` or `b` of R23."""
-        dt_s, tau = self.graph.dt_s, np.float64(tau_s)
-        if node.update == "euler":
-            return self.real(dt_s) * self._real(1 / tau)
-        return self._real(1 - np.exp(-dt_s / tau) if node.update == "exponential" else np.exp(-dt_s / tau))
-
-    def _decay(self, tau_s: Any) -> Any:
-        return self._real(np.exp(-self.graph.dt_s / np.float64(tau_s)))
-
-    def _coupling(self, tau_mem_s: Any, tau_s: Any) -> Any:
-        """`c` of R127: what a current of 1 that decays adds to the membrane in a step."""
-        dt_s, tau_mem, tau = self.graph.dt_s, np.float64(tau_mem_s), np.float64(tau_s)
-        z = np.asarray(dt_s * (1 / tau_mem - 1 / tau))
-        quotient = np.where(z == 0, 1.0, np.expm1(z) / np.where(z == 0, 1.0, z))
-        return self._real(dt_s / tau_mem * np.exp(-dt_s / tau_mem) * quotient)
-
-
-def _flushed(values: Reals) -> Reals:
-    """What is smaller than 2**-100 is 0 (R127)."""
-    return np.where(np.abs(values) >= values.dtype.type(_TINY), values, values.dtype.type(0))
-
-
-def _one_minus_exp(x: Reals, real: Any) -> Reals:
-    """1 - exp(-64 x) by R128: a polynomial, then six doublings."""
-    q = real(-1 / 40320)
-    for coefficient in (1 / 5040, -1 / 720, 1 / 120, -1 / 24, 1 / 6, -1 / 2, 1.0):
-        q = real(coefficient) + x * q
-    q = x * q
-    for _ in range(6):
-        q = q * (real(2) - q)
-    return np.asarray(q)

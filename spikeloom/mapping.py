@@ -12,8 +12,9 @@ import neuro
 import neuro.graph
 from hw.reporting import rows
 from spikeloom.chip_tuning import TunedNetwork, TuningPlan, tune
+from spikeloom.encoding import Encoding
 from spikeloom.errors import UserError
-from spikeloom.networks import read_network
+from spikeloom.networks import DEFAULT_FRAMES, frames_for, read_network
 from spikeloom.recognizer import Recognizer
 from spikeloom.recordings import windows
 
@@ -115,6 +116,7 @@ def map_file(
     recordings: Sequence[Path] = (),
     dt_s: float | None = None,
     time_unit_s: float | None = None,
+    n_frames: int | None = None,
     weight_bits: int | None = None,
     partitioner: str = "own",
     with_lava: bool = True,
@@ -134,6 +136,8 @@ def map_file(
         Calibration recordings; the first one is what the proof runs on.
     dt_s, time_unit_s : float, optional
         Of a NIR file.
+    n_frames : int, optional
+        Frames of a recording for a network that stands alone, such as a NIR file; 100 if left out.
     weight_bits : int, optional
         1 to 8.
     partitioner : {'own', 'mtkahypar'}
@@ -151,11 +155,12 @@ def map_file(
     Raises
     ------
     UserError
-        If recordings are given for a network whose file does not say how they become frames.
+        If recordings are given for a network that takes no events, `n_frames` is given where it says nothing, or the
+        mapped network differs from the one in whole numbers.
     """
     chip = hw.find_target(target)
     graph, recognizer = read_network(path, dt_s=dt_s, time_unit_s=time_unit_s)
-    trains = _frames(recognizer, recordings, path)
+    trains = _frames(_encoding(graph, recognizer, path, recordings, n_frames), recordings)
     tuned = None
     if tuning is None:
         mapping = hw.map_graph(
@@ -175,6 +180,16 @@ def map_file(
     if trains:
         engines = ("whole", "cores", "lava") if with_lava else ("whole", "cores")
         certificate = hw.verify(mapping, trains[0], engines=engines)
+    written, left_out = _write(mapping, graph, certificate, out)
+    if certificate is not None and not certificate:
+        raise UserError(f"the mapped network differs from the one in whole numbers: {certificate.difference}")
+    return MappedFile(mapping, certificate, written, left_out, tuned)
+
+
+def _write(
+    mapping: hw.Mapping, graph: neuro.graph.Graph, certificate: hw.Certificate | None, out: Path
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Write all files that can say the network; returns them, and the others with the reason."""
     out.mkdir(parents=True, exist_ok=True)
     written = [out / "mapping.json", out / "report.html"]
     mapping.save(written[0])
@@ -193,20 +208,31 @@ def map_file(
             written.append(out / name)
         except (hw.HardwareError, neuro.NeuroError) as err:
             left_out.append(f"{name}: {err}")
-    if certificate is not None and not certificate:
-        raise UserError(f"the mapped network differs from the one in whole numbers: {certificate.difference}")
-    return MappedFile(mapping, certificate, tuple(written), tuple(left_out), tuned)
+    return tuple(written), tuple(left_out)
 
 
-def _frames(recognizer: Recognizer | None, recordings: Sequence[Path], path: Path) -> list[neuro.Spikes]:
-    if recordings and recognizer is None:
+def _encoding(
+    graph: neuro.graph.Graph,
+    recognizer: Recognizer | None,
+    path: Path,
+    recordings: Sequence[Path],
+    n_frames: int | None,
+) -> Encoding | None:
+    """Return how recordings become frames; None if there are none."""
+    if n_frames is not None and (recognizer is not None or not recordings):
         raise UserError(
-            f"{path}: holds a network only, and nothing says how events become its frames; leave --recording out, or "
-            "use hw.map_graph with frames of your own"
+            f"{path}: --frames is for recordings of networks that stand alone; a model file says its windows itself"
         )
-    if recognizer is None:
+    if not recordings:
+        return None
+    if recognizer is not None:
+        return recognizer.encoding
+    return frames_for(graph, path, n_frames=DEFAULT_FRAMES if n_frames is None else n_frames)
+
+
+def _frames(encoding: Encoding | None, recordings: Sequence[Path]) -> list[neuro.Spikes]:
+    if encoding is None:
         return []
-    encoding = recognizer.encoding
     found = []
     for recording in recordings:
         size = encoding.width, encoding.height, encoding.window_us

@@ -41,7 +41,9 @@ def read_network(
         If `dt_s` is given for a file that says its step itself.
     """
     if path.suffix == ".nir":
-        return neuro.graph.read_nir(path, dt_s=dt_s, time_unit_s=time_unit_s, fold=True), None
+        return neuro.graph.read_nir(
+            path, dt_s=dt_s, time_unit_s=time_unit_s, fold=True, delay_loops=True
+        ), None
     if dt_s is not None or time_unit_s is not None:
         raise UserError(f"{path}: --dt and --time-unit are for NIR files; a model file says its step itself")
     try:

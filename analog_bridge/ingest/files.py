@@ -16,7 +16,7 @@ from analog_bridge.layers import LayerGraph
 
 __all__ = ["ingest_file"]
 
-_TRUST = "if you made it or trust who did, pass trust=True"
+_TRUST = "if you made it or trust who did, pass trust=True (--trust)"
 
 
 def ingest_file(

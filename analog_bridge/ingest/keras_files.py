@@ -80,7 +80,7 @@ def _description(path: Path, file: h5py.File, architecture: str | Path | None) -
         has_weights = "layer_names" in file.attrs or "model_weights" in file
         raise ModelFileError(
             f"{path}: holds weights but no network; save it with model.save(), or give the file of model.to_json() as "
-            "architecture"
+            "architecture (--architecture)"
             if has_weights
             else f"{path}: this is not a Keras file"
         )

@@ -16,13 +16,14 @@ __all__ = ["OPERATORS", "REMEDIES", "operator", "array", "numbers", "axis_of", "
 Operator = Callable[..., Any]
 OPERATORS: dict[str, Operator] = {}
 
+_ATTENTION = "and fine-tune: torch.relu(q) @ (torch.relu(k).transpose(-2, -1) @ v) / n"
 _EXACT = "use ReLU, ReLU6, Hardtanh or LeakyReLU and fine-tune; these become spikes exactly"
 REMEDIES: dict[str, str] = {
     **dict.fromkeys(("gelu", "elu", "selu", "celu", "tanh", "softplus", "mish", "softsign", "logsigmoid"), _EXACT),
     **dict.fromkeys(
         ("scaled_dot_product_attention", "multi_head_attention_forward"),
-        "the softmax of scores divides by a sum that depends on the input; use attention without it and fine-tune: "
-        "torch.relu(q) @ (torch.relu(k).transpose(-2, -1) @ v) / n",
+        "the softmax of scores divides by a sum that depends on the input; use attention without it "
+        + _ATTENTION,
     ),
     **dict.fromkeys(("einsum", "baddbmm"), "write products of activations as matrix products: a @ b"),
     **dict.fromkeys(
@@ -30,9 +31,12 @@ REMEDIES: dict[str, str] = {
         "statistics of each sample are not known beforehand; use batch norm and fine-tune",
     ),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), "train a recurrent spiking network, or use conv1d"),
-    **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), "use it on the output only"),
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "_softmax", "_log_softmax"),
+        f"use it on the output only; in attention leave it out {_ATTENTION}",
+    ),
     "embedding": "give the network numbers; look the embedding up before it",
-    "sigmoid": "use Hardsigmoid and fine-tune, or pass hard_gates=True, which puts it in its place",
+    "sigmoid": "use Hardsigmoid and fine-tune, or pass hard_gates=True (--hard-gates), which puts it in its place",
     "argmax": "return the scores; take the largest outside the network",
 }  # fmt: skip
 

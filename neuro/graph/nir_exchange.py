@@ -25,6 +25,7 @@ def read_nir(
     time_unit_s: float | None = None,
     update: Update = "euler",
     fold: bool = False,
+    delay_loops: bool = False,
 ) -> Graph:
     """Read a NIR file, or a NIR graph in memory, as a clocked Graph.
 
@@ -45,6 +46,9 @@ def read_nir(
     fold : bool
         Multiply `r`, `w_in` and Scale nodes into the weights beside them. Without it they are refused,
         because this rounds the weights anew.
+    delay_loops : bool
+        Give ways from a neuron back to itself a Delay of one step where the file has none: the frameworks that write
+        such files see the spikes of the step before. Without it loops need a Delay in the file.
 
     Returns
     -------
@@ -72,12 +76,15 @@ def read_nir(
     nir = import_nir()
     if update not in ("euler", "exponential"):
         raise GraphError(f"NIR: update must be 'euler' or 'exponential', got {update!r}")
+    chosen: dict[str, Any] = {
+        "dt_s": dt_s, "time_unit_s": time_unit_s, "update": update, "fold": fold, "delay_loops": delay_loops,
+    }  # fmt: skip
     if isinstance(source, nir.NIRGraph):
-        return from_nir(source, dt_s=dt_s, time_unit_s=time_unit_s, update=update, fold=fold)
+        return from_nir(source, **chosen)
     path = Path(source)
     nir_graph = _read_file(nir, path)
     try:
-        return from_nir(nir_graph, dt_s=dt_s, time_unit_s=time_unit_s, update=update, fold=fold)
+        return from_nir(nir_graph, **chosen)
     except GraphError as err:
         raise GraphError(f"{path}: {err}") from err
 

@@ -15,6 +15,7 @@ from neuro.graph.fields import as_float
 from neuro.graph.graph import Graph
 from neuro.graph.neurons import Update
 from neuro.graph.nir_folding import fold_into_inputs, fold_into_outputs
+from neuro.graph.nir_loops import delayed_loops
 from neuro.graph.nir_nodes import NirNodes, Timing, plain_text, plain_value
 from neuro.graph.nodes import SYNAPSES, Add, Node
 
@@ -38,7 +39,13 @@ class _Draft:
 
 
 def from_nir(
-    nir_graph: Any, *, dt_s: float | None, time_unit_s: float | None, update: Update, fold: bool
+    nir_graph: Any,
+    *,
+    dt_s: float | None,
+    time_unit_s: float | None,
+    update: Update,
+    fold: bool,
+    delay_loops: bool,
 ) -> Graph:
     """Return a NIR graph as a clocked Graph; see :func:`neuro.graph.nir_exchange.read_nir`."""
     metadata = _metadata(nir_graph)
@@ -59,6 +66,8 @@ def from_nir(
                 factors[name] = factor
     _name_sums(draft, nir_nodes)
     _fold(draft, factors, fold=fold)
+    if delay_loops:
+        draft.nodes, draft.edges = delayed_loops(draft.nodes, draft.edges, timing.dt_s)
     notes = metadata.get("notes")
     return Graph(
         draft.nodes,
@@ -170,9 +179,7 @@ def _fold(draft: _Draft, factors: Mapping[str, NDArray[np.float64]], *, fold: bo
                 f"{owner}: its input has the gain {factor.reshape(-1)[0]:.6g} (r, or w_in * dt / tau_syn), here it is "
                 "1; pass fold=True to multiply it into the weights before it"
             )
-        source = draft.before(name)[0]
-        _check_private(draft, owner, source)
-        draft.nodes[source] = fold_into_outputs(owner, draft.nodes.get(source), factor)
+        _fold_before(draft, owner, draft.before(name)[0], factor)
     for name, factor in list(draft.scales.items()):
         owner = f"NIR Scale {name!r}"
         source, after = _only(owner, draft.before(name)), draft.after(name)
@@ -192,6 +199,16 @@ def _fold(draft: _Draft, factors: Mapping[str, NDArray[np.float64]], *, fold: bo
         draft.edges = [edge for edge in draft.edges if edge[1] != name]
         draft.edges = [(source if start == name else start, stop) for start, stop in draft.edges]
         del draft.scales[name]
+
+
+def _fold_before(draft: _Draft, owner: str, source: str, factor: NDArray[np.float64]) -> None:
+    """Multiply a factor into a synapse, or into all that a sum adds up."""
+    _check_private(draft, owner, source)
+    if isinstance(draft.nodes.get(source), Add):
+        for before in draft.before(source):
+            _fold_before(draft, owner, before, factor)
+    else:
+        draft.nodes[source] = fold_into_outputs(owner, draft.nodes.get(source), factor)
 
 
 def _only(owner: str, before: list[str]) -> str:

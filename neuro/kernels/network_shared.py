@@ -9,7 +9,7 @@ import numpy as np
 
 from neuro.kernels.delivery import deliver_now, list_sources
 from neuro.kernels.network_run import join, run_stage, take_in
-from neuro.kernels.networks import JOB, LINE, LONELY, PARTS, PHASE, Frames, Int64s, Live, Network
+from neuro.kernels.networks import JOB, LINE, LONELY, PARTS, PHASE, TILE, Frames, Int64s, Live, Network
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.plasticity import move_traces
 from neuro.kernels.sharing import claim, publish, see, wait_for
@@ -23,7 +23,10 @@ STOP, BEGIN, BOTH, TAKE_IN, STAGE, NOW = (
     0,
     2**20,
 )  # codes of jobs; those of stages and NOW count stages
-PATIENCE = 22_000  # looks after which the leader takes a helper for interrupted
+PATIENCE, PER_WORK = (
+    22_000,
+    4,
+)  # looks after which the leader takes a helper for interrupted, and more for own work
 LEAVE = 40_000  # looks after which a helper goes home
 
 
@@ -57,6 +60,13 @@ def next_job(
         n = list_sources(net, live, frames, k, n_history + k, n)
     is_split = net.plastic.shape[0] > 0 or n_stages > 1 or is_now
     return TAKE_IN if is_split else BOTH, k, n, n
+
+
+@njit(cache=True, **INLINED)
+def work_of(net: Network, live: Live, part: int, operations: int) -> int:
+    """Return what a job took of a part: the synapses since `operations` and the neurons, each about a nanosecond."""
+    n_tiles: int = net.bounds[part + 1] - net.bounds[part]
+    return int(live.operations[part, 0]) - operations + n_tiles * TILE
 
 
 @njit(cache=True, **INLINED)
@@ -99,21 +109,24 @@ def run_shared(
             job = (shared[JOB], shared[JOB + 1], shared[JOB + 2], shared[JOB + 3])
         if job[0] == STOP:
             break
+        work = 0
         for other in range(n_parts):
             part = (me + other) % n_parts
             at = PARTS + 2 * LINE * part
             if is_alone or claim(shared, at, phase - 1, phase):
+                before = live.operations[part, 0]
                 do_part(net, live, frames, part, job, n_history)
+                work += work_of(net, live, part, before)
                 if not is_alone:
                     publish(shared, at + LINE, phase)
         if me == 0:
             n_looks = 0
             if is_alone:
-                shared[LONELY + 1] -= 1
+                shared[LONELY + 1] -= work
             else:
                 for part in range(n_parts):
                     n_looks += wait_for(shared, PARTS + 2 * LINE * part + LINE, phase, 2**62)
-            if n_looks > PATIENCE:
+            if n_looks > PATIENCE + PER_WORK * work:
                 shared[LONELY + 1] = shared[LONELY]
                 shared[LONELY] *= 4
     if me == 0:

@@ -51,11 +51,15 @@ def place_synapses(
 
 
 @njit(cache=True, **UNCOUNTED)
-def count_pending(indptr: Int32s, indices: Int32s, delay: Int32s, under_way: Int64s) -> int:
-    """Count synapses on which spikes are under way: ``under_way[i, d]`` spikes of input i in the last d steps."""
+def count_pending(indices: Int32s, delay: Int32s, row: UInt32s, under_way: Int32s) -> int:
+    """Count synapses on which spikes are under way: ``under_way[row[i] + d]`` spikes of input i in the last d steps."""
     n = 0
-    for j in range(indices.size):
-        n += under_way[indices[j], delay[j] if delay.size > 1 else delay[0]]
+    if delay.size == 1:
+        for j in range(indices.size):
+            n += under_way[row[np.uint32(indices[j])] + np.uint32(delay[0])]
+    else:
+        for j in range(indices.size):
+            n += under_way[row[np.uint32(indices[j])] + np.uint32(delay[j])]
     return n
 
 

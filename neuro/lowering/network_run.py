@@ -128,6 +128,7 @@ class NetworkRun:
             y=np.zeros(int(net.plastic[:, nw.N_POST].sum()), plan.real),
             clips=np.zeros((n_threads, len(net.plastic)), np.int64),
             operations=np.zeros((n_threads, LINE), np.int64),
+            runs=np.zeros((n_threads, nw.RUNS * nw.RUN), np.uint64),
         )
 
     def run(self, frames: Spikes | None, n_steps: int) -> Block:
@@ -347,9 +348,16 @@ class NetworkRun:
             return 0
         if c.delay.size == 1:
             return int(fan_out[entry[is_young]].sum())
-        under_way = np.zeros((self.plan.sizes[c.source], depth + 1), np.int64)
-        np.add.at(under_way, (entry[is_young], age[is_young]), 1)
-        return int(count_pending(c.indptr, c.indices, c.delay, under_way.cumsum(axis=1)))
+        entries, place = np.unique(entry[is_young], return_inverse=True)
+        under_way = np.zeros(
+            (entries.size + 1, depth + 1), np.int32
+        )  # the first row: of entries without a spike
+        np.add.at(under_way, (place + 1, age[is_young]), 1)
+        row = np.zeros(self.plan.sizes[c.source], np.uint32)
+        row[entries] = np.arange(1, entries.size + 1) * (depth + 1)
+        return int(
+            count_pending(c.indices, c.delay, row, under_way.cumsum(axis=1, dtype=np.int32).reshape(-1))
+        )
 
     @property
     def clips(self) -> dict[str, int]:

@@ -144,14 +144,18 @@ def lower_network(graph: Graph, precision: Precision, n_threads: int) -> Network
         If a node has no place in a network of populations, or the network is too large.
     """
     if n_threads > 1:
-        n_useful = int(_work_ns(graph, parts_of(graph), precision).sum() // LEAST_NS)
-        n_threads = max(1, min(n_threads, most_threads(), n_useful))
+        n_threads = max(1, min(n_threads, most_threads(), int(_total_ns(graph, precision) // LEAST_NS)))
     return _lowered(graph, precision, n_threads)
 
 
 def most_threads() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=4)
+def _total_ns(graph: Graph, precision: Precision) -> float:
+    return float(_work_ns(graph, parts_of(graph), precision).sum())
 
 
 @lru_cache(maxsize=4)

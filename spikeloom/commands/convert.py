@@ -22,7 +22,8 @@ _METHODS = ("signed", "two_phase", "radix", "integer", "first_spike", "rate")
     type=click.Path(path_type=Path),
     required=True,
     metavar="DATA",
-    help=".npz with x (n, ...) and perhaps y (n,), or a folder of pictures, with a folder for each class or none.",
+    help=".npz with x (n, ...) and perhaps y (n,), or a folder of pictures, with a folder for each class or none. For "
+    "several inputs .npz with an array for each, by its name.",
 )
 @click.option(
     "--out",
@@ -73,6 +74,16 @@ _METHODS = ("signed", "two_phase", "radix", "integer", "first_spike", "rate")
     help="HTML page.  [default: NET with .html]",
 )
 @click.option(
+    "--architecture",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="What model.to_json() gives, for a Keras .h5 of weights only.",
+)
+@click.option(
+    "--hard-gates", is_flag=True, help="Take hardsigmoid in the place of sigmoid; this changes results."
+)
+@click.option(
     "--trust", is_flag=True, help="Load pickled models, which may run any code of whoever made them."
 )
 @json_option
@@ -89,56 +100,58 @@ def convert(
     measure_on: int,
     seed: int,
     report: Path | None,
+    architecture: Path | None,
+    hard_gates: bool,
     trust: bool,
     as_json: bool,
 ) -> None:
     """Convert the conventional network MODEL into a spiking one.
 
-    MODEL is .onnx, .pt2 (torch.export) or a sequential Keras .h5. Its activations are counted in a few levels
-    whose thresholds fit a part of DATA; spikes carry these counts so that the spiking network equals the
-    quantised one. Other samples of DATA say what that costs: accuracy (with labels), agreement count by
-    count, spikes, operations, energy.
+    MODEL is .onnx, .pt2 (torch.export), a sequential Keras .h5, or with --trust a pickled torch
+    module (.pt, .pth). Its activations are counted in a few levels whose thresholds fit a part of
+    DATA; spikes carry these counts so that the spiking network equals the quantised one. Other
+    samples of DATA say what that costs: accuracy (with labels), agreement count by count, spikes,
+    operations, energy.
     """
     from spikeloom.console import print_table, progress
-    from spikeloom.conversion import convert_model
+    from spikeloom.conversion import ConversionOrder, convert_model
     from spikeloom.report.conversion_page import write_conversion_page
     from spikeloom.storage import require_writable
 
     page = out.with_suffix(".html") if report is None else report
     for path in (out, page):
         require_writable(path)
+    order = ConversionOrder(
+        model=model,
+        calibration=calibration,
+        method=method,
+        levels=levels,
+        weight_bits=weight_bits,
+        n_calibration=calibrate_on,
+        n_measured=measure_on,
+        seed=seed,
+        architecture=architecture,
+        trust=trust,
+        hard_gates=hard_gates,
+    )
     with progress("converting") as advance:
-        found = convert_model(
-            model,
-            calibration,
-            method=method,
-            levels=levels,
-            weight_bits=weight_bits,
-            n_calibration=calibrate_on,
-            n_measured=measure_on,
-            seed=seed,
-            trust=trust,
-            on_stage=advance,
-        )
+        found = convert_model(order, on_stage=advance)
     found.conversion.save(out)
-    reproduce = ["spikeloom convert", str(model), "--calibration", str(calibration), "--out", str(out)]
-    reproduce += ["--method", method, "--seed", str(seed)]
-    reproduce += [] if levels is None else ["--levels", str(levels)]
-    reproduce += [] if weight_bits is None else ["--weight-bits", str(weight_bits)]
-    reproduce += [] if calibrate_on == 1000 else ["--calibrate-on", str(calibrate_on)]
-    reproduce += [] if measure_on == 500 else ["--measure-on", str(measure_on)]
-    write_conversion_page(page, found, model=str(model), reproduce=" ".join(reproduce))
+    write_conversion_page(page, found, model=str(model), reproduce=order.command(out))
     if as_json:
         write_json(_json(found, out, page))
         return
-    rows = [
+    print_table(f"{model} as a spiking network", _rows(found, out, page))
+
+
+def _rows(found: Converted, out: Path, page: Path) -> list[tuple[str, str]]:
+    return [
         ("method", f"{found.conversion.method}: {found.report.guarantee}"),
         ("samples", f"{found.n_calibration} for calibration, {found.report.n_samples} others measured"),
         *found.report.rows(),
         ("network", str(out)),
         ("report", str(page)),
     ]
-    print_table(f"{model} as a spiking network", rows)
 
 
 def _json(found: Converted, out: Path, page: Path) -> dict[str, Any]:

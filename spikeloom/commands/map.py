@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spikeloom.commands.options import data_option, debug_option, json_option, nir_options, write_json
+from spikeloom.commands.options import data_option, debug_option, json_option, network_options, write_json
 
 if TYPE_CHECKING:
     from spikeloom.fine_tuning import TuningEpoch
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Calibration recording, may be given several times: it chooses scales and says how much is sent.",
 )
-@nir_options
+@network_options
 @click.option(
     "--weight-bits", type=click.IntRange(1, 8), default=None, help="Bits of a weight [what the chip has]."
 )
@@ -71,6 +71,7 @@ def map_network(  # noqa: PLR0917
     recordings: tuple[Path, ...],
     dt: float | None,
     time_unit: float | None,
+    frames: int | None,
     weight_bits: int | None,
     partitioner: str,
     dataset: str | None,
@@ -99,8 +100,8 @@ def map_network(  # noqa: PLR0917
     if dataset is not None:
         plan = TuningPlan(dataset, data, agreement, seed, epochs or DEFAULT_EPOCHS, limit, _say)
     outcome = map_file(
-        network, target, out, recordings=recordings, dt_s=dt, time_unit_s=time_unit, weight_bits=weight_bits,
-        partitioner=partitioner, with_lava=not no_lava, tuning=plan,
+        network, target, out, recordings=recordings, dt_s=dt, time_unit_s=time_unit, n_frames=frames,
+        weight_bits=weight_bits, partitioner=partitioner, with_lava=not no_lava, tuning=plan,
     )  # fmt: skip
     if as_json:
         write_json(outcome.to_json())

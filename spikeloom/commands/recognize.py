@@ -51,9 +51,9 @@ def recognize(  # noqa: PLR0917
     """Say what RECORDING shows, how sure that is, since when it was clear, and what it cost.
 
     Recordings of any length are read window by window, each window from a state of rest, and the
-    readouts are summed. With a MODEL made by `spikeloom convert`, RECORDING is a picture or one
-    sample in a .npy file. Of a NIR file every output is a class ("0", "1", ...), a frame is a step of --dt,
-    and a window has --frames of them (100).
+    readouts are summed. With a MODEL made by `spikeloom convert`, RECORDING is a picture, one
+    sample in a .npy file, or .npz with an array for each input of the network. Of a NIR file every
+    output is a class ("0", "1", ...), a frame is a step of --dt, and a window has --frames of them (100).
 
     RECORDING may be udp://HOST:PORT: then events are taken as they come, every window gives a decision and how long
     after its last event, and what was lost is counted. `spikeloom replay` sends a recording there.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 import hw
@@ -74,3 +76,42 @@ def output_axons(mapping: hw.Mapping) -> list[int]:
     for _, here, _, _, slots in entries:
         found[here] += slots
     return found
+
+
+def synapse_memory(mapping: hw.Mapping) -> list[tuple[int, int, int]]:
+    """Count input axons, words of memory (states too) and neurons of each core, without convolutions."""
+    fixed, target = mapping.fixed, mapping.target
+    found = [(0, 0, 0)] * mapping.n_cores
+    for block in mapping.partition.blocks:
+        members = set(block.neurons.tolist())
+        axons, words = 0, -(-len(members) * target["state_bits"] // 64)
+        for k, connection in enumerate(fixed.connections):
+            if connection.target != block.population:
+                continue
+            table = synapse_table(fixed, k)
+            each: dict[int, int] = {}
+            for row, column in zip(table.rows.tolist(), table.columns.tolist(), strict=True):
+                if row in members:
+                    each[column] = each.get(column, 0) + 1
+            bits = connection.weight_bits + (connection.sign == "mixed" and connection.weight_bits < 8)
+            bits += int(connection.longest_delay).bit_length()
+            axons += len(each)
+            words += sum(_shortest(n, len(members), bits, target) for n in each.values())
+        before = found[block.core]
+        found[block.core] = before[0] + axons, before[1] + words, before[2] + len(members)
+    return found
+
+
+def _shortest(n: int, n_targets: int, bits: int, target: hw.Target) -> int:
+    """Return the words of one axon: all weights in a row, numbered ones, or ones with the distance to the next."""
+    index = target["index_bits"]
+    words = []
+    for count, each, header in (
+        (n_targets, bits, 10 + index),
+        (n, bits + index, 10),
+        (n, bits + 4, 10 + index),
+    ):
+        used = math.ceil(count / target["synapses_per_entry"]) * header + count * each
+        full = math.ceil(used / 64)
+        words.append(full + (1 if used % 64 == 0 or used % 64 > 58 else 0))
+    return min(words)

@@ -86,6 +86,11 @@ def test_pictures_in_folders_of_classes(tmp_path: Path, model: Path) -> None:
     done = run(model, "--calibration", tmp_path / "pictures", "--out", tmp_path / "n.h5")
     assert done.exit_code == 2
     assert "small.png: has 6 x 5 pixels, the network takes 6 x 6" in done.stderr
+    (tmp_path / "pictures" / "dark" / "small.png").unlink()
+    (tmp_path / "pictures" / "grey").mkdir()
+    done = run(model, "--calibration", tmp_path / "pictures", "--out", tmp_path / "n.h5")
+    assert done.exit_code == 2
+    assert "holds 3 folders of classes, the network has 2 outputs; give one for each" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -95,11 +100,12 @@ def test_pictures_in_folders_of_classes(tmp_path: Path, model: Path) -> None:
         ({"x": X[:0]}, "x is empty"),
         ({"x": X[:1]}, "needs two samples or more"),
         ({"x": X, "y": Y[:3]}, "y must hold one class"),
+        ({"x": X, "y": Y + 1}, "holds class 2, the network has 2 outputs (classes count from 0)"),
         (
             {"x": np.where(np.arange(60) == 7, np.nan, 1.0)[:, None, None, None] * X},
             "x must be finite, sample 7 is not",
         ),
-        ({"images": X}, "must hold an array x (n, ...), it holds images"),
+        ({"images": X}, "must hold an array x (n, ...) (or input, as the network calls it), it holds images"),
         ({"x": np.zeros_like(X)}, "dead"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,17 +28,7 @@ from neuro.graph import (
     continuous,
 )
 from neuro.lowering import spreading
-
-
-def chain(*nodes: Any) -> Graph:
-    """A continuous graph of nodes one behind the other, named n0, n1, ..."""
-    names = [f"n{k}" for k in range(len(nodes))]
-    return Graph(dict(zip(names, nodes, strict=True)), list(pairwise(names)), continuous())
-
-
-def spikes(*at: tuple[int, int], n: int = 1, duration_us: int | None = None) -> Events:
-    """Spikes at (t_us, index)."""
-    return Events([t for t, _ in at], [i for _, i in at], np.ones(len(at)), (n,), duration_us=duration_us)
+from tests.event_chains import chain, spikes
 
 
 def listed(events: Events) -> list[tuple[int, int, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,9 @@ from neuro.kernels.crossings import FAR, crossing_bound, current_crossing, membr
 from neuro.lowering.layout import Layout
 from neuro.lowering.timed import timing_of
 from neuro.reference_event_neurons import _highest
+from tests.event_chains import chain, listed, spikes
 
 LN3_US = 2197.2245773362196  # 2 ms times ln 3: from 0 to 1 at a resting value of 1.5
-
-
-def chain(*nodes: Any) -> Graph:
-    """A continuous graph of nodes one behind the other, named n0, n1, ..."""
-    names = [f"n{k}" for k in range(len(nodes))]
-    return Graph(dict(zip(names, nodes, strict=True)), list(pairwise(names)), continuous())
-
-
-def spikes(*at: tuple[int, int], n: int = 1, duration_us: int | None = None) -> Events:
-    """Spikes at (t_us, index)."""
-    return Events([t for t, _ in at], [i for _, i in at], np.ones(len(at)), (n,), duration_us=duration_us)
-
-
-def listed(events: Events) -> list[tuple[int, int]]:
-    """(t_us, index) of all events."""
-    return list(zip(events.t_us.tolist(), events.index.tolist(), strict=True))
 
 
 # -- neurons driven above their threshold --------------------------------------------------------------------------
