@@ -12,7 +12,8 @@ from eventio import _child_arrays
 from eventio.child_process import ChildProcess
 from eventio.columns import NO_WISH, Wish
 from eventio.errors import FormatError, MissingPackageError
-from eventio.tables import ArrayInfo, TableSource, count_bytes
+from eventio.table_source import TableSource
+from eventio.tables import ArrayInfo, count_bytes
 
 ECF = 36559
 MOST_GROWTH = 1100

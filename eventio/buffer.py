@@ -30,13 +30,46 @@ class EventBuffer:
         events : ndarray
             Of EVENT_DTYPE, shape (n_events,), contiguous.
         """
-        n_after = self._n_events + len(events)
-        if n_after > len(self._events):
-            grown = np.empty(max(n_after, 2 * len(self._events)), EVENT_DTYPE)
+        copy_events(events, self.room(len(events)))
+        self._n_events += len(events)
+
+    def room(self, n_least: int) -> EventArray:
+        """
+        Give what lies behind the events, to be written to; a larger place is made where it is too small.
+
+        Parameters
+        ----------
+        n_least : int
+            How many events have to fit.
+
+        Returns
+        -------
+        ndarray
+            Of EVENT_DTYPE, of n_least events or more, good until the next call.
+        """
+        n_needed = self._n_events + n_least
+        if n_needed > len(self._events):
+            grown = np.empty(max(n_needed, 2 * len(self._events)), EVENT_DTYPE)
             copy_events(self._events[: self._n_events], grown)
             self._events = grown
-        copy_events(events, self._events[self._n_events :])
-        self._n_events = n_after
+        return self._events[self._n_events :]
+
+    def take(self, n: int) -> EventArray:
+        """
+        Keep events that were written to the room.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        ndarray
+            Of EVENT_DTYPE, shape (n,): these events.
+        """
+        start, self._n_events = self._n_events, self._n_events + n
+        return self._events[start : self._n_events]
 
     def finish(self) -> EventArray:
         """

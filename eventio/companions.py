@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -107,13 +107,89 @@ class Companions:
         str
             Such as "4 frames, 16 inertial measurements"; "nothing" where there is nothing.
         """
+        return ", ".join(f"{n} {name}" for name, n in self.counts.items()) or "nothing"
+
+    def moved(self, by_us: int) -> Companions:
+        """
+        Move all times.
+
+        Parameters
+        ----------
+        by_us : int
+            What is added to them, in microseconds.
+
+        Returns
+        -------
+        Companions
+            Of the same kinds and contents.
+        """
+        frames = tuple(
+            replace(
+                each,
+                t_us=each.t_us + by_us,
+                exposure_us=each.exposure_us and (each.exposure_us[0] + by_us, each.exposure_us[1] + by_us),
+            )
+            for each in self.frames
+        )
+        streams = {kind: moved(array, by_us) for kind, array in self.streams.items()}
+        return Companions(frames, moved(self.imu, by_us), moved(self.triggers, by_us), streams)
+
+    def between(self, start_us: int, stop_us: int) -> Companions:
+        """
+        Take what has a time with start_us <= t < stop_us.
+
+        Parameters
+        ----------
+        start_us, stop_us : int
+            From when to when, in microseconds.
+
+        Returns
+        -------
+        Companions
+            In the order in which it came; kinds of which nothing is left are left out.
+        """
+
+        def cut(array: StructuredArray) -> StructuredArray:
+            part = array[(array["t"] >= start_us) & (array["t"] < stop_us)]
+            part.flags.writeable = False
+            return part
+
+        streams = {kind: part for kind, array in self.streams.items() if len(part := cut(array))}
+        frames = tuple(each for each in self.frames if start_us <= each.t_us < stop_us)
+        return Companions(frames, cut(self.imu), cut(self.triggers), streams)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind, by name; kinds of which there are none are left out."""
         numbers = {
             "frames": len(self.frames),
             "inertial measurements": len(self.imu),
             "triggers": len(self.triggers),
         }
         numbers |= {name: len(array) for name, array in self.streams.items()}
-        return ", ".join(f"{n} {name}" for name, n in numbers.items() if n) or "nothing"
+        return {name: n for name, n in numbers.items() if n}
+
+
+def moved(array: StructuredArray, by_us: int) -> StructuredArray:
+    """
+    Move the times of a structured array.
+
+    Parameters
+    ----------
+    array : ndarray
+        With a field `t` in microseconds.
+    by_us : int
+        What is added.
+
+    Returns
+    -------
+    ndarray
+        A new array.
+    """
+    array = array.copy()
+    array["t"] += by_us
+    array.flags.writeable = False
+    return array
 
 
 class CompanionCollector:

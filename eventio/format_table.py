@@ -67,8 +67,9 @@ class Format:
         Takes a path, gives a Source.
     encode : callable or None
         Takes a Recording, yields the bytes of a file; None where the format is only read.
-    holds_streams : bool
-        A file may hold companions alone, without pixel events.
+    carries : tuple of str
+        Which companions a file that is written holds, by the names of `Companions.counts`; such a file may hold these
+        alone, without pixel events.
     """
 
     name: str
@@ -77,7 +78,7 @@ class Format:
     matches: Callable[[bytes], bool]
     open_source: Callable[[Path], Source]
     encode: Callable[[Recording], Iterator[bytes]] | None
-    holds_streams: bool = False
+    carries: tuple[str, ...] = ()
 
 
 def never(head: bytes) -> bool:
@@ -108,12 +109,20 @@ TOPICED: dict[str, Callable[..., Source]] = {
 }
 """Readers of files with topics, one of which may stand behind the format's name: "rosbag1:/camera/events"."""
 
+CAMERA_COMPANIONS = ("frames", "inertial measurements", "triggers")
+
 FORMATS: tuple[Format, ...] = (
     Format(nmnist.NAME, nmnist.TITLE, nmnist.SUFFIXES, nmnist.matches, nmnist.NmnistSource, nmnist.encode),
     Format(evt3.NAME, evt3.TITLE, evt3.SUFFIXES, evt3.matches, evt3.Evt3Source, evt3.encode),
     Format(evt2.NAME, evt2.TITLE, evt2.SUFFIXES, evt2.matches, evt2.Evt2Source, evt2.encode),
     Format(
-        aedat4.NAME, aedat4.TITLE, aedat4.SUFFIXES, aedat4.matches, aedat4.Aedat4Source, aedat4.encode, True
+        aedat4.NAME,
+        aedat4.TITLE,
+        aedat4.SUFFIXES,
+        aedat4.matches,
+        aedat4.Aedat4Source,
+        aedat4.encode,
+        CAMERA_COMPANIONS,
     ),
     *(
         Format(
@@ -123,7 +132,7 @@ FORMATS: tuple[Format, ...] = (
             never,
             aedat4.Aedat4Source,
             partial(aedat4.encode, compression=compression),
-            True,
+            CAMERA_COMPANIONS,
         )
         for compression in aedat4.COMPRESSIONS
     ),
@@ -150,7 +159,7 @@ FORMATS: tuple[Format, ...] = (
         partial(evt21.encode, is_legacy=True),
     ),
     Format(dat.NAME, dat.TITLE, dat.SUFFIXES, dat.matches, dat.DatSource, dat.encode),
-    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode, True),
+    Format(es.NAME, es.TITLE, es.SUFFIXES, es.matches, es.EsSource, es.encode, tuple(es.STREAMS.values())),
     *(
         Format(bag.NAME, bag.TITLE, bag.SUFFIXES, bag.matches, TOPICED[bag.NAME], None)
         for bag in (rosbag1, rosbag2, mcap)

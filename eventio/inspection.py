@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventio import _kernels
+from eventio.buffer import EventBuffer
 from eventio.errors import (
     ArgumentError,
     DamagedRecordingWarning,
@@ -64,7 +65,7 @@ class Inspection:
 
 
 def guarded_blocks(
-    source: Source, *, checkpoint: Any = None, room: EventArray | None = None
+    source: Source, *, checkpoint: Any = None, buffer: EventBuffer | None = None
 ) -> Iterator[EventArray]:
     """
     Yield the blocks of a source, failures of the disk as errors that name the file.
@@ -75,8 +76,8 @@ def guarded_blocks(
         The file's own reader.
     checkpoint : object, optional
         Where to go on, of a SeekableSource; None begins at the start.
-    room : ndarray, optional
-        Array that a CheckingSource writes into.
+    buffer : EventBuffer, optional
+        What a CheckingSource writes into.
 
     Yields
     ------
@@ -91,8 +92,8 @@ def guarded_blocks(
     try:
         if checkpoint is not None and isinstance(source, SeekableSource):
             yield from source.blocks_from(checkpoint)
-        elif room is not None and isinstance(source, CheckingSource):
-            yield from source.blocks_into(room)
+        elif buffer is not None and isinstance(source, CheckingSource):
+            yield from source.blocks_into(buffer)
         else:
             yield from source.blocks()
     except OSError as error:

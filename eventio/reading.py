@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from eventio.buffer import EventBuffer
 from eventio.companions import Companions
 from eventio.errors import FileAccessError, FormatError, MissingFileError
@@ -20,7 +18,7 @@ from eventio.inspection import (
     make_metadata,
 )
 from eventio.reader import Reader
-from eventio.recording import EVENT_DTYPE, EventArray, Recording, check_inside, make_checked
+from eventio.recording import EventArray, Recording, check_inside, make_checked
 from eventio.source import SPARE_EVENTS, CheckingSource, CompanionSource, Source
 
 BYTES_PER_EVENT = 4
@@ -118,10 +116,10 @@ def gather(source: Source, inspection: Inspection) -> EventArray:
         Of EVENT_DTYPE, shape (n_events,).
     """
     if isinstance(source, CheckingSource):
-        room = np.empty(source.count_at_most() + SPARE_EVENTS, EVENT_DTYPE)
-        for block in guarded_blocks(source, room=room):
+        buffer = EventBuffer(source.expect_events() + SPARE_EVENTS)
+        for block in guarded_blocks(source, buffer=buffer):
             inspection.add(block, is_clean=source.is_clean)
-        return room[: inspection.n_events]
+        return buffer.finish()
     buffer = EventBuffer(source.path.stat().st_size // BYTES_PER_EVENT)
     for block in guarded_blocks(source):
         inspection.add(block)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from eventio.buffer import EventBuffer
 from eventio.companions import CompanionCollector
 from eventio.recording import EventArray
 
@@ -115,7 +116,7 @@ class SeekableSource(Source, Protocol):
 @runtime_checkable
 class CheckingSource(Source, Protocol):
     """
-    A source that looks at its events while it decodes them, and that can write them into one array.
+    A source that looks at its events while it decodes them, and that can write them into one buffer.
 
     Attributes
     ----------
@@ -131,10 +132,10 @@ class CheckingSource(Source, Protocol):
         """Say which sensor is expected."""
         ...
 
-    def count_at_most(self) -> int:
-        """Say how many events the file can hold at most."""
+    def expect_events(self) -> int:
+        """Say about how many events the file holds."""
         ...
 
-    def blocks_into(self, room: EventArray) -> Iterator[EventArray]:
-        """Yield the events in file order, as consecutive parts of an array with SPARE_EVENTS more than needed."""
+    def blocks_into(self, buffer: EventBuffer) -> Iterator[EventArray]:
+        """Yield the events in file order, as consecutive parts of a buffer."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio import _kernels as common
+from eventio.buffer import EventBuffer
 from eventio.companions import TRIGGER_DTYPE, StructuredArray
 from eventio.recording import EVENT_DTYPE, PLACED_DTYPE, EventArray
 from eventio.source import BLOCK_EVENTS, SPARE_EVENTS, Findings
@@ -19,6 +20,10 @@ from eventio.source import BLOCK_EVENTS, SPARE_EVENTS, Findings
 State = npt.NDArray[np.int64]
 PIECE_BYTES = 1 << 18
 """How much of a file is read at once: it is still in the processor's cache when it is decoded."""
+PAGE_BYTES = 4096
+"""Where a piece begins in memory: at a multiple, which the system copies to faster."""
+N_PLACES, PLACE_BYTES = 16, 1 << 14
+"""In how many places of a file of words that hold many events these are counted, and how much at least in each."""
 TRIGGER_ROOM = 4096
 
 
@@ -102,16 +107,48 @@ class WordSource(ABC):
     def conclude(self, state: State) -> None:
         """Add to the findings what the state tells at the end of the file."""
 
-    def count_at_most(self) -> int:
+    @property
+    def n_words(self) -> int:
+        """Whole words of the file."""
+        return max(0, self.n_bytes - self.layout.start) // self.layout.word_bytes
+
+    def expect_events(self) -> int:
         """
-        Say how many events the file can hold at most.
+        Say about how many events the file holds; what is too much costs no memory, since nothing is written to it.
 
         Returns
         -------
         int
             One per word, where a format does not know better.
         """
-        return max(0, self.n_bytes - self.layout.start) // self.layout.word_bytes
+        return self.n_words
+
+    def extrapolate(self, count: Callable[[npt.NDArray[Any]], int]) -> int:
+        """
+        Guess from a few places how many events the file holds.
+
+        Parameters
+        ----------
+        count : callable
+            Takes words and gives the number of their events.
+
+        Returns
+        -------
+        int
+            A quarter more than that, and no more than the file has bytes.
+        """
+        n_place = max(PLACE_BYTES // self.layout.word_bytes, self.n_words // N_PLACES // 64)
+        n_looked, n_events = 0, 0
+        with self.path.open("rb", buffering=0) as file:
+            for first in range(0, self.n_words, max(n_place, self.n_words // N_PLACES)):
+                file.seek(self.layout.start + first * self.layout.word_bytes)
+                data = file.read(min(n_place, self.n_words - first) * self.layout.word_bytes)
+                words = np.frombuffer(
+                    data[: len(data) - len(data) % self.layout.word_bytes], self.layout.dtype
+                )
+                words = words.reshape(-1, self.layout.n_numbers) if self.layout.n_numbers > 1 else words
+                n_looked, n_events = n_looked + len(words), n_events + count(words)
+        return min(n_events * self.n_words * 5 // max(4 * n_looked, 1), self.n_bytes)
 
     def expect_size(self, width: int, height: int) -> None:
         """
@@ -141,21 +178,21 @@ class WordSource(ABC):
         """
         return self._walk(self._begin(), None)
 
-    def blocks_into(self, room: EventArray) -> Iterator[EventArray]:
+    def blocks_into(self, buffer: EventBuffer) -> Iterator[EventArray]:
         """
-        Yield the events in file order, as consecutive parts of an array.
+        Yield the events in file order, decoded straight into a buffer.
 
         Parameters
         ----------
-        room : ndarray
-            Of EVENT_DTYPE, of at least `count_at_most` and SPARE_EVENTS more.
+        buffer : EventBuffer
+            Where they come to stand; it grows where it has to.
 
         Yields
         ------
         ndarray
-            A part of room.
+            A part of it.
         """
-        return self._walk(self._begin(), room)
+        return self._walk(self._begin(), buffer)
 
     def checkpoint(self) -> WordPlace:
         """
@@ -189,22 +226,21 @@ class WordSource(ABC):
         state[common.PREVIOUS_T] = common.NEVER
         return WordPlace(self.layout.start, state)
 
-    def _walk(self, place: WordPlace, given: EventArray | None) -> Iterator[EventArray]:
+    def _walk(self, place: WordPlace, buffer: EventBuffer | None) -> Iterator[EventArray]:
         self.findings = Findings(conversions=self.conversions, address_space=self.address_space)
         state = self._state = place.state.copy()
         state[common.LIMIT] = self._limit
-        events = np.empty(BLOCK_EVENTS + SPARE_EVENTS, EVENT_DTYPE) if given is None else given
-        room, n_given = events.view(PLACED_DTYPE), 0
+        block = np.empty(BLOCK_EVENTS + SPARE_EVENTS if buffer is None else 0, EVENT_DTYPE)
         for position, words in self._pieces(place.byte):
             n_used = 0
             while n_used < len(words):
                 state[common.LATE], state[common.INSIDE] = 0, -1
-                n_more, n_events = self.decode(words[n_used:], state, room[n_given:])
+                room = block if buffer is None else buffer.room(SPARE_EVENTS)
+                n_more, n_events = self.decode(words[n_used:], state, room.view(PLACED_DTYPE))
                 n_used += n_more
                 self._position = position + n_used * self.layout.word_bytes
                 if n_events:
-                    yield events[n_given : n_given + n_events]
-                n_given += n_events if given is not None else 0
+                    yield block[:n_events] if buffer is None else buffer.take(n_events)
                 if not n_more:
                     break
         n_left = self.n_bytes - self._position
@@ -219,7 +255,9 @@ class WordSource(ABC):
     def _pieces(self, start: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """Yield whole words and the byte where they begin; what `_position` leaves of them comes again."""
         layout = self.layout
-        buffer = np.empty(PIECE_BYTES // layout.word_bytes * layout.word_bytes, np.uint8)
+        room = np.empty(PIECE_BYTES + PAGE_BYTES, np.uint8)
+        begin = -room.ctypes.data % PAGE_BYTES
+        buffer = room[begin : begin + PIECE_BYTES // layout.word_bytes * layout.word_bytes]
         memory = memoryview(buffer.data)
         numbers = buffer.view(layout.dtype)
         words = numbers if layout.n_numbers == 1 else numbers.reshape(-1, layout.n_numbers)
@@ -238,19 +276,6 @@ class WordSource(ABC):
                 n_left = n_filled - n_done
                 buffer[:n_left] = buffer[n_done:n_filled].copy()
                 position = self._position
-
-    def whole_words(self) -> Iterator[npt.NDArray[Any]]:
-        """
-        Yield the words of the file piece by piece.
-
-        Yields
-        ------
-        ndarray
-            Numbers as the layout says, good until the next.
-        """
-        for position, words in self._pieces(self.layout.start):
-            self._position = position + len(words) * self.layout.word_bytes
-            yield words
 
 
 class TriggerRoom:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from eventio.errors import ArgumentError, EventioError, FileAccessError, FormatError
-from eventio.format_table import FORMATS, find_by_name, find_for_writing
+from eventio.format_table import FORMATS, Format, find_by_name, find_for_writing
 from eventio.recording import Recording
 
 
@@ -47,11 +47,9 @@ def write(path: str | os.PathLike[str], recording: Recording, *, format: str | N
     2
     """
     path = Path(path)
-    row = find_for_writing(path) if format is None else find_by_name(format)
-    if row.encode is None:
-        writable = ", ".join(each.name for each in FORMATS if each.encode is not None)
-        raise ArgumentError(f"format {row.name!r} is only read; choose one of {writable}")
-    if len(recording) == 0 and not (row.holds_streams and recording.companions):
+    row = choose_format(path, format)
+    assert row.encode is not None
+    if len(recording) == 0 and not (row.carries and recording.companions):
         raise FormatError(f"{path}: the recording holds no event, and no reader would take such a file")
     partial = None
     try:
@@ -74,6 +72,34 @@ def write(path: str | os.PathLike[str], recording: Recording, *, format: str | N
         if partial is not None:
             with contextlib.suppress(FileNotFoundError):
                 Path(partial).unlink()
+
+
+def choose_format(path: Path, format_name: str | None) -> Format:
+    """
+    Find the format of a file that is to be written.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be.
+    format_name : str or None
+        Its format; None: by its suffix.
+
+    Returns
+    -------
+    Format
+        One that can be written.
+
+    Raises
+    ------
+    ArgumentError
+        There is none.
+    """
+    row = find_for_writing(path) if format_name is None else find_by_name(format_name)
+    if row.encode is None:
+        writable = ", ".join(each.name for each in FORMATS if each.encode is not None)
+        raise ArgumentError(f"format {row.name!r} is only read; choose one of {writable}")
+    return row
 
 
 def current_umask() -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import eventio
 from eventio import denoising
 from spikeloom.console import percent
-from spikeloom.errors import UserError
+from spikeloom.event_files import Advance, Passage, Passed, pass_on
 from spikeloom.filter_options import describe
 from spikeloom.pictures import new_figure, save
 from spikeloom.storage import prepared_folder, replaced_file
@@ -25,15 +25,15 @@ class Cleaned:
 
     Attributes
     ----------
-    events : int
-        Events before.
+    passed : Passed
+        What was read and written.
     removed : tuple of (str, int)
         Each filter and the number of events it took away.
     contrast_before, contrast_after : float or None
         Area under the contrast of edges (AOCC), where it was asked for.
     """
 
-    events: int
+    passed: Passed
     removed: tuple[tuple[str, int], ...]
     contrast_before: float | None
     contrast_after: float | None
@@ -41,7 +41,12 @@ class Cleaned:
     @property
     def kept(self) -> int:
         """Events after."""
-        return self.events - sum(n for _, n in self.removed)
+        return self.passed.n_written
+
+    @property
+    def events(self) -> int:
+        """Events before."""
+        return self.passed.n_read
 
     def to_json(self) -> dict[str, Any]:
         """Give the figures as plain values.
@@ -49,12 +54,14 @@ class Cleaned:
         Returns
         -------
         dict
-            Keys events, kept, removed, contrast_before, contrast_after.
+            Keys events, kept, removed, carried, left_behind, contrast_before, contrast_after.
         """
         return {
             "events": self.events,
             "kept": self.kept,
             "removed": [{"filter": name, "events": n} for name, n in self.removed],
+            "carried": self.passed.carried,
+            "left_behind": self.passed.left_behind,
             "contrast_before": self.contrast_before,
             "contrast_after": self.contrast_after,
         }
@@ -70,6 +77,7 @@ class Cleaned:
         rows = [("events", f"{self.events:,}")]
         rows += [(name, f"{n:,} removed ({percent(n / max(self.events, 1))})") for name, n in self.removed]
         rows.append(("kept", f"{self.kept:,} ({percent(self.kept / max(self.events, 1))})"))
+        rows += self.passed.rows()[2:]
         if self.contrast_before is not None and self.contrast_after is not None:
             rows.append(
                 ("contrast (AOCC)", f"{self.contrast_before:.4g} before, {self.contrast_after:.4g} after")
@@ -77,41 +85,42 @@ class Cleaned:
         return rows
 
 
-def clean(
-    recording: eventio.Recording, filters: Sequence[denoising.Filter], *, is_scored: bool
-) -> tuple[eventio.Recording, Cleaned]:
-    """Run a recording through filters.
+def clean(passage: Passage, *, is_scored: bool, on_progress: Advance | None = None) -> Cleaned:
+    """Run a recording through filters, from file to file.
 
     Parameters
     ----------
-    recording : eventio.Recording
-        The events.
-    filters : sequence of eventio.denoising.Filter
-        At least one.
+    passage : Passage
+        The files, and at least one filter.
     is_scored : bool
-        Whether the contrast of edges is measured before and after.
+        Whether the contrast of edges is measured before and after; both recordings then lie in memory.
+    on_progress : callable, optional
+        As in `pass_on`.
 
     Returns
     -------
-    tuple of (eventio.Recording, Cleaned)
-        What is left, and the figures.
+    Cleaned
+        The figures.
 
     Raises
     ------
     UserError
         Nothing is left.
     """
-    done = denoising.denoise(recording, *filters)
-    removed = tuple(zip((describe(each) for each in filters), done.n_removed, strict=True))
-    if not len(done.recording):
-        raise UserError(
-            f"the filters leave none of the {len(recording):,} events; use a longer window or fewer neighbours"
-        )
-    contrasts = [
-        denoising.contrast_area(eventio.sort_by_time(each)) if is_scored else None
-        for each in (recording, done.recording)
-    ]
-    return done.recording, Cleaned(len(recording), removed, contrasts[0], contrasts[1])
+    passed = pass_on(passage, on_progress=on_progress)
+    names = (describe(each) for each in passage.filters)
+    removed = tuple(zip(names, passed.n_removed, strict=True))
+    contrasts: list[float | None] = [None, None]
+    if is_scored:
+        width, height = passed.size
+        files = ((passage.source, passage.format), (passage.target, passage.to_format))
+        contrasts = [
+            denoising.contrast_area(
+                eventio.sort_by_time(eventio.read(path, format=name, width=width, height=height))
+            )
+            for path, name in files
+        ]
+    return Cleaned(passed, removed, contrasts[0], contrasts[1])
 
 
 def compare(

@@ -16,7 +16,7 @@ from spikeloom.interruption import was_interrupted
 class Advance(Protocol):
     """Moves a progress bar."""
 
-    def __call__(self, n_done: int, n_all: int, what: str | None = None, /) -> None:
+    def __call__(self, n_done: int, n_all: int | None, what: str | None = None, /) -> None:
         """Say how far it is, and what is being done now when that changes."""
 
 
@@ -32,14 +32,14 @@ def progress(what: str) -> Iterator[Advance]:
     Yields
     ------
     Advance
-        To be called with (number done, number in all), and with what is being done when that changes.
+        To be called with (number done, number in all or None), and with what is being done when that changes.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
-        def advance(n_done: int, n_all: int, now: str | None = None, /) -> None:
+        def advance(n_done: int, n_all: int | None, now: str | None = None, /) -> None:
             if was_interrupted():
                 raise KeyboardInterrupt  # once more: the first was swallowed
             bar.update(task, completed=n_done, total=n_all, description=now)

@@ -12,6 +12,9 @@ from eventio.statistics import Statistics, sparkline
 from spikeloom.console import short_number, short_time
 from spikeloom.recordings import CHUNK_EVENTS
 
+FOREVER_AGO_US = -(1 << 62)
+NO_EVENT = "there is no pixel event; what lies beside, eventio.open(path).read_companions() gives"
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -96,23 +99,29 @@ class Facts:
             Rows of a table.
         """
         derived = "  (derived from the events)" if self.is_size_derived else ""
-        duration_s = (self.t_last_us - self.t_first_us) / 1e6
-        pixels = ", ".join(f"({x}, {y}): {n:,}" for x, y, n in self.busiest_pixels)
         rows = [
             ("format", self.format),
             ("sensor", f"{self.width} x {self.height}{derived}"),
             ("events", f"{self.events:,}  ({self.on:,} on, {self.off:,} off)"),
-            ("time", f"{self.t_first_us:,} to {self.t_last_us:,} us  ({duration_s:.6g} s)"),
-            ("rate", f"{short_number(self.rate_hz)} events per second"),
-            ("over time", f"[{sparkline(self.events_over_time)}]  {short_time(self.bin_us / 1e6)} each"),
-            ("busiest pixels", f"{pixels}; {self.silent_pixels:.1%} of the pixels are silent"),
         ]
+        if self.events:
+            rows += self._rows_of_events()
         if self.skipped:
             rows.append(("beside", ", ".join(f"{kind}: {n:,}" for kind, n in self.skipped.items())))
         if self.conversions:
             rows.append(("converted", "\n".join(self.conversions)))
         rows.append(("warnings", "\n".join((*self.warnings, *self.oddities)) or "none"))
         return rows
+
+    def _rows_of_events(self) -> list[tuple[str, str]]:
+        duration_s = (self.t_last_us - self.t_first_us) / 1e6
+        pixels = ", ".join(f"({x}, {y}): {n:,}" for x, y, n in self.busiest_pixels)
+        return [
+            ("time", f"{self.t_first_us:,} to {self.t_last_us:,} us  ({duration_s:.6g} s)"),
+            ("rate", f"{short_number(self.rate_hz)} events per second"),
+            ("over time", f"[{sparkline(self.events_over_time)}]  {short_time(self.bin_us / 1e6)} each"),
+            ("busiest pixels", f"{pixels}; {self.silent_pixels:.1%} of the pixels are silent"),
+        ]
 
 
 def inspect_recording(path: str | Path, *, format_name: str | None = None) -> Facts:
@@ -133,15 +142,17 @@ def inspect_recording(path: str | Path, *, format_name: str | None = None) -> Fa
     Raises
     ------
     eventio.EventioError
-        When the file is missing, foreign, or holds no event.
+        When the file is missing, foreign, or holds nothing.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", eventio.DamagedRecordingWarning)
         with eventio.open(path, format=format_name) as reader:
             found = Statistics(width=int(reader.width), height=int(reader.height))
-            for chunk in reader.chunks(n_events=CHUNK_EVENTS):
+            for chunk in reader.chunks(n_events=CHUNK_EVENTS, start_us=FOREVER_AGO_US):
                 found.add(chunk)
             metadata = reader.metadata
+            if not found.n_events and not metadata.skipped:
+                next(reader.chunks())  # says why this is no recording
             bin_us, over_time = found.events_over_time
             return Facts(
                 format=reader.format,
@@ -162,5 +173,5 @@ def inspect_recording(path: str | Path, *, format_name: str | None = None) -> Fa
                 duplicates=found.n_duplicates,
                 skipped=dict(metadata.skipped),
                 conversions=metadata.conversions,
-                oddities=found.find_oddities(),
+                oddities=found.find_oddities() if found.n_events else (NO_EVENT,),
             )

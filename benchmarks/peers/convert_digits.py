@@ -91,7 +91,7 @@ def main() -> None:
             loader = DataLoader(TensorDataset(*inside), batch_size=128)
 
             def correct(scores: Any, y: Any = y) -> float:
-                return float((scores.argmax(1) == y).float().mean()) * 100
+                return float((scores.argmax(1) == y).double().mean()) * 100
 
             results = {"sinabs (graded spikes)": run_sinabs(network, x, correct)}
             for recipe_name, recipe in spikingjelly_recipes(loader).items():

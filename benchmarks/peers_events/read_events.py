@@ -73,6 +73,14 @@ def read_faery(path):
     return events["t"], events["x"], events["y"], events["on"]
 
 
+def read_tonic(path):
+    from tonic.io import read_mnist_file
+
+    kinds = np.dtype([("x", "<i8"), ("y", "<i8"), ("t", "<i8"), ("p", "<i8")])
+    events = read_mnist_file(path, dtype=kinds)
+    return events["t"], events["x"], events["y"], events["p"]
+
+
 READERS = {
     "aedat": read_aedat,
     "dv-processing": read_dv,
@@ -81,6 +89,7 @@ READERS = {
     "evutils": read_evutils,
     "expelliarmus": read_expelliarmus,
     "faery": read_faery,
+    "tonic": read_tonic,
 }
 
 

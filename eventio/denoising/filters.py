@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from eventio.denoising import _kernels as kernels
 from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, EventArray, Recording, seal
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, make_checked
 
 Flags = npt.NDArray[np.bool_]
+Marker = Callable[[EventArray], Flags]
+"""Takes the next events of a stream and says of each whether it stays; remembers those before."""
+Times = npt.NDArray[np.int64]
 
 
 class Filter(ABC):
     """Decides event by event what stays, from that event and those before it."""
 
     @abstractmethod
+    def begin(self, width: int, height: int) -> Marker:
+        """
+        Begin with a stream of events that comes chunk by chunk.
+
+        Parameters
+        ----------
+        width, height : int
+            Size of the sensor in pixels; every event must lie inside.
+
+        Returns
+        -------
+        callable
+            Takes the next events, gives a bool for each. However the stream is cut, all answers joined are those of
+            `mark` on the whole.
+        """
+
     def mark(self, recording: Recording) -> Flags:
         """
         Say of each event whether it stays.
@@ -33,6 +53,7 @@ class Filter(ABC):
         ndarray
             bool, shape (n_events,).
         """
+        return self.begin(recording.width, recording.height)(recording.events)
 
     def keep(self, recording: Recording) -> EventArray:
         """
@@ -109,18 +130,24 @@ def denoise(recording: Recording, *filters: Filter) -> Denoised:
     for each in filters:
         kept = each.keep(recording)
         n_removed.append(len(recording) - len(kept))
-        recording = replace(recording, events=seal(kept))
+        recording = make_checked(
+            kept,
+            width=recording.width,
+            height=recording.height,
+            metadata=recording.metadata,
+            companions=recording.companions,
+        )
     return Denoised(recording, tuple(n_removed))
 
 
-def times_with_margin(recording: Recording, margin: int = 1) -> npt.NDArray[np.int64]:
+def times_with_margin(width: int, height: int, margin: int = 1) -> npt.NDArray[np.int64]:
     """
     Make a flat map of times.
 
     Parameters
     ----------
-    recording : Recording
-        Whose sensor it is for.
+    width, height : int
+        Size of the sensor in pixels.
     margin : int
         Pixels added on each side.
 
@@ -129,4 +156,4 @@ def times_with_margin(recording: Recording, margin: int = 1) -> npt.NDArray[np.i
     ndarray
         int64, NEVER_US everywhere.
     """
-    return np.full((recording.height + 2 * margin) * (recording.width + 2 * margin), kernels.NEVER_US)
+    return np.full((height + 2 * margin) * (width + 2 * margin), kernels.NEVER_US)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ import numpy.typing as npt
 from eventio.arguments import check_whole
 from eventio.denoising import _kernels_perceptron as kernels
 from eventio.denoising import tensorflow_files
-from eventio.denoising.filters import Filter, Flags
+from eventio.denoising.filters import Filter, Marker
 from eventio.errors import ArgumentError, FileAccessError, FormatError, MissingFileError
-from eventio.recording import Recording
+from eventio.recording import EventArray, Recording
 
 MOST_BYTES = 1 << 26
 
@@ -153,15 +154,23 @@ class Perceptron(Filter):
         ndarray
             float32, shape (n_events,): the larger, the likelier signal.
         """
+        return self._begin_scoring(recording.width, recording.height)(recording.events)
+
+    def begin(self, width: int, height: int) -> Marker:
+        least = math.log(self.threshold / (1 - self.threshold))
+        score = self._begin_scoring(width, height)
+        return lambda events: score(events) > least
+
+    def _begin_scoring(self, width: int, height: int) -> Callable[[EventArray], npt.NDArray[np.float32]]:
         half = math.isqrt(self.kernel.shape[0] // 2) // 2
-        shape = (recording.width + 2 * half, recording.height + 2 * half)
+        shape = (width + 2 * half, height + 2 * half)
         latest, signs = np.full(shape, kernels.NEVER_US), np.zeros(shape, np.int8)
-        scores = np.empty(len(recording), np.float32)
         bias = np.array([self.output_bias], np.float32)
         layers = kernels.Layers(self.kernel, self.bias, self.output, bias)
-        kernels.score(recording.events, self.tau_us, layers, latest, signs, scores)
-        return scores
 
-    def mark(self, recording: Recording) -> Flags:
-        least = math.log(self.threshold / (1 - self.threshold))
-        return self.score(recording) > least
+        def score(events: EventArray) -> npt.NDArray[np.float32]:
+            scores = np.empty(len(events), np.float32)
+            kernels.score(events, self.tau_us, layers, latest, signs, scores)
+            return scores
+
+        return score

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from eventio.arguments import check_number, check_whole
 from eventio.denoising import _kernels as kernels
-from eventio.denoising.filters import Filter, Flags, times_with_margin
+from eventio.denoising.filters import Filter, Flags, Marker, times_with_margin
 from eventio.errors import ArgumentError
-from eventio.recording import Recording
+from eventio.recording import EventArray, Recording
 
 US_PER_S = 1e6
 
@@ -36,11 +36,15 @@ class Refractory(Filter):
     def __post_init__(self) -> None:
         check_whole("period_us", self.period_us, unit=" us")
 
-    def mark(self, recording: Recording) -> Flags:
-        is_kept = np.empty(len(recording), np.bool_)
-        latest = times_with_margin(recording, margin=0)
-        kernels.mark_rested(recording.events, self.period_us, recording.width, latest, is_kept)
-        return is_kept
+    def begin(self, width: int, height: int) -> Marker:
+        latest = times_with_margin(width, height, margin=0)
+
+        def mark(events: EventArray) -> Flags:
+            is_kept = np.empty(len(events), np.bool_)
+            kernels.mark_rested(events, self.period_us, width, latest, is_kept)
+            return is_kept
+
+        return mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +83,16 @@ class Flicker(Filter):
         longest = min(US_PER_S / self.lowest_hz, float(1 << 60))
         return round(US_PER_S / self.highest_hz), round(longest)
 
-    def mark(self, recording: Recording) -> Flags:
-        is_kept = np.empty(len(recording), np.bool_)
-        rises = times_with_margin(recording, margin=0)
+    def begin(self, width: int, height: int) -> Marker:
+        rises = times_with_margin(width, height, margin=0)
         state = np.zeros((len(rises), 2), np.int8)
-        kernels.mark_steady(
-            recording.events, self.periods_us, self.n_periods, recording.width, rises, state, is_kept
-        )
-        return is_kept
+
+        def mark(events: EventArray) -> Flags:
+            is_kept = np.empty(len(events), np.bool_)
+            kernels.mark_steady(events, self.periods_us, self.n_periods, width, rises, state, is_kept)
+            return is_kept
+
+        return mark
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -120,21 +126,46 @@ class HotPixels(Filter):
                 f"is_hot must be bool, shape (height, width), got {self.is_hot.dtype}, shape {self.is_hot.shape}"
             )
 
-    def mark(self, recording: Recording) -> Flags:
+    def begin(self, width: int, height: int) -> Marker:
         is_hot = self.is_hot
         if is_hot is None:
-            is_hot = find_hot_pixels(
-                recording, n_deviations=self.n_deviations, times_around=self.times_around
-            )
-        if is_hot.shape != (recording.height, recording.width):
             raise ArgumentError(
-                f"is_hot has shape {is_hot.shape}, but the sensor has {recording.height} rows and "
-                f"{recording.width} columns; measure it on this sensor"
+                "hot pixels of a stream must be known before: measure them with find_hot_pixels and give is_hot"
             )
-        is_kept = np.empty(len(recording), np.bool_)
+        if is_hot.shape != (height, width):
+            raise ArgumentError(
+                f"is_hot has shape {is_hot.shape}, but the sensor has {height} rows and {width} columns; "
+                "measure it on this sensor"
+            )
         flat = np.ascontiguousarray(is_hot).reshape(-1)
-        kernels.mark_elsewhere(recording.events, flat, recording.width, is_kept)
-        return is_kept
+
+        def mark(events: EventArray) -> Flags:
+            is_kept = np.empty(len(events), np.bool_)
+            kernels.mark_elsewhere(events, flat, width, is_kept)
+            return is_kept
+
+        return mark
+
+    def mark(self, recording: Recording) -> Flags:
+        known = self if self.is_hot is not None else self.measured(count_by_pixel(recording))
+        return known.begin(recording.width, recording.height)(recording.events)
+
+    def measured(self, counts: npt.NDArray[np.int64]) -> HotPixels:
+        """
+        Give the filter for pixels measured before, which a stream needs.
+
+        Parameters
+        ----------
+        counts : ndarray
+            int64, shape (height, width), events of each pixel.
+
+        Returns
+        -------
+        HotPixels
+            With `is_hot`.
+        """
+        is_hot = find_hot_counts(counts, n_deviations=self.n_deviations, times_around=self.times_around)
+        return replace(self, is_hot=is_hot)
 
 
 def find_hot_pixels(
@@ -173,10 +204,26 @@ def find_hot_pixels(
     >>> find_hot_pixels(eventio.Recording(events, width=4, height=1), n_deviations=1).tolist()
     [[False, True, False, False]]
     """
+    return find_hot_counts(count_by_pixel(recording), n_deviations=n_deviations, times_around=times_around)
+
+
+def count_by_pixel(recording: Recording) -> npt.NDArray[np.int64]:
+    """
+    Count the events of each pixel.
+
+    Parameters
+    ----------
+    recording : Recording
+        The events.
+
+    Returns
+    -------
+    ndarray
+        int64, shape (height, width).
+    """
     place = recording.y.astype(np.int64) * recording.width + recording.x
     counts = np.bincount(place, minlength=recording.width * recording.height)
-    shape = (recording.height, recording.width)
-    return find_hot_counts(counts.reshape(shape), n_deviations=n_deviations, times_around=times_around)
+    return counts.reshape(recording.height, recording.width)
 
 
 def find_hot_counts(

@@ -1,9 +1,11 @@
 """Delivery of spikes: each thread adds to its own neurons, the oldest spikes first, in order of the numbers."""
 
+from typing import Any
+
 import numpy as np
 
 from neuro.kernels import networks as nw
-from neuro.kernels.networks import TILE, Frames, Live, Network
+from neuro.kernels.networks import RUN, RUNS, TILE, Frames, Live, Network
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.poisson import count_tile, draw
 from neuro.kernels.prefetch import prefetch
@@ -32,23 +34,22 @@ def deliver_constant(weight: float, target: nw.UInt32s, state: nw.Reals) -> None
 
 
 @njit(cache=True, **UNCOUNTED)
-def ask_for(ptr: nw.UInt32s, target: nw.UInt32s, weight: nw.Reals, row: int) -> None:
-    """Start to load the targets of a row, and its weights: the first lines, the others follow as they are read."""
-    first, stop = U(ptr[row]), U(ptr[row + U(1)])
+def ask_for(array: Any, first: Any, stop: Any) -> None:
+    """Start to load a run of an array: its first lines, the others follow as they are read."""
     for j in range(first, min(stop, first + U(AHEAD)), U(LINE_TARGETS)):
-        prefetch(target, j)
-    if weight.size:
-        for j in range(first, min(stop, first + U(AHEAD)), U(LINE_TARGETS)):
-            prefetch(weight, j)
+        prefetch(array, j)
 
 
 @njit(cache=True, **INLINED)
 def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
-    """Deliver what arrives in this step over delays of at least one step."""
+    """Deliver what arrives in this step over delays of at least one step.
+
+    Runs of synapses are listed, and their targets and weights asked for; a full list is delivered.
+    """
     n_delays, n_nodes = net.delays.size, live.log_start.shape[1] - 1
-    ptr, row_weight, is_graded = net.ptr[thread], net.row_weight[thread], live.log_value.size > 0
-    weights = live.weight[: 0 if row_weight.size else live.weight.size]
-    n = 0
+    ptr, row_weight = net.ptr[thread], net.row_weight[thread]
+    runs, is_weighted = live.runs[thread], row_weight.size > 0
+    n = n_runs = 0
     for group in range(n_delays):
         before = slot - net.delays[group]
         if before < 0:
@@ -59,19 +60,46 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
             if q + U(4) < end:
                 later = U(live.log_index[q + U(4)]) * U(n_delays) + U(group)
                 prefetch(ptr, later)
-                if row_weight.size:
+                if is_weighted:
                     prefetch(row_weight, later)
-            if q + U(2) < end:
-                ask_for(ptr, net.target, weights, U(live.log_index[q + U(2)]) * U(n_delays) + U(group))
             first, stop = ptr[row], ptr[row + U(1)]
+            if first == stop:
+                continue
             n += int(stop) - int(first)
-            value = live.log_value[q : q + U(is_graded)]
-            if row_weight.size:
-                weight = row_weight[row] * value[0] if is_graded else row_weight[row]
-                deliver_constant(weight, net.target[first:stop], live.state)
-            else:
-                deliver_row(live.weight[first:stop], net.target[first:stop], value, live.state)
+            ask_for(net.target, U(first), U(stop))
+            if not is_weighted:
+                ask_for(live.weight, U(first), U(stop))
+            at = U(n_runs) * U(RUN)
+            runs[at], runs[at + U(1)], runs[at + U(2)], runs[at + U(3)] = first, stop, q, row
+            n_runs += 1
+            if n_runs == RUNS:
+                deliver_runs(
+                    runs[: n_runs * RUN], net.target, row_weight, live.weight, live.log_value, live.state
+                )
+                n_runs = 0
+    deliver_runs(runs[: n_runs * RUN], net.target, row_weight, live.weight, live.log_value, live.state)
     live.operations[thread, 0] += n
+
+
+@njit(cache=True, **UNCOUNTED)
+def deliver_runs(
+    runs: nw.UInt64s,
+    target: nw.UInt32s,
+    row_weight: nw.Reals,
+    weight: nw.Reals,
+    log_value: nw.Reals,
+    state: nw.Reals,
+) -> None:
+    """Add the synapses of the listed runs: first, stop, entry of the log, row."""
+    is_graded = log_value.size > 0
+    for at in range(U(0), U(runs.size), U(RUN)):
+        first, stop, q, row = runs[at], runs[at + U(1)], runs[at + U(2)], runs[at + U(3)]
+        value = log_value[q : q + U(is_graded)]
+        if row_weight.size:
+            constant = row_weight[row] * value[0] if is_graded else row_weight[row]
+            deliver_constant(constant, target[first:stop], state)
+        else:
+            deliver_row(weight[first:stop], target[first:stop], value, state)
 
 
 @njit(cache=True, **UNCOUNTED)

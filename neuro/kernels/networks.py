@@ -35,6 +35,7 @@ THRESHOLD, RESET, JUMP, SECOND_JUMP, OWN = range(5)
 N_PARAMETERS = OWN + 6
 MOST_REST = 255
 
+RUN, RUNS = 4, 32  # numbers of a listed run of synapses, and how many are listed before they are delivered
 LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
 # Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
 # much work to do alone after the next stall, and still; then for each part in which phase it was claimed, and done.
@@ -115,6 +116,7 @@ class Live(NamedTuple):
     y: Reals
     clips: Int64s
     operations: Int64s
+    runs: UInt64s
 
 
 class Frames(NamedTuple):

@@ -37,7 +37,7 @@ def count_tile(random: UInt32s, table: UInt32s, counts: UInt32s) -> int:
         for j in range(TILE):
             hit = np.uint32(random[j] >= threshold[j])
             counts[j] += hit
-            n_hits += hit
+            n_hits = np.uint32(n_hits + hit)  # else it is a sum of 64 bits, which halves the lanes
         if n_hits == 0:
             break
         total += int(n_hits)

@@ -128,6 +128,7 @@ class NetworkRun:
             y=np.zeros(int(net.plastic[:, nw.N_POST].sum()), plan.real),
             clips=np.zeros((n_threads, len(net.plastic)), np.int64),
             operations=np.zeros((n_threads, LINE), np.int64),
+            runs=np.zeros((n_threads, nw.RUNS * nw.RUN), np.uint64),
         )
 
     def run(self, frames: Spikes | None, n_steps: int) -> Block:

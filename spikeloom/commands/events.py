@@ -60,6 +60,7 @@ def events() -> None:
 @click.option("--to", "to_format", default=None, help="Format of OUT where its ending does not tell.")
 @click.option("--start-us", type=int, default=None, help="Leave out what is earlier, in microseconds.")
 @click.option("--stop-us", type=int, default=None, help="Leave out what is not earlier, in microseconds.")
+@click.option("--from-zero", is_flag=True, help="Move all times so that the first event lies at 0.")
 @json_option
 @debug_option
 def convert(  # noqa: PLR0917
@@ -70,40 +71,33 @@ def convert(  # noqa: PLR0917
     to_format: str | None,
     start_us: int | None,
     stop_us: int | None,
+    from_zero: bool,
     as_json: bool,
 ) -> None:
     """Write the recording IN as OUT, in the format of its ending or --to.
 
-    Only events are converted; frames, inertial measurements and triggers stay behind and are counted.
+    Frames, inertial measurements and triggers go along where OUT can hold them (.aedat4; .es: its own kinds)
+    and are counted where they stay behind. Memory does not grow with the number of events.
     """
-    import eventio
+    from spikeloom.console import print_table, progress
+    from spikeloom.event_files import FAR_US, Passage, pass_on
 
-    recording = eventio.read(source, format=format_name, width=size[0], height=size[1])
-    n_read = len(recording)
-    if start_us is not None or stop_us is not None:
-        limit = 1 << 61
-        recording = eventio.slice_time(
-            recording, -limit if start_us is None else start_us, limit if stop_us is None else stop_us
-        )
-    eventio.write(target, recording, format=to_format)
-    left = {kind: n for kind, n in recording.metadata.skipped if n}
-    answer = {
-        "read": n_read,
-        "written": len(recording),
-        "from": recording.metadata.format,
-        "left_behind": left,
-        "warnings": list(recording.metadata.warnings),
-    }
-    if as_json:
-        write_json(answer)
-        return
-    from spikeloom.console import print_table
-
-    beside = ", ".join(f"{kind}: {n:,}" for kind, n in left.items()) or "nothing"
-    print_table(
-        f"{source} -> {target}",
-        [("read", f"{n_read:,}"), ("written", f"{len(recording):,}"), ("left behind", beside)],
+    passage = Passage(
+        source,
+        target,
+        format=format_name,
+        to_format=to_format,
+        size=size,
+        start_us=-FAR_US if start_us is None else start_us,
+        stop_us=FAR_US if stop_us is None else stop_us,
+        is_from_zero=from_zero,
     )
+    with progress("reading") as advance:
+        passed = pass_on(passage, on_progress=advance)
+    if as_json:
+        write_json(passed.to_json())
+        return
+    print_table(f"{source} -> {target}", passed.rows())
 
 
 @events.command()
@@ -138,22 +132,21 @@ def denoise(  # noqa: PLR0917
     """Run the recording IN through filters and write what is left as OUT.
 
     For example --filter hot-pixels --filter stcf:window_us=5000,n_supporting=2. Keys are the
-    parameters of the filters in eventio.denoising.
+    parameters of the filters in eventio.denoising. Companions go along as in convert. Memory does not grow
+    with the number of events, but for --score.
     """
-    import eventio
     from spikeloom.cleaning import clean
+    from spikeloom.console import print_table, progress
+    from spikeloom.event_files import Passage
     from spikeloom.filter_options import parse_filter
 
-    chosen = [parse_filter(text) for text in filters]
-    left, facts = clean(
-        eventio.read(source, format=format_name, width=size[0], height=size[1]), chosen, is_scored=score
-    )
-    eventio.write(target, left, format=to_format)
+    chosen = tuple(parse_filter(text) for text in filters)
+    passage = Passage(source, target, format=format_name, to_format=to_format, size=size, filters=chosen)
+    with progress("reading") as advance:
+        facts = clean(passage, is_scored=score, on_progress=advance)
     if as_json:
         write_json(facts.to_json())
         return
-    from spikeloom.console import print_table
-
     print_table(f"{source} -> {target}", facts.rows())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventio
@@ -118,9 +118,48 @@ def test_perceptron(rows: Rows, side: int, tau_us: int, seed: int) -> None:
         denoising.DoubleWindow(3, 2),
         denoising.Refractory(20),
         denoising.Flicker(1e4, 1e5, 1),
+        denoising.HotPixels(is_hot=np.eye(5, 7, dtype=bool)),
+        denoising.Perceptron(np.ones((18, 2)), np.zeros(2), np.ones(2), -3.0, tau_us=16),
     ],
 )
-def test_filters_are_causal(one: denoising.Filter, rows: Rows, cut: int) -> None:
-    """What comes later changes nothing."""
+def test_filters_are_causal_and_go_on_from_chunk_to_chunk(
+    one: denoising.Filter, rows: Rows, cut: int
+) -> None:
+    """What comes later changes nothing, and where a stream is cut neither."""
     n = cut % (len(rows) + 1)
-    np.testing.assert_array_equal(one.mark(make(rows[:n])), one.mark(make(rows))[:n])
+    whole = make(rows)
+    expected = one.mark(whole)
+    np.testing.assert_array_equal(one.mark(make(rows[:n])), expected[:n])
+    mark = one.begin(whole.width, whole.height)
+    parts = [mark(whole.events[:n]), mark(whole.events[n : n + 3]), mark(whole.events[n + 3 :])]
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(
+                [0, 1, 5, 40, -5, 2**31 - 41, 2**31 - 1, 2**31, 2**31 + 1, 2**40, -(2**31), -(2**33)]
+            ),
+            st.integers(0, 2),
+            st.integers(0, 2),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    window_us=st.sampled_from([1, 6, 41, 2**31 - 2, 2**31 - 1, 2**31, 2**40]),
+    n_supporting=st.integers(1, 3),
+    start_us=st.sampled_from([0, -(2**31), 2**62 - 50, -(2**62)]),
+)
+@settings(max_examples=150)
+def test_times_that_leave_the_small_map_change_nothing(
+    steps: list[tuple[int, int, int]], window_us: int, n_supporting: int, start_us: int
+) -> None:
+    t = start_us + np.cumsum([step for step, _, _ in steps])
+    x, y = [x for _, x, _ in steps], [y for _, _, y in steps]
+    events = eventio.make_events(t=t, x=x, y=y, p=[True] * len(t))
+    recording = eventio.Recording(events, width=3, height=3)
+    one = denoising.SpatiotemporalCorrelation(window_us, n_supporting)
+    expected = [count >= n_supporting for count in oracle.count_supporting(events.tolist(), window_us)]
+    assert one.mark(recording).tolist() == expected
+    np.testing.assert_array_equal(one.keep(recording), events[expected])

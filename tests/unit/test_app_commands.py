@@ -14,8 +14,16 @@ from click.testing import CliRunner, Result
 import eventio
 import eventio.datasets
 from eventio.datasets import Collection, Sample
+from eventio.format_table import FORMATS
 from spikeloom.cli import cli
-from tests.app_models import small_recognizer, write_folder, write_recording, write_truncated, write_unordered
+from tests.app_models import (
+    random_events,
+    small_recognizer,
+    write_folder,
+    write_recording,
+    write_truncated,
+    write_unordered,
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +99,51 @@ def test_info_lists_damage_and_succeeds(tmp_path: Path, damage: object) -> None:
     assert found["warnings"]
     assert result.stderr == ""
     assert run("info", path).exit_code == 0
+
+
+WRITTEN = [row.name for row in FORMATS if row.encode is not None]
+BAGS = ("py/test_events_1.bag", "py/test_events_1/test_events_1.db3", "py/test_events_2/test_events_2_0.mcap")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_info_of_every_format(tmp_path: Path, name: str) -> None:
+    side = {"aedat2-dvs128": (128, 128), "aedat2-davis240": (240, 180), "aedat2-davis640": (640, 480)}
+    width, height = side.get(name, (346, 260) if name.startswith("aedat") else (34, 34))
+    events = random_events(1200)
+    eventio.write(tmp_path / "a.x", eventio.Recording(events, width=width, height=height), format=name)
+    check_info(tmp_path / "a.x", name, 1200)
+
+
+@pytest.mark.parametrize("name", BAGS)
+def test_info_of_bags(data_dir: Path, name: str) -> None:
+    path = data_dir / "ros_event_camera" / name
+    check_info(path, None, 571_266 if name.endswith(".mcap") else 343_474)
+
+
+def check_info(path: Path, name: str | None, n_events: int) -> None:
+    arguments = () if name is None else ("--format", name)
+    found = answer(run("info", path, *arguments, "--json"))
+    assert (found["events"], sum(found["events_over_time"])) == (n_events, n_events)  # type: ignore[call-overload]
+    assert found["format"] == name or name is None
+    assert found["busiest_pixels"]
+    shown = run("info", path, *arguments).stdout
+    assert "over time" in shown
+    assert "█" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dv_processing_tests/data/test_files/test-frame.aedat4", "frames: 20"),
+        ("faery_samples/color.es", "colour events: 473,225"),
+    ],
+)
+def test_info_of_a_file_without_pixel_events(data_dir: Path, name: str, text: str) -> None:
+    found = answer(run("info", data_dir / name, "--json"))
+    assert (found["events"], found["events_over_time"], found["busiest_pixels"]) == (0, [], [])
+    shown = run("info", data_dir / name).stdout
+    assert text in shown
+    assert "no pixel event" in " ".join(shown.split())
 
 
 def test_info_takes_the_times_in_file_order(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +174,72 @@ def test_the_recording_read_is_not_written_over(path: Path, command: tuple[str, 
     text = refused(*command, path, path.parent / "." / path.name)
     assert "is the recording that is read; name another file" in text
     assert path.read_bytes() == before
+
+
+def test_companions_go_along_where_the_target_can_hold_them(data_dir: Path, tmp_path: Path) -> None:
+    source = data_dir / "event_vision_library/sample.aedat4"
+    whole = eventio.read(source)
+    found = answer(run("convert", source, tmp_path / "a.aedat4", "--json"))
+    copy = eventio.read(tmp_path / "a.aedat4")
+    assert found["carried"] == whole.companions.counts == copy.companions.counts
+    assert found["left_behind"] == {}
+    assert copy.events.tolist() == whole.events.tolist()
+    np.testing.assert_array_equal(copy.imu, whole.imu)
+    assert copy.frames[1].image.tolist() == whole.frames[1].image.tolist()
+    found = answer(run("denoise", source, tmp_path / "b.csv", "--json"))
+    assert found["carried"] == {}
+    assert found["left_behind"] == dict(whole.metadata.skipped)
+    assert "frames: 4" in run("denoise", source, tmp_path / "c.aedat4").stdout
+    assert "--from-zero" in refused("convert", source, tmp_path / "d.raw")
+    assert run("convert", source, tmp_path / "d.raw", "--from-zero").exit_code == 0
+    assert eventio.read(tmp_path / "d.raw").t.tolist() == (whole.t - whole.t[0]).tolist()
+    assert run("convert", source, tmp_path / "e.aedat4", "--from-zero").exit_code == 0
+    cut = tmp_path / "f.aedat4"
+    middle = whole.frames[2].t_us
+    assert run("convert", source, cut, "--start-us", middle).exit_code == 0
+    assert eventio.read(cut).companions.counts == whole.companions.between(middle, 1 << 62).counts
+    assert len(eventio.read(cut).frames) == 2
+    moved = eventio.read(tmp_path / "e.aedat4")
+    assert (moved.imu["t"] + whole.t[0]).tolist() == whole.imu["t"].tolist()
+    assert moved.frames[0].t_us + int(whole.t[0]) == whole.frames[0].t_us
+
+
+def test_a_chain_with_measured_hot_pixels_is_the_one_in_memory(path: Path, tmp_path: Path) -> None:
+    chain = ("refractory:period_us=300", "hot-pixels:n_deviations=1,times_around=1", "baf:window_us=50000")
+    given = [argument for each in chain for argument in ("--filter", each)]
+    found = answer(run("denoise", path, tmp_path / "b.bin", *given, "--json"))
+    expected = denoising.denoise(eventio.read(path), *map(parse_filter, chain))
+    assert eventio.read(tmp_path / "b.bin").events.tolist() == expected.recording.events.tolist()
+    assert [each["events"] for each in found["removed"]] == list(expected.n_removed)  # type: ignore[union-attr]
+    assert all(expected.n_removed)
+
+
+def test_a_failed_conversion_leaves_nothing_and_keeps_the_old_file(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.raw").write_bytes(b"old")
+    before = sorted(tmp_path.iterdir())
+    assert "holds no event" in refused("convert", path, tmp_path / "old.raw", "--stop-us", -5)
+    assert "there is no such file" in refused("convert", tmp_path / "none.bin", tmp_path / "new.raw")
+    assert "names no format that can be written" in refused("convert", path, tmp_path / "new.xyz")
+    assert "only read" in refused("convert", path, tmp_path / "a.bag", "--to", "rosbag1")
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "old.raw").read_bytes() == b"old"
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    peaks = []
+    for n_events in (600_000, 2_400_000):
+        k = np.arange(n_events)
+        events = np.zeros(n_events, eventio.EVENT_DTYPE)
+        events["t"], events["x"], events["y"], events["p"] = k * 3, k * 7 % 300, k * 11 % 200, k % 2
+        eventio.write(tmp_path / "a.raw", eventio.Recording(events, width=300, height=200), format="evt2")
+        del events, k
+        tracemalloc.start()
+        try:
+            filters = ("--filter", "refractory:period_us=5", "--filter", "hot-pixels:n_deviations=1000")
+            assert run("denoise", tmp_path / "a.raw", tmp_path / "b.raw", *filters).exit_code == 0
+            assert run("convert", tmp_path / "a.raw", tmp_path / "c.dat").exit_code == 0
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 2_400_000 * 13

@@ -170,8 +170,8 @@ def test_curves_of_scores_and_settings_agree() -> None:
         def __init__(self, least: int) -> None:
             self.least = least
 
-        def mark(self, recording: eventio.Recording) -> np.ndarray:
-            return scores > self.least
+        def begin(self, width: int, height: int) -> denoising.filters.Marker:
+            return lambda events: scores > self.least
 
     swept = denoising.measure_roc(labelled, [Threshold(k) for k in range(-1, 7)])
     assert swept.area == pytest.approx(exact.area, abs=1e-12)

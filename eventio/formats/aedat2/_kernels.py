@@ -8,6 +8,16 @@ import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import swap_bytes
+from eventio._kernels_lanes import (
+    N_LANES,
+    join_and,
+    join_or,
+    load_pairs,
+    put,
+    put_eight,
+    spread,
+    swap_lanes,
+)
 
 WRAP_US = 1 << 32
 HALF_WRAP_US = 1 << 31
@@ -50,47 +60,82 @@ def place_of(address: int, layout: int, width: int, height: int) -> tuple[int, i
 
 
 @numba.njit(cache=True, **UNCOUNTED)
+def decode_dvs128(
+    words: npt.NDArray[np.uint32], first: int, state: npt.NDArray[np.int64], events: Any
+) -> Any:
+    """
+    Write the events of a DVS128, eight at a time, while the time does not fall and there is nothing else.
+
+    The word before the first is known; returns the number of events.
+    """
+    base, limit, inside = spread(state[BASE]), spread(state[LIMIT]), spread(-1)
+    n = 0
+    while first + n + N_LANES <= words.shape[0] and n + N_LANES < events.shape[0]:
+        pair, before = swap_lanes(load_pairs(words, first + n)), swap_lanes(load_pairs(words, first + n - 1))
+        address, time = pair >> 32, pair & 0xFFFFFFFF
+        if join_or((time - (before & 0xFFFFFFFF)) | (address << 16)) >> 31 != 0:
+            break
+        mirrored = spread(0xFFFF) - address
+        rest = ((mirrored >> 1) & 0x7F) | ((mirrored & 0x7F00) << 8) | ((mirrored & 1) << 32)
+        inside = inside & (limit - rest)
+        put_eight(events, n, base + time, rest)
+        n += N_LANES
+    if n:
+        state[INSIDE] &= join_and(inside)
+        state[PREVIOUS_T] = events[n - 1].t
+        state[RAW_T] = state[PREVIOUS_T] - state[BASE]
+    return n
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def take_time(time: Any, state: npt.NDArray[np.int64]) -> Any:
+    """Take the time of the next word; return it with all wraps so far."""
+    raw = state[RAW_T]
+    if abs(time - raw) > HALF_WRAP_US and raw >= 0:
+        if time < raw:
+            state[BASE] += WRAP_US
+            state[N_WRAPS] += 1
+        elif state[BASE] > 0:
+            state[BASE] -= WRAP_US
+            state[N_WRAPS] -= 1
+    state[RAW_T] = time
+    return state[BASE] + time
+
+
+@numba.njit(cache=True, **UNCOUNTED)
 def decode(
     words: npt.NDArray[np.uint32], layout: int, state: npt.NDArray[np.int64], events: Any, others: Any
 ) -> tuple[int, int, int]:
     """
     Write the events of words (uint32, shape (n, 2), big-endian), and words of other kinds to others.
 
-    Return the number of words used and of both; others may have no room at all, and then they are counted only.
+    Return the number of words used and of both; others may have no room at all, and then they are counted only. Two
+    events have to have room.
     """
-    raw, base, n_wraps = state[RAW_T], state[BASE], state[N_WRAPS]
-    previous, late, inside, limit = state[PREVIOUS_T], state[LATE], state[INSIDE], state[LIMIT]
-    width, height = state[WIDTH], state[HEIGHT]
+    limit, width, height = state[LIMIT], state[WIDTH], state[HEIGHT]
     n, n_others, used = 0, 0, 0
     room = others.shape[0] if others.shape[0] else words.shape[0]
-    stop = min(words.shape[0], events.shape[0])
-    while used < stop and n_others < room:
-        address, time = swap_bytes(words[used, 0]), swap_bytes(words[used, 1])
+    while used < words.shape[0] and n + 1 < events.shape[0] and n_others < room:
+        address = swap_bytes(words[used, 0])
+        t = take_time(swap_bytes(words[used, 1]), state)
         used += 1
-        if abs(time - raw) > HALF_WRAP_US and raw >= 0:
-            if time < raw:
-                base, n_wraps = base + WRAP_US, n_wraps + 1
-            elif base > 0:
-                base, n_wraps = base - WRAP_US, n_wraps - 1
-        raw = time
         kind = kind_of(address, layout)
         if kind < 0:
-            t = base + time
             xy, is_on = place_of(address, layout, width, height)
-            event = events[n]
-            event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(is_on)
-            late |= t - previous
-            inside &= limit - xy
-            previous = t
+            put(events, n, t, xy | is_on << 32)
+            state[LATE] |= t - state[PREVIOUS_T]
+            state[INSIDE] &= limit - xy
+            state[PREVIOUS_T] = t
             n += 1
+            if layout == DVS128:
+                n_more = decode_dvs128(words, used, state, events[n:])
+                used, n = used + n_more, n + n_more
             continue
         state[COUNTS + kind] += 1
         if others.shape[0]:
             other = others[n_others]
-            other.t, other.address = base + time, np.uint32(address)
+            other.t, other.address = t, np.uint32(address)
         n_others += 1
-    state[RAW_T], state[BASE], state[N_WRAPS] = raw, base, n_wraps
-    state[PREVIOUS_T], state[LATE], state[INSIDE] = previous, late, inside
     return used, n, n_others if others.shape[0] else 0
 
 

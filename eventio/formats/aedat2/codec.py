@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eventio.buffer import EventBuffer
 from eventio.errors import FormatError
 from eventio.formats.aedat2 import _kernels as kernels
 from eventio.formats.aedat2.chips import Chip, find_by_size, find_chip, read_header
@@ -83,22 +84,22 @@ class Aedat2Source(WordSource):
         self._prepare()
         return super().blocks()
 
-    def blocks_into(self, room: EventArray) -> Iterator[EventArray]:
+    def blocks_into(self, buffer: EventBuffer) -> Iterator[EventArray]:
         """
-        Yield the events in file order, as consecutive parts of an array.
+        Yield the events in file order, decoded straight into a buffer.
 
         Parameters
         ----------
-        room : ndarray
-            Of EVENT_DTYPE.
+        buffer : EventBuffer
+            Where they come to stand.
 
         Yields
         ------
         ndarray
-            A part of room.
+            A part of it.
         """
         self._prepare()
-        return super().blocks_into(room)
+        return super().blocks_into(buffer)
 
     def _prepare(self) -> None:
         self._others = np.empty(OTHER_ROOM if self.keeps_companions else 0, OTHER_DTYPE)

@@ -71,7 +71,7 @@ class EsSource(WordSource):
         self._n_others = 0
         self._generic: list[tuple[StructuredArray, npt.NDArray[np.uint8]]] = []
 
-    def count_at_most(self) -> int:
+    def expect_events(self) -> int:
         """
         Say how many events the file can hold at most.
 
@@ -80,7 +80,7 @@ class EsSource(WordSource):
         int
             One in five bytes, or none.
         """
-        return super().count_at_most() // kernels.EVENT_BYTES if self.kind in (DVS, ATIS) else 0
+        return super().expect_events() // kernels.EVENT_BYTES if self.kind in (DVS, ATIS) else 0
 
     def first_state(self) -> State:
         """

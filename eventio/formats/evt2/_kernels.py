@@ -7,10 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+from eventio._kernels_lanes import N_LANES, join_and, join_or, load_words, put, put_eight, spread
 
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
+FEW = 4
+"""Events in a row after which eight are tried at once."""
 HIGH, BASE, COUNTS = N_COMMON, N_COMMON + 1, N_COMMON + 2
 """Places in `state`: upper time or -1, time added by wraps, and how many words there were of each of 16 kinds."""
 WAITING = COUNTS + 16
@@ -29,36 +32,68 @@ def pass_waiting(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64]) ->
 
 
 @numba.njit(cache=True, **UNCOUNTED)
+def rest_of(word: Any) -> Any:
+    """Return place and polarity of an event, of one word or eight, as `put` takes them."""
+    return ((word >> 11) & 0x7FF) | ((word & 0x7FF) << 16) | ((word & (1 << 28)) << 4)
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_events(
+    words: npt.NDArray[np.uint32], first: int, state: npt.NDArray[np.int64], events: Any
+) -> Any:
+    """
+    Write the events of words from `first` on, while eight are events whose time does not fall; return their number.
+
+    The word before the first is one of an event.
+    """
+    upper, limit = spread(state[BASE] + (state[HIGH] << 6)), spread(state[LIMIT])
+    inside = spread(-1)
+    n = 0
+    while first + n + N_LANES <= words.shape[0] and n + N_LANES < events.shape[0]:
+        word, before = load_words(words, first + n), load_words(words, first + n - 1)
+        low = (word >> 22) & 0x3F
+        step = low - ((before >> 22) & 0x3F)
+        if join_or(step | ((word >> 29) << 63)) < 0:
+            break
+        rest = rest_of(word)
+        inside = inside & (limit - rest)
+        put_eight(events, n, upper | low, rest)
+        n += N_LANES
+    if n:
+        state[INSIDE] &= join_and(inside)
+        state[PREVIOUS_T] = events[n - 1].t
+    return n
+
+
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_run(words: npt.NDArray[np.uint32], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
     """Write events until a word of another kind than events and upper time; return words used and events."""
-    high, base = state[HIGH], state[BASE]
-    previous, late, inside, limit = state[PREVIOUS_T], state[LATE], state[INSIDE], state[LIMIT]
-    upper = base + (high << 6)
-    n, i, stop = 0, 0, min(words.shape[0], events.shape[0])
-    for i in range(stop):
+    upper = state[BASE] + (state[HIGH] << 6)
+    limit, n_in_row = state[LIMIT], 0
+    n, i = 0, 0
+    while i < words.shape[0] and n + 1 < events.shape[0]:
         word = np.int64(words[i])
         kind = word >> 28
         if kind <= ON:
-            event = events[n]
-            t = upper + ((word >> 22) & 0x3F)
-            xy = ((word >> 11) & 0x7FF) | ((word & 0x7FF) << 16)
-            event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(kind)
-            late |= t - previous
-            inside &= limit - xy
-            previous = t
-            n += 1
-        elif kind == TIME_HIGH:
-            new = word & 0xFFFFFFF
-            if high - new > HALF_RANGE:
-                base += np.int64(1) << (HIGH_BITS + 6)
-            high = new
-            upper = base + (high << 6)
-        else:
-            stop = i
+            t, rest = upper + ((word >> 22) & 0x3F), rest_of(word)
+            put(events, n, t, rest)
+            state[LATE] |= t - state[PREVIOUS_T]
+            state[INSIDE] &= limit - rest
+            state[PREVIOUS_T] = t
+            n, i, n_in_row = n + 1, i + 1, n_in_row + 1
+            if n_in_row == FEW:
+                n_more = decode_events(words, i, state, events[n:])
+                n, i, n_in_row = n + n_more, i + n_more, 0
+            continue
+        if kind != TIME_HIGH:
             break
-    state[HIGH], state[BASE] = high, base
-    state[PREVIOUS_T], state[LATE], state[INSIDE] = previous, late, inside
-    return stop, n
+        new = word & 0xFFFFFFF
+        if state[HIGH] - new > HALF_RANGE:
+            state[BASE] += np.int64(1) << (HIGH_BITS + 6)
+        state[HIGH] = new
+        upper = state[BASE] + (new << 6)
+        i, n_in_row = i + 1, 0
+    return i, n
 
 
 @numba.njit(cache=True, **UNCOUNTED)
@@ -68,7 +103,7 @@ def decode(
     """Write events and triggers while there is room; return the number of words used and of both."""
     used = pass_waiting(words, state) if state[HIGH] < 0 else 0
     n, n_triggers = 0, 0
-    while used < words.shape[0] and n < events.shape[0] and n_triggers < triggers.shape[0]:
+    while used < words.shape[0] and n + 1 < events.shape[0] and n_triggers < triggers.shape[0]:
         n_words, n_events = decode_run(words[used:], state, events[n:])
         used, n = used + n_words, n + n_events
         if used == words.shape[0]:

@@ -7,12 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
-from eventio._kernels_bits import count_bits, lowest_bit
+from eventio._kernels_bits import count_bits, highest_bit
+from eventio._kernels_lanes import put_row
 
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
 VECTOR = 32
+SPARE = VECTOR + 4
+"""Room for the events of a word, and for what `put_row` writes behind them."""
 HIGH, BASE, COUNTS = N_COMMON, N_COMMON + 1, N_COMMON + 2
 """Places in `state`: upper time or -1, time added by wraps, and how many words there were of each of 16 kinds."""
 WAITING = COUNTS + 16
@@ -51,23 +54,18 @@ def decode_run(
     high, base = state[HIGH], state[BASE]
     previous, late, inside, limit = state[PREVIOUS_T], state[LATE], state[INSIDE], state[LIMIT]
     start = base + (high << 6)
-    n, i, room = 0, 0, events.shape[0] - VECTOR
+    n, i, room = 0, 0, events.shape[0] - SPARE
     while i < words.shape[0] and n <= room:
         word, mask = np.int64(words[i, upper]), np.uint32(words[i, 1 - upper])
         kind = word >> 28
         if kind <= ON:
-            t = start + ((word >> 22) & 0x3F)
-            place = ((word >> 11) & 0x7FF) | ((word & 0x7FF) << 16)
             if mask:
+                t = start + ((word >> 22) & 0x3F)
+                place = ((word >> 11) & 0x7FF) | ((word & 0x7FF) << 16)
                 late |= t - previous
                 previous = t
-            while mask:
-                xy = place + lowest_bit(mask)
-                mask &= mask - np.uint32(1)
-                event = events[n]
-                event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(kind)
-                inside &= limit - xy
-                n += 1
+                inside &= limit - (place + highest_bit(mask))
+                n = put_row(events, n, t, place | kind << 32, mask)
         elif kind == TIME_HIGH:
             new = word & 0xFFFFFFF
             if high - new > HALF_RANGE:
@@ -87,13 +85,13 @@ def decode(
     words: npt.NDArray[np.uint32], upper: int, state: npt.NDArray[np.int64], events: Any, triggers: Any
 ) -> tuple[int, int, int]:
     """
-    Write events and triggers until fewer than 32 have room; return the number of words used and of both.
+    Write events and triggers until fewer than SPARE have room; return the number of words used and of both.
 
     upper is the place of the upper half in words (uint32, shape (n, 2)).
     """
     used = pass_waiting(words, upper, state) if state[HIGH] < 0 else 0
     n, n_triggers = 0, 0
-    while used < words.shape[0] and n + VECTOR <= events.shape[0] and n_triggers < triggers.shape[0]:
+    while used < words.shape[0] and n + SPARE <= events.shape[0] and n_triggers < triggers.shape[0]:
         n_words, n_events = decode_run(words[used:], upper, state, events[n:])
         used, n = used + n_words, n + n_events
         if used == words.shape[0]:

@@ -68,16 +68,16 @@ class Evt21Source(PropheseeSource):
             order = "legacy" if self.is_legacy else "little"
             self.conversions = (f"byte order {order!r}, by the look of the words",)
 
-    def count_at_most(self) -> int:
+    def expect_events(self) -> int:
         """
-        Count the events.
+        Guess the number of events.
 
         Returns
         -------
         int
-            Their number, those before the first time included.
+            By those of some words, a quarter more.
         """
-        return sum(int(kernels.count_events(words, self._upper)) for words in self.whole_words())
+        return self.extrapolate(lambda words: int(kernels.count_events(words, self._upper)))
 
     @property
     def _upper(self) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
-from eventio._kernels_bits import count_bits, lowest_bit
+from eventio._kernels_bits import count_bits, highest_bit
+from eventio._kernels_lanes import put, put_row
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6, 0x8
 TRIGGER = 0xA
@@ -15,9 +16,17 @@ HIGH_RANGE = 1 << 12
 HALF_RANGE = HIGH_RANGE // 2
 MAX_HOP = HALF_RANGE - 1
 WRAP_US = 1 << 24
-MOST_EVENTS_PER_WORD = 12
+SPARE = 16
+"""Room for the 12 events of a word, and for what `put_row` writes behind them."""
+SINGLE_KINDS = 0b1000101
+"""Row, column and lower time, as bits."""
 USUAL_KINDS = 0b1111101
 """Kinds of words that come often, as bits: row, column, base, vectors and lower time."""
+ROW_MASK = 0x7FF << 16
+SPREAD = 1 | 1 << 16 | 1 << 40
+MASKS = np.zeros(16, np.int64)
+"""What a word of each kind changes of column, row << 16, polarity << 32 and lower time << 40."""
+MASKS[[ADDR_Y, ADDR_X, TIME_LOW]] = ROW_MASK, 1 << 32 | 0x7FF, 0xFFF << 40
 HIGH, LOW, WRAPS, ROW, COLUMN, IS_ON, COUNTS = (N_COMMON + k for k in range(7))
 """
 Places in `state`: upper and lower time, time added by wraps, row, column and polarity of a vector (all but the wraps
@@ -82,49 +91,49 @@ def set_high(value: Any, state: npt.NDArray[np.int64]) -> None:
 
 @numba.njit(cache=True, **UNCOUNTED)
 def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
-    """Write events until a rare kind of word; return words used and events. Time and row are known."""
-    start, low, row = state[WRAPS] + (state[HIGH] << 12), state[LOW], state[ROW] << 16
-    column, is_on = state[COLUMN], state[IS_ON]
-    late, inside, limit = state[LATE], state[INSIDE], state[LIMIT]
-    late |= start + low - state[PREVIOUS_T]
+    """
+    Write events until a rare kind of word; return words used and events. Time and row are known.
+
+    `now` holds column, row << 16, polarity << 32 and lower time << 40 together; a word changes what the mask of its
+    kind says, without a branch, which would be guessed wrong too often.
+    """
+    start, limit = state[WRAPS] + (state[HIGH] << 12), state[LIMIT]
+    now = state[ROW] << 16 | state[LOW] << 40
+    column, head = state[COLUMN], state[IS_ON] << 32
+    late, inside, previous = state[LATE], state[INSIDE], start + state[LOW]
+    late |= previous - state[PREVIOUS_T]
     n: Any = 0
-    used, room = 0, events.shape[0] - MOST_EVENTS_PER_WORD
-    while used < words.shape[0] and n <= room:
+    used, stop = 0, words.shape[0]
+    while used < stop and n + SPARE <= events.shape[0]:
         word = np.int64(words[used])
         kind, value = word >> 12, word & 0xFFF
-        if (USUAL_KINDS >> kind) & 1 == 0:
-            break
-        used += 1
-        if kind in (VECT_12, VECT_8):
+        if (SINGLE_KINDS >> kind) & 1:
+            mask = MASKS[np.uint64(kind)]
+            now = (now & ~mask) | (value * SPREAD | (value & 0x800) << 21) & mask
+            t = start + (now >> 40)
+            put(events, n, t, now)
+            n += np.int64(kind == ADDR_X)
+            inside &= limit - now
+            late |= t - previous
+            previous = t
+        elif kind in (VECT_12, VECT_8):
             bits = np.uint32(value if kind == VECT_12 else value & 0xFF)
             if column < 0:
                 state[BASELESS] += count_bits(bits)
-                continue
-            while bits:
-                xy = row + column + lowest_bit(bits)
-                bits &= bits - np.uint32(1)
-                event = events[n]
-                event.t, event.xy, event.p = start + low, np.uint32(xy), np.uint8(is_on)
-                inside &= (limit - xy) & ~xy  # columns of long vectors may exceed 15 bits
-                n += 1
-            column = min(column + (12 if kind == VECT_12 else 8), 0xFFF0)
-            continue
-        xy = row + (value & 0x7FF)
-        event = events[n]
-        event.t, event.xy, event.p = start + low, np.uint32(xy), np.uint8(value >> 11)
-        is_event = np.int64(kind == ADDR_X)
-        inside &= (limit - xy) | (is_event - 1)
-        n += is_event
-        chosen = -np.int64(kind == TIME_LOW)  # all bits or none: a branch would be guessed wrong too often
-        late |= (value - low) & chosen
-        low ^= (low ^ value) & chosen
-        chosen = -np.int64(kind == ADDR_Y)
-        row ^= (row ^ ((value & 0x7FF) << 16)) & chosen
-        chosen = -np.int64(kind == VECT_BASE_X)
-        column ^= (column ^ (value & 0x7FF)) & chosen
-        is_on ^= (is_on ^ (value >> 11)) & chosen
-    state[LOW], state[ROW], state[COLUMN], state[IS_ON] = low, row >> 16, column, is_on
-    state[PREVIOUS_T], state[LATE], state[INSIDE] = start + low, late, inside
+            elif bits:
+                xy = (now & ROW_MASK) + column
+                last = xy + highest_bit(bits)
+                inside &= (limit - last) & ~last  # columns of long vectors may exceed 15 bits
+                n = put_row(events, n, previous, xy | head, bits)
+            column = min(column + (12 if kind == VECT_12 else 8), 0xFFF0) if column >= 0 else column
+        elif kind == VECT_BASE_X:
+            column, head = value & 0x7FF, (value & 0x800) << 21
+        else:
+            break
+        used += 1
+    state[LOW], state[ROW] = now >> 40, (now & ROW_MASK) >> 16
+    state[COLUMN], state[IS_ON] = column, head >> 32
+    state[PREVIOUS_T], state[LATE], state[INSIDE] = previous, late, inside
     return used, n
 
 
@@ -132,10 +141,10 @@ def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], even
 def decode(
     words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], events: Any, triggers: Any
 ) -> tuple[int, int, int]:
-    """Write events and triggers until fewer than 12 have room; return the number of words used and of both."""
+    """Write events and triggers until fewer than SPARE have room; return the number of words used and of both."""
     used, n, n_triggers = 0, 0, 0
     while used < words.shape[0] and n_triggers < triggers.shape[0]:
-        if n + MOST_EVENTS_PER_WORD > events.shape[0]:
+        if n + SPARE > events.shape[0]:
             break
         if state[HIGH] < 0 or state[ROW] < 0:
             used += pass_waiting(words[used:], state)

@@ -67,16 +67,16 @@ class Evt3Source(PropheseeSource):
     def __init__(self, path: Path) -> None:
         super().__init__(path, USUAL_SIZES, "<u2")
 
-    def count_at_most(self) -> int:
+    def expect_events(self) -> int:
         """
-        Count the events.
+        Guess the number of events.
 
         Returns
         -------
         int
-            Their number, those included that miss a time, a row or a base.
+            By those of some words, a quarter more.
         """
-        return sum(int(kernels.count_events(words)) for words in self.whole_words())
+        return self.extrapolate(lambda words: int(kernels.count_events(words)))
 
     def first_state(self) -> State:
         """

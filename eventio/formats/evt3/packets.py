@@ -40,7 +40,7 @@ class Evt3Packets:
         payload = packet.payload
         self._n_odd += len(payload) % 2
         words = np.frombuffer(payload[: len(payload) // 2 * 2], "<u2")
-        room = np.empty(int(kernels.count_events(words)) + kernels.MOST_EVENTS_PER_WORD, EVENT_DTYPE)
+        room = np.empty(int(kernels.count_events(words)) + kernels.SPARE, EVENT_DTYPE)
         triggers = np.empty(len(words) + 1, TRIGGER_DTYPE)
         _, n_events, n_triggers = kernels.decode(words, self._state, room.view(PLACED_DTYPE), triggers)
         if n_triggers:

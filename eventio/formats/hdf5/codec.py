@@ -18,7 +18,7 @@ from io import BytesIO
 import numpy as np
 
 from eventio.array_files import ArrayFileSource
-from eventio.columns import separate
+from eventio.column_values import separate
 from eventio.recording import Recording
 
 NAME = "hdf5"

@@ -14,9 +14,10 @@ from io import BytesIO
 import numpy as np
 
 from eventio.array_files import ArrayFileSource
-from eventio.columns import USUAL_SIZES, separate
+from eventio.column_values import separate
+from eventio.columns import USUAL_SIZES
 from eventio.recording import Recording
-from eventio.tables import TICKS_NAME
+from eventio.table_source import TICKS_NAME
 
 NAME = "mat"
 TITLE = "MATLAB (.mat)"

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.columns import NO_WISH, ROLES, Wish, separate
+from eventio.column_values import separate
+from eventio.columns import NO_WISH, ROLES, Wish
 from eventio.formats.npz.archive import ARRAY_FORMAT, SUFFIX, Archive
 from eventio.recording import Recording
 from eventio.source import BLOCK_EVENTS
-from eventio.tables import TICKS_NAME, ArrayInfo, TableSource
+from eventio.table_source import TICKS_NAME, TableSource
+from eventio.tables import ArrayInfo
 
 NAME = "npz"
 TITLE = "NumPy archives (.npz)"

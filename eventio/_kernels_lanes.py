@@ -1,0 +1,227 @@
+"""
+Eight int64 side by side as one value, and events written with two stores each.
+
+`Lanes` take +, -, &, |, << and >> (which shifts zeros in) with other lanes or with a number, lane by lane: a formula
+of a kernel serves one word or eight. An event is written as its time and `rest`, which is `x | y << 16 | p << 32`; its
+16 bytes reach three bytes into the next event, which therefore is written later or is spare room.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import config as untyped_config
+from numba.core.typing import templates as untyped_templates
+from numba.extending import intrinsic, models, register_model
+from numba.extending import lower_builtin as untyped_lower_builtin
+
+from eventio._kernels import UNCOUNTED
+from eventio._kernels_bits import count_bits, lowest_bit
+
+N_LANES = 8
+EVENT_BYTES = 13
+config: Any = untyped_config
+templates: Any = untyped_templates
+lower_builtin: Any = untyped_lower_builtin
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_LONGS, _WORDS = ir.VectorType(_I64, N_LANES), ir.VectorType(_I32, N_LANES)
+_PAIR = ir.VectorType(_I64, 2)
+
+
+class _LanesType(types.Type):
+    """The numba type of `Lanes`."""
+
+    def __init__(self) -> None:
+        super().__init__(name="int64x8")
+
+
+Lanes: Any = _LanesType()
+
+
+@register_model(_LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, _LONGS)  # type: ignore[no-untyped-call]
+
+
+def _spread(builder: Any, value: Any) -> Any:
+    """Give a vector with one value in all lanes."""
+    nothing = ir.Constant(_LONGS, ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(_WORDS, None))
+
+
+def _define(operation: Any, instruction: str) -> None:
+    """Let numba know an operator between lanes and lanes, or lanes and a number."""
+
+    class Typing(templates.AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, kws: Any) -> Any:
+            del kws
+            if len(args) != 2 or not isinstance(args[0], _LanesType):
+                return None
+            if isinstance(args[1], _LanesType):
+                return templates.signature(Lanes, Lanes, Lanes)
+            return (
+                templates.signature(Lanes, Lanes, types.int64) if isinstance(args[1], types.Integer) else None
+            )
+
+    def of_lanes(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return getattr(builder, instruction)(*arguments)
+
+    def of_number(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return getattr(builder, instruction)(arguments[0], _spread(builder, arguments[1]))
+
+    templates.infer_global(operation)(Typing)
+    lower_builtin(operation, Lanes, Lanes)(of_lanes)
+    lower_builtin(operation, Lanes, types.int64)(of_number)
+
+
+for _operation, _instruction in (
+    (operator.add, "add"),
+    (operator.sub, "sub"),
+    (operator.and_, "and_"),
+    (operator.or_, "or_"),
+    (operator.lshift, "shl"),
+    (operator.rshift, "lshr"),
+):
+    _define(_operation, _instruction)
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any, sizes: tuple[int, int, int]) -> Any:
+    """Give the address of an item; sizes are its bytes, how many items are touched, and the parts of an item."""
+    n_bytes, n_touched, n_parts = sizes
+    found = context.make_array(kind)(context, builder, array)
+    if config.BOUNDSCHECK:
+        end = builder.mul(builder.add(at, ir.Constant(_I64, n_touched)), ir.Constant(_I64, n_parts))
+        with builder.if_then(builder.icmp_unsigned(">", end, found.nitems), likely=False):
+            trap = builder.module.declare_intrinsic("llvm.trap", fnty=ir.FunctionType(ir.VoidType(), []))
+            builder.call(trap, [])
+    first = builder.bitcast(found.data, _I8.as_pointer())
+    return builder.gep(first, [builder.mul(at, ir.Constant(_I64, n_bytes))])
+
+
+def _spread_number(typing: Any, value: Any) -> Any:
+    """Give a number in all lanes."""
+    del typing
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return _spread(builder, arguments[0])
+
+    return Lanes(types.int64), generate
+
+
+def _load_words(typing: Any, words: Any, at: Any) -> Any:
+    """Read eight words from place `at` of an array of uint32, shape (n,), as numbers >= 0."""
+    del typing, at
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], (4, N_LANES, 1))
+        return builder.zext(builder.load(builder.bitcast(address, _WORDS.as_pointer()), align=1), _LONGS)
+
+    return Lanes(words, types.int64), generate
+
+
+def _load_pairs(typing: Any, words: Any, at: Any) -> Any:
+    """Read eight pairs from place `at` of an array of uint32, shape (n, 2): `first | second << 32`."""
+    del typing, at
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], (8, N_LANES, 2))
+        return builder.load(builder.bitcast(address, _LONGS.as_pointer()), align=1)
+
+    return Lanes(words, types.int64), generate
+
+
+def _swap_lanes(typing: Any, value: Any) -> Any:
+    """Give the eight bytes of each lane in the other order."""
+    del typing, value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        kind = ir.FunctionType(_LONGS, [_LONGS])
+        swap = builder.module.declare_intrinsic("llvm.bswap.v8i64", fnty=kind)
+        return builder.call(swap, arguments)
+
+    return Lanes(Lanes), generate
+
+
+def _join(name: str, note: str) -> Any:
+    def join(typing: Any, value: Any) -> Any:
+        del typing, value
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            del context, signature
+            kind = ir.FunctionType(_I64, [_LONGS])
+            reduce = builder.module.declare_intrinsic(f"llvm.vector.reduce.{name}.v8i64", fnty=kind)
+            return builder.call(reduce, arguments)
+
+        return types.int64(Lanes), generate
+
+    join.__doc__ = note
+    return intrinsic(join)
+
+
+def _put_eight(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
+    """Write eight events of a packed array from place `at` on; one more has to be spare."""
+    del typing, at, t, rest
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        events, at, t, rest = arguments
+        kind = signature.args[0]
+        address = _address(context, builder, kind, events, at, (EVENT_BYTES, N_LANES + 1, 1))
+        for k in range(N_LANES):
+            both = builder.shuffle_vector(t, rest, ir.Constant(ir.VectorType(_I32, 2), [k, N_LANES + k]))
+            place = builder.gep(address, [ir.Constant(_I64, k * EVENT_BYTES)])
+            builder.store(both, builder.bitcast(place, _PAIR.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(events, types.int64, Lanes, Lanes), generate
+
+
+def _put(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
+    """Write one event of a packed array at place `at`; one more has to be spare."""
+    del typing, at, t, rest
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        events, at, t, rest = arguments
+        address = _address(context, builder, signature.args[0], events, at, (EVENT_BYTES, 2, 1))
+        for value, offset in ((t, 0), (rest, 8)):
+            place = builder.gep(address, [ir.Constant(_I64, offset)])
+            builder.store(value, builder.bitcast(place, _I64.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(events, types.int64, types.int64, types.int64), generate
+
+
+spread: Any = intrinsic(_spread_number)
+load_words: Any = intrinsic(_load_words)
+load_pairs: Any = intrinsic(_load_pairs)
+swap_lanes: Any = intrinsic(_swap_lanes)
+join_or: Any = _join("or", "Give the OR of all lanes.")
+join_and: Any = _join("and", "Give the AND of all lanes.")
+put_eight: Any = intrinsic(_put_eight)
+put: Any = intrinsic(_put)
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def put_row(events: Any, at: int, t: Any, rest: Any, bits: Any) -> Any:
+    """
+    Write an event for each bit of a uint32 at place `at` on, its column higher by the bit's place; return the next.
+
+    Four are written at a time, so that short rows need no decision; up to four more have to be spare.
+    """
+    stop = at + count_bits(bits)
+    while at < stop:
+        for k in range(4):
+            put(events, at + k, t, rest + lowest_bit(bits))
+            bits &= bits - np.uint32(1)
+        at += 4
+    return stop
