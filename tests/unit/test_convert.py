@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,15 +18,7 @@ from analog_bridge.measurement import measure_conversion
 from neuro.graph import CODED, Graph
 from tests.bridge_networks import Function
 
-METHODS: tuple[Method, ...] = (
-    "signed",
-    "two_phase",
-    "radix",
-    "integer",
-    "first_spike",
-    "sigma_delta",
-    "rate",
-)
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 def module() -> nn.Module:
