@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, Recording
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, check_inside, check_size
 
 LONGEST_US = 1 << 62
 
@@ -119,3 +119,27 @@ def check_events(events: object) -> None:
         raise ArgumentError(
             "events must be a one-dimensional array of eventio.EVENT_DTYPE (Recording.events)"
         )
+
+
+def check_sensor(events: EventArray, width: int, height: int, *, is_placed: bool = True) -> None:
+    """
+    Check events and the size of their sensor.
+
+    Parameters
+    ----------
+    events : ndarray
+        Perhaps of EVENT_DTYPE, shape (n_events,).
+    width, height : int
+        Size of the sensor in pixels.
+    is_placed : bool
+        Whether the events' places are checked, too.
+
+    Raises
+    ------
+    ArgumentError, OutOfSensorError
+        The array is of another type, the size is none, or an event lies outside.
+    """
+    check_events(events)
+    check_size(width, height)
+    if is_placed:
+        check_inside(events, width=width, height=height, source="events")

@@ -240,10 +240,28 @@ def guess_layout(
     unit = wish.unit or unit
     if unit is None:
         unit = guess_unit(sample[:, order.index("t")])
-        reasons += (f"times taken as {unit} by their numbers",)
-    if unit != "us":
-        reasons += (f"times turned from {unit} into whole microseconds",)
-    return Layout(order, unit, reasons)
+        return Layout(order, unit, reasons + reasons_for(unit, is_guessed=True))
+    return Layout(order, unit, reasons + reasons_for(unit, is_guessed=False))
+
+
+def reasons_for(unit: str, *, is_guessed: bool) -> tuple[str, ...]:
+    """
+    Say what is concluded of a unit, for `Metadata.conversions`.
+
+    Parameters
+    ----------
+    unit : str
+        Of the times.
+    is_guessed : bool
+        Whether only the numbers say it.
+
+    Returns
+    -------
+    tuple of str
+        A sentence for each conclusion.
+    """
+    guessed = (f"times taken as {unit} by their numbers",) if is_guessed else ()
+    return guessed if unit == "us" else (*guessed, f"times turned from {unit} into whole microseconds")
 
 
 def guess_order(sample: npt.NDArray[np.float64]) -> str:

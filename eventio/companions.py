@@ -134,6 +134,30 @@ class Companions:
         streams = {kind: moved(array, by_us) for kind, array in self.streams.items()}
         return Companions(frames, moved(self.imu, by_us), moved(self.triggers, by_us), streams)
 
+    def between(self, start_us: int, stop_us: int) -> Companions:
+        """
+        Take what has a time with start_us <= t < stop_us.
+
+        Parameters
+        ----------
+        start_us, stop_us : int
+            From when to when, in microseconds.
+
+        Returns
+        -------
+        Companions
+            In the order in which it came; kinds of which nothing is left are left out.
+        """
+
+        def cut(array: StructuredArray) -> StructuredArray:
+            part = array[(array["t"] >= start_us) & (array["t"] < stop_us)]
+            part.flags.writeable = False
+            return part
+
+        streams = {kind: part for kind, array in self.streams.items() if len(part := cut(array))}
+        frames = tuple(each for each in self.frames if start_us <= each.t_us < stop_us)
+        return Companions(frames, cut(self.imu), cut(self.triggers), streams)
+
     @property
     def counts(self) -> dict[str, int]:
         """How many there are of each kind, by name; kinds of which there are none are left out."""

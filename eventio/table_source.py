@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio.column_values import assemble
-from eventio.columns import NO_WISH, ROLES, TICKS, USUAL_SIZES, Layout, Wish, guess_layout, guess_unit
+from eventio.columns import (
+    NO_WISH,
+    ROLES,
+    TICKS,
+    USUAL_SIZES,
+    Layout,
+    Wish,
+    guess_layout,
+    guess_unit,
+    reasons_for,
+)
 from eventio.errors import FormatError
 from eventio.recording import MAX_SENSOR_SIDE, EventArray
 from eventio.source import BLOCK_EVENTS, Findings
@@ -159,11 +169,8 @@ class TableSource(ABC):
         times = self._read_columns(0, n_rows)["t"].astype(np.float64)
         if not np.isfinite(times).all():
             raise FormatError("the first times are no finite numbers")
-        layout = Layout(ROLES, guess_unit(times))
-        reasons: tuple[str, ...] = (f"times taken as {layout.unit} by their numbers",)
-        if layout.unit != "us":
-            reasons += (f"times turned from {layout.unit} into whole microseconds",)
-        return replace(layout, reasons=reasons)
+        unit = guess_unit(times)
+        return Layout(ROLES, unit, reasons_for(unit, is_guessed=True))
 
     def _read_plain(self, start: int, stop: int) -> npt.NDArray[Any]:
         name, axis = self._table.names[0], int(self._table.is_transposed)

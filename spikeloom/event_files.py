@@ -36,7 +36,7 @@ class Passage:
     size : tuple of (int or None, int or None)
         Width and height of the sensor, where the file does not tell.
     start_us, stop_us : int
-        Events with start_us <= t < stop_us pass.
+        Events and companions with start_us <= t < stop_us pass.
     filters : tuple of eventio.denoising.Filter
         What the events pass through, one after the other.
     is_from_zero : bool
@@ -144,6 +144,7 @@ def pass_on(passage: Passage, *, on_progress: Advance | None = None) -> Passed:
                 spool.append(events)
         metadata = reader.metadata
         companions = reader.read_companions() if row.carries else Companions()
+        companions = companions.between(passage.start_us, passage.stop_us)
         if passage.filters and not spool.n_events:
             raise UserError(
                 f"the filters leave none of the {chain.n_read:,} events; use a longer window or fewer neighbours"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import eventio
-from eventio.datasets import Collection, SampleCache
+from eventio.datasets import Collection, Sample, SampleCache
 from spikeloom.encoding import Encoding
 from spikeloom.errors import UserError
 from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, Source, excerpts, ordered_chunks, windows
@@ -119,7 +119,12 @@ AS_THEY_ARE = Loading()
 
 
 def choose_encoding(
-    collection: Collection, *, bin_us: int, filter_window_us: int, loading: Loading = AS_THEY_ARE
+    collection: Collection,
+    *,
+    bin_us: int,
+    filter_window_us: int,
+    loading: Loading = AS_THEY_ARE,
+    validation: Collection | None = None,
 ) -> Encoding:
     """Choose sensor size and window so that the recordings fit.
 
@@ -134,6 +139,8 @@ def choose_encoding(
         Support time of the background-activity filter in microseconds; 0 for none.
     loading : Loading
         What to do with damaged recordings, and where times are kept between runs.
+    validation : Collection, optional
+        Recordings that must fit the sensor, too.
 
     Returns
     -------
@@ -146,7 +153,7 @@ def choose_encoding(
     UserError
         When the recordings come from sensors of different sizes, or are damaged.
     """
-    width, height = _sensor_size(collection)
+    width, height = _sensor_size(collection, validation.samples if validation is not None else ())
 
     def extent(source: Source) -> NDArray[np.int64]:
         first_us, stop_us = None, 0
@@ -167,12 +174,12 @@ def choose_encoding(
     return Encoding(width, height, n_frames, bin_us, filter_window_us)
 
 
-def _sensor_size(collection: Collection) -> tuple[int, int]:
+def _sensor_size(collection: Collection, others: tuple[Sample, ...]) -> tuple[int, int]:
     """Give the size that the collection states, else the one that its files state, else the largest derived."""
     if collection.width and collection.height:
         return collection.width, collection.height
     found: dict[tuple[int, int, bool], Path] = {}
-    for sample in collection.samples:
+    for sample in collection.samples + others:
         with eventio.open(sample.path, format=sample.format) as reader:
             found.setdefault((reader.width, reader.height, reader.is_size_derived), sample.path)
     largest = max(width for width, _, _ in found), max(height for _, height, _ in found)

@@ -139,7 +139,9 @@ def train_recognizer(
     progress = progress or Progress()
     if validation.class_names != training.class_names:
         raise UserError(f"{validation.name}: its classes differ from those of {training.name}")
-    encoding = choose_encoding(training, bin_us=bin_us, filter_window_us=filter_window_us, loading=loading)
+    encoding = choose_encoding(
+        training, bin_us=bin_us, filter_window_us=filter_window_us, loading=loading, validation=validation
+    )
     learned, checked = load_parts(
         training, validation, encoding, loading=loading, on_progress=progress.loaded
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from eventio.arguments import check_events, check_whole
+from eventio.arguments import check_sensor, check_whole
 from eventio.errors import ArgumentError
-from eventio.recording import EventArray, check_inside, check_size
+from eventio.recording import EventArray, check_inside
 from eventio.representations import _kernels as kernels
 from eventio.transforms.binning import check_bins
 
@@ -140,30 +140,6 @@ def binary_frames(
     frames = np.zeros((n_frames, 2, height, (width + 7) // 8), np.uint8)
     kernels.set_bits(events, (start, bin_us, n_frames), (width, height), frames.reshape(-1))
     return frames
-
-
-def check_sensor(events: EventArray, width: int, height: int, *, is_placed: bool = True) -> None:
-    """
-    Check events and the size of their sensor.
-
-    Parameters
-    ----------
-    events : ndarray
-        Perhaps of EVENT_DTYPE, shape (n_events,).
-    width, height : int
-        Size of the sensor in pixels.
-    is_placed : bool
-        Whether the events' places are checked, too.
-
-    Raises
-    ------
-    ArgumentError, OutOfSensorError
-        As `count_events`.
-    """
-    check_events(events)
-    check_size(width, height)
-    if is_placed:
-        check_inside(events, width=width, height=height, source="events")
 
 
 def check_sorted_events(events: EventArray) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eventio.arguments import check_number, check_whole
+from eventio.arguments import check_number, check_sensor, check_whole
 from eventio.errors import ArgumentError
 from eventio.recording import EventArray
 from eventio.representations import _kernels_graph as kernels
-from eventio.representations.counts import check_room, check_sensor, check_sorted_events
+from eventio.representations.counts import check_room, check_sorted_events
 
 Floats = npt.NDArray[np.float32]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from eventio.arguments import check_whole
+from eventio.arguments import check_sensor, check_whole
 from eventio.errors import MissingPackageError
 from eventio.recording import EventArray, check_size
-from eventio.representations.counts import check_room, check_sensor
+from eventio.representations.counts import check_room
 
 try:
     import torch

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eventio.arguments import check_seed, check_whole
+from eventio.arguments import check_seed, check_sensor, check_whole
 from eventio.errors import ArgumentError
 from eventio.recording import EventArray
-from eventio.representations.counts import check_sensor
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from eventio.arguments import check_number, check_whole
+from eventio.arguments import check_number, check_sensor, check_whole
 from eventio.errors import ArgumentError
 from eventio.recording import EventArray
 from eventio.representations import _kernels as kernels
-from eventio.representations.counts import check_room, check_sensor, check_sorted_events
+from eventio.representations.counts import check_room, check_sorted_events
 
 Floats = npt.NDArray[np.float32]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from eventio.arguments import check_whole
+from eventio.arguments import check_sensor, check_whole
 from eventio.errors import ArgumentError
 from eventio.recording import EventArray, check_inside
 from eventio.representations import _kernels as kernels
-from eventio.representations.counts import check_room, check_sensor
+from eventio.representations.counts import check_room
 
 
 def voxel_grid(

@@ -119,9 +119,7 @@ def drop_events(recording: Recording, share: float, *, seed: int) -> Recording:
     >>> len(drop_events(eventio.Recording(events, width=1, height=1), 0.25, seed=3))
     6
     """
-    check_share(share)
-    check_seed("seed", seed)
-    order = np.random.default_rng(seed).permutation(len(recording))
+    order = begin_draw(share, seed).permutation(len(recording))
     is_kept = np.ones(len(recording), bool)
     is_kept[order[: round(share * len(recording))]] = False
     return replace(recording, events=seal(recording.events[is_kept]))
@@ -157,13 +155,12 @@ def drop_period(recording: Recording, share: float, *, seed: int) -> Recording:
     >>> drop_period(eventio.Recording(events, width=1, height=1), 0.5, seed=0).t.tolist()
     [0, 10, 20, 60, 70]
     """
-    check_share(share)
-    check_seed("seed", seed)
+    rng = begin_draw(share, seed)
     if not len(recording):
         return recording
     first, last = int(recording.t.min()), int(recording.t.max())
     length = share * (last - first + 1)
-    start = first + np.random.default_rng(seed).uniform(0, last - first + 1 - length)
+    start = first + rng.uniform(0, last - first + 1 - length)
     is_kept = (recording.t < start) | (recording.t >= start + length)
     return replace(recording, events=seal(recording.events[is_kept]))
 
@@ -198,9 +195,7 @@ def drop_area(recording: Recording, share: float, *, seed: int) -> Recording:
     >>> drop_area(eventio.Recording(events, width=4, height=1), 0.5, seed=0).x.tolist()
     [0, 1, 2, 3]
     """
-    check_share(share)
-    check_seed("seed", seed)
-    rng = np.random.default_rng(seed)
+    rng = begin_draw(share, seed)
     width, height = round(share * recording.width), round(share * recording.height)
     x = rng.integers(0, recording.width - width + 1)
     y = rng.integers(0, recording.height - height + 1)
@@ -208,20 +203,29 @@ def drop_area(recording: Recording, share: float, *, seed: int) -> Recording:
     return replace(recording, events=seal(recording.events[~is_in]))
 
 
-def check_share(share: float) -> None:
+def begin_draw(share: float, seed: int) -> np.random.Generator:
     """
-    Refuse what is no share.
+    Check what the drops take and begin to draw.
 
     Parameters
     ----------
     share : float
         Perhaps a number from 0 to 1.
+    seed : int
+        Perhaps a seed.
+
+    Returns
+    -------
+    numpy.random.Generator
+        Begun with the seed.
 
     Raises
     ------
     ArgumentError
-        It is something else.
+        One of them is something else.
     """
     check_number("share", share)
     if share > 1:
         raise ArgumentError(f"share must be at most 1, got {share!r}")
+    check_seed("seed", seed)
+    return np.random.default_rng(seed)

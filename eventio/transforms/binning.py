@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eventio.arguments import check_events
+from eventio.arguments import check_sensor, check_whole
 from eventio.errors import ArgumentError
-from eventio.recording import EventArray, check_inside, check_size
+from eventio.recording import EventArray, check_inside
 from eventio.transforms import _kernels
 
 MAX_KEY = 1 << 62
@@ -194,12 +194,9 @@ def check_bins(
     ArgumentError, OutOfSensorError
         As `bin_events`.
     """
-    check_events(events)
-    width, height = sensor
-    check_size(width, height)
-    for name, value in (("bin_us", bin_us), ("n_frames", n_frames)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ArgumentError(f"{name} must be a whole number of at least 1, got {value!r}")
+    check_sensor(events, *sensor, is_placed=False)
+    check_whole("bin_us", bin_us)
+    check_whole("n_frames", n_frames)
     if not isinstance(start_us, int | np.integer | None):
         raise ArgumentError(f"start_us must be a whole number of microseconds, got {start_us!r}")
     if start_us is None:
@@ -207,5 +204,5 @@ def check_bins(
     if abs(start_us) + bin_us * n_frames > MAX_SPAN_US:
         raise ArgumentError(f"bin_us * n_frames = {bin_us * n_frames} us from {start_us} us exceeds 2**62 us")
     if is_placed:
-        check_inside(events, width=width, height=height, source="events")
+        check_inside(events, width=sensor[0], height=sensor[1], source="events")
     return start_us

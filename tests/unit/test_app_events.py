@@ -194,6 +194,11 @@ def test_companions_go_along_where_the_target_can_hold_them(data_dir: Path, tmp_
     assert run("convert", source, tmp_path / "d.raw", "--from-zero").exit_code == 0
     assert eventio.read(tmp_path / "d.raw").t.tolist() == (whole.t - whole.t[0]).tolist()
     assert run("convert", source, tmp_path / "e.aedat4", "--from-zero").exit_code == 0
+    cut = tmp_path / "f.aedat4"
+    middle = whole.frames[2].t_us
+    assert run("convert", source, cut, "--start-us", middle).exit_code == 0
+    assert eventio.read(cut).companions.counts == whole.companions.between(middle, 1 << 62).counts
+    assert len(eventio.read(cut).frames) == 2
     moved = eventio.read(tmp_path / "e.aedat4")
     assert (moved.imu["t"] + whole.t[0]).tolist() == whole.imu["t"].tolist()
     assert moved.frames[0].t_us + int(whole.t[0]) == whole.frames[0].t_us

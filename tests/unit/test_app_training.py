@@ -282,6 +282,16 @@ def test_recordings_of_different_sensors_are_refused(tmp_path: Path) -> None:
         choose_encoding(eventio.datasets.folder(folder), bin_us=10_000, filter_window_us=0)
 
 
+def test_a_validation_recording_may_reach_further(tmp_path: Path) -> None:
+    parts = []
+    for name, side in (("a.bin", 30), ("b.bin", 60)):
+        eventio.write(tmp_path / name, eventio.Recording(random_events(side=side), width=side, height=side))
+        parts.append(Collection(name, ("a",), (Sample(tmp_path / name, 0),)))
+    alone = choose_encoding(parts[0], bin_us=10_000, filter_window_us=0)
+    both = choose_encoding(parts[0], bin_us=10_000, filter_window_us=0, validation=parts[1])
+    assert (alone.width, alone.height, both.width, both.height) == (34, 34, 240, 180)
+
+
 def test_a_single_class_cannot_be_learned(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "set", labels=("cup",))
     with pytest.raises(UserError, match=r"set: 'cup' is the only class, but training needs at least 2"):

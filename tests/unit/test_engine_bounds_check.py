@@ -98,8 +98,10 @@ for make, pool, code in coded:
                 run_recording(graph, frames, path=path, **words)
     assert coded_table_of(lower(graph)) is not None
 
-forms = ((CountProduct, (3, 2, 2), (3, 2, 2)), (CountProduct, (3, 2, 2), (3, 1, 1)))
-forms += ((CountMatrixProduct, (3, 2, 4), (3, 4, 3)),)
+forms = (
+    (CountProduct, (3, 2, 2), (3, 2, 2)), (CountProduct, (3, 2, 2), (3, 1, 1)),
+    (CountMatrixProduct, (3, 2, 4), (3, 4, 3)),
+)
 for make, code in ((coded[0][0], "count"), (coded[2][0], "radix"), (coded[3][0], "first_spike")):
     for kind, first, second in forms:  # products of counts, and entries at other places
         n, m = np.prod(first), np.prod(second)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 from eventio.errors import FormatError
 from eventio.ros.compression import unpack
 from eventio.ros.messages import Message
+from eventio.ros.record_source import RecordSource
 from eventio.ros.records import RecordFile, open_records
-from eventio.ros.source import Decoders, RosSource
 
 NAME = "mcap"
 TITLE = "MCAP (.mcap)"
@@ -27,7 +26,7 @@ MESSAGE_HEAD_BYTES = 22
 FOOTER_BYTES = 29
 
 
-class McapSource(RosSource):
+class McapSource(RecordSource):
     """
     Reader of one MCAP file.
 
@@ -41,58 +40,45 @@ class McapSource(RosSource):
         Whose events to read.
     """
 
-    def __init__(self, path: Path, *, decoders: Decoders, topic: str | None = None) -> None:
-        self._others: dict[str, int] = {}
-        super().__init__(path, decoders=decoders, topic=topic)
+    first_record = len(MAGIC)
 
-    def list_topics(self) -> dict[str, str]:
+    def find_index(self) -> int:
         """
-        Give the type of each topic.
+        Give the byte of the summary.
 
         Returns
         -------
-        dict of str to str
-            By name.
-
-        Raises
-        ------
-        FormatError
-            The file is damaged before its first channel.
+        int
+            As the last record says; 0 where it is missing.
         """
-        topics: dict[str, str] = {}
-        for start in self._summary_places():
-            topics = self._scan_topics(start)
-            if topics:
-                break
-        return topics
-
-    def _summary_places(self) -> Iterator[int]:
-        """Yield where channels may be found: in the summary that the last record names, then everywhere."""
         with self.path.open("rb") as file:
             n_bytes = file.seek(0, 2)
             file.seek(max(0, n_bytes - len(MAGIC) - FOOTER_BYTES))
             footer = file.read(FOOTER_BYTES)
-        if footer[:1] == bytes((FOOTER,)):
-            place = int.from_bytes(footer[9:17], "little")
-            if place > len(MAGIC):
-                yield place
-        yield len(MAGIC)
+        return int.from_bytes(footer[9:17], "little") if footer[:1] == bytes((FOOTER,)) else 0
 
-    def _scan_topics(self, start: int) -> dict[str, str]:
-        topics: dict[str, str] = {}
+    def topics_from(self, start: int) -> Iterator[tuple[str, str]]:
+        """
+        Yield topics with their types.
+
+        Parameters
+        ----------
+        start : int
+            Byte of the first record to look at.
+
+        Yields
+        ------
+        tuple of (str, str)
+            Of each channel.
+        """
         schemas: dict[int, str] = {}
-        try:
-            for kind, data in self._records(start):
-                if kind == SCHEMA:
-                    number, name = read_schema(data)
-                    schemas[number] = name
-                elif kind == CHANNEL:
-                    _, topic, schema, _ = read_channel(data)
-                    topics[topic] = schemas.get(schema, "")
-        except FormatError:
-            if not topics and start == len(MAGIC):
-                raise
-        return topics
+        for kind, data in self._records(start):
+            if kind == SCHEMA:
+                number, name = read_schema(data)
+                schemas[number] = name
+            elif kind == CHANNEL:
+                _, topic, schema, _ = read_channel(data)
+                yield topic, schemas.get(schema, "")
 
     def messages(self, topic: str) -> Iterator[Message]:
         """
@@ -115,7 +101,7 @@ class McapSource(RosSource):
         """
         schemas: dict[int, str] = {}
         channels: dict[int, tuple[str, int, str]] = {}
-        self._others = {}
+        self.forget_others()
         for kind, data in self._records():
             if kind == SCHEMA:
                 number, name = read_schema(data)
@@ -133,18 +119,7 @@ class McapSource(RosSource):
                         raise FormatError(f"messages are encoded as {encoding[:20]!r}; read are cdr and ros1")
                     yield Message(name, schemas.get(schema, ""), data[MESSAGE_HEAD_BYTES:], encoding == "cdr")
                 else:
-                    self._others[name] = self._others.get(name, 0) + 1
-
-    def count_others(self) -> dict[str, int]:
-        """
-        Give how many messages other topics have, as far as the file was read.
-
-        Returns
-        -------
-        dict of str to int
-            By name.
-        """
-        return self._others
+                    self.pass_over(name)
 
     def _records(self, start: int = len(MAGIC)) -> Iterator[tuple[int, bytes]]:
         """Yield the records of the file and of its pieces."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 from eventio.errors import FormatError
 from eventio.ros.compression import unpack
 from eventio.ros.messages import Message
+from eventio.ros.record_source import RecordSource
 from eventio.ros.records import RecordFile, open_records
-from eventio.ros.source import Decoders, RosSource
 
 NAME = "rosbag1"
 TITLE = "ROS 1 bags (.bag)"
@@ -26,7 +25,7 @@ MESSAGE, CHUNK, CONNECTION = 2, 5, 7
 Fields = dict[bytes, bytes]
 
 
-class Rosbag1Source(RosSource):
+class Rosbag1Source(RecordSource):
     """
     Reader of one bag.
 
@@ -40,51 +39,38 @@ class Rosbag1Source(RosSource):
         Whose events to read.
     """
 
-    def __init__(self, path: Path, *, decoders: Decoders, topic: str | None = None) -> None:
-        self._others: dict[str, int] = {}
-        super().__init__(path, decoders=decoders, topic=topic)
+    first_record = len(MAGIC)
 
-    def list_topics(self) -> dict[str, str]:
+    def find_index(self) -> int:
         """
-        Give the type of each topic: from the connections at the end of the file, else from those in its pieces.
+        Give the byte of the connections at the end of the file.
 
         Returns
         -------
-        dict of str to str
-            By name.
-
-        Raises
-        ------
-        FormatError
-            The file is damaged before its first connection.
+        int
+            As the first record says.
         """
-        topics: dict[str, str] = {}
-        for start in self._index_places():
-            topics = self._scan_topics(start)
-            if topics:
-                break
-        return topics
-
-    def _index_places(self) -> Iterator[int]:
-        """Yield where connections may be found: at the index that the first record names, then everywhere."""
-        for file in open_records(self.path, len(MAGIC)):
+        for file in open_records(self.path, self.first_record):
             fields, _ = read_record(file)
-            place = int.from_bytes(fields.get(b"index_pos", b""), "little")
-        if place > len(MAGIC):
-            yield place
-        yield len(MAGIC)
+        return int.from_bytes(fields.get(b"index_pos", b""), "little")
 
-    def _scan_topics(self, start: int) -> dict[str, str]:
-        topics: dict[str, str] = {}
-        try:
-            for fields, data in self._records(start):
-                if fields.get(b"op") == bytes((CONNECTION,)):
-                    topic, kind = read_connection(fields, data)
-                    topics[topic] = kind
-        except FormatError:
-            if not topics and start == len(MAGIC):
-                raise
-        return topics
+    def topics_from(self, start: int) -> Iterator[tuple[str, str]]:
+        """
+        Yield topics with their types.
+
+        Parameters
+        ----------
+        start : int
+            Byte of the first record to look at.
+
+        Yields
+        ------
+        tuple of (str, str)
+            Of each connection.
+        """
+        for fields, data in self._records(start):
+            if fields.get(b"op") == bytes((CONNECTION,)):
+                yield read_connection(fields, data)
 
     def messages(self, topic: str) -> Iterator[Message]:
         """
@@ -106,7 +92,7 @@ class Rosbag1Source(RosSource):
             The file is damaged.
         """
         connections: dict[bytes, tuple[str, str]] = {}
-        self._others = {}
+        self.forget_others()
         for fields, data in self._records():
             kind, number = fields.get(b"op"), fields.get(b"conn", b"")
             if kind == bytes((CONNECTION,)):
@@ -118,18 +104,7 @@ class Rosbag1Source(RosSource):
                 if name == topic:
                     yield Message(name, message_type, data, is_cdr=False)
                 else:
-                    self._others[name] = self._others.get(name, 0) + 1
-
-    def count_others(self) -> dict[str, int]:
-        """
-        Give how many messages other topics have, as far as the file was read.
-
-        Returns
-        -------
-        dict of str to int
-            By name.
-        """
-        return self._others
+                    self.pass_over(name)
 
     def _records(self, start: int = len(MAGIC)) -> Iterator[tuple[Fields, bytes]]:
         """Yield the records of the file and of its pieces."""
