@@ -170,17 +170,18 @@ def _join(name: str, note: str) -> Any:
     return intrinsic(join)
 
 
-def _near_eight(typing: Any, times: Any, places: Any, at: Any, centre: Any, reach: Any) -> Any:
+def _near_eight(typing: Any, points: Any, at: Any, centre: Any, reach: Any) -> Any:
     """
     Say which of eight points from place `at` on lie near a centre, as bits 0 to 7, and which are too old, as 8 to 15.
 
-    times are int64, places `x | y << 16` as uint32, centre is (t, x, y), reach (speed, limit) in float64: near is dx *
-    dx + dy * dy + dt * dt <= limit, added from the left, too old dt * dt > limit, where dt is times speed.
+    points are int64, shape (n, 2): t and, in the lower half, `x | y << 16`; centre is (t, x, y), reach (speed, limit)
+    in float64: near is dx * dx + dy * dy + dt * dt <= limit, added from the left, too old dt * dt > limit, where dt
+    is times speed.
     """
     del typing, at
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        times, places, at, centre, reach = arguments
+        points, at, centre, reach = arguments
         numbers = ir.VectorType(ir.DoubleType(), N_LANES)
         nothing, first = ir.Constant(numbers, ir.Undefined), ir.Constant(_I32, 0)
 
@@ -191,10 +192,14 @@ def _near_eight(typing: Any, times: Any, places: Any, at: Any, centre: Any, reac
             one = builder.insert_element(nothing, value, first)
             return builder.shuffle_vector(one, nothing, ir.Constant(_WORDS, None))
 
-        source = _address(context, builder, signature.args[0], times, at, (8, N_LANES, 1))
-        t = builder.load(builder.bitcast(source, _LONGS.as_pointer()), align=8)
-        source = _address(context, builder, signature.args[1], places, at, (4, N_LANES, 1))
-        xy = builder.zext(builder.load(builder.bitcast(source, _WORDS.as_pointer()), align=4), _LONGS)
+        pairs = ir.VectorType(_I64, 2 * N_LANES)
+        source = _address(context, builder, signature.args[0], points, at, (16, N_LANES, 2))
+        read = builder.load(builder.bitcast(source, pairs.as_pointer()), align=8)
+        t, xy = (
+            builder.shuffle_vector(read, read, ir.Constant(_WORDS, list(range(k, 2 * N_LANES, 2))))
+            for k in (0, 1)
+        )
+        xy = builder.and_(xy, _spread(builder, ir.Constant(_I64, 0xFFFFFFFF)))
         x = builder.and_(xy, _spread(builder, ir.Constant(_I64, 0xFFFF)))
         y = builder.lshr(xy, _spread(builder, ir.Constant(_I64, 16)))
         dt, dx, dy = (
@@ -211,7 +216,7 @@ def _near_eight(typing: Any, times: Any, places: Any, at: Any, centre: Any, reac
         return builder.or_(bits[0], builder.shl(bits[1], ir.Constant(_I64, 8)))
 
     whole, real = _tuple_of(types.int64, 3), _tuple_of(types.float64, 2)
-    return types.int64(times, places, types.int64, whole, real), generate
+    return types.int64(points, types.int64, whole, real), generate
 
 
 def _put_eight(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:

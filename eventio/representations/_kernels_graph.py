@@ -19,8 +19,8 @@ class Lists(NamedTuple):
     Events by place, in their order: list row * n_columns + column has those of a row of buckets and of three columns.
 
     columns and rows give the bucket, from 1, of each column and row of the sensor. starts and ends say where each list
-    begins and ends so far; times, places (`x | y << 16`) and numbers are those of its events. Before the first list
-    there is room for SPARE.
+    begins and ends so far; points, shape (n, 2), holds of its events the time and `x | y << 16 | number << 32`. Before
+    the first list there is room for SPARE.
     """
 
     n_columns: int
@@ -28,9 +28,7 @@ class Lists(NamedTuple):
     rows: Index
     starts: Index
     ends: Index
-    times: Index
-    places: npt.NDArray[np.uint32]
-    numbers: Index
+    points: Index
 
 
 @numba.njit(cache=True)
@@ -52,7 +50,7 @@ def find_near(lists: Lists, start: int, stop: int, centre: Any, reach: Any) -> A
     """
     while stop > start:
         at = stop - N_LANES
-        found = near_eight(lists.times, lists.places, at, centre, reach)
+        found = near_eight(lists.points, at, centre, reach)
         is_own = ALL if at >= start else ALL << (start - at) & ALL
         near, old = found & is_own, (found >> 8) & is_own
         stop = start if old else max(at, start)
@@ -62,11 +60,18 @@ def find_near(lists: Lists, start: int, stop: int, centre: Any, reach: Any) -> A
 
 
 @numba.njit(cache=True)
+def number_of(lists: Lists, first: int, near: Any) -> Any:
+    """Return the number of the newest of eight events that is near, -1 where none is."""
+    at = first + highest_bit(np.uint32(near))
+    return (lists.points[at, 1] >> 32) & 0xFFFFFFFF if near else np.int64(-1)
+
+
+@numba.njit(cache=True)
 def connect(events: Any, reach: tuple[float, float], n_neighbours: int, lists: Lists, edges: Index) -> Any:
     """
     Write the edges into each event from the events before it and near it, newest first; return their number.
 
-    reach is (pixels per us, square of the radius), a bucket has the radius as its side. edges, shape (room, 2), has
+    reach is (pixels per us, square of the radius), a bucket has the radius as its side. edges, shape (2, room), has
     room for n_neighbours edges of each event.
     """
     newest, first, near, stop = (
@@ -86,23 +91,23 @@ def connect(events: Any, reach: tuple[float, float], n_neighbours: int, lists: L
             first[k], near[k], stop[k] = find_near(
                 lists, lists.starts[other], lists.ends[other], centre, reach
             )
-            newest[k] = lists.numbers[first[k] + highest_bit(np.uint32(near[k]))] if near[k] else -1
+            newest[k] = number_of(lists, first[k], near[k])
         found = 0
         while found < n_neighbours:
             k = 1 if newest[1] > newest[0] else 0
             k = 2 if newest[2] > newest[k] else k
             if newest[k] < 0:
                 break
-            edges[n, 0], edges[n, 1] = newest[k], i
+            edges[0, n], edges[1, n] = newest[k], i
             n += 1
             found += 1
             near[k] ^= np.int64(1) << highest_bit(np.uint32(near[k]))
             if near[k] == 0:
                 start = lists.starts[home + (k - 1) * lists.n_columns]
                 first[k], near[k], stop[k] = find_near(lists, start, stop[k], centre, reach)
-            newest[k] = lists.numbers[first[k] + highest_bit(np.uint32(near[k]))] if near[k] else -1
+            newest[k] = number_of(lists, first[k], near[k])
         for k in range(home - 1, home + 2):
             at = lists.ends[k]
-            lists.times[at], lists.places[at], lists.numbers[at] = event.t, np.uint32(x | y << 16), i
+            lists.points[at, 0], lists.points[at, 1] = event.t, x | y << 16 | i << 32
             lists.ends[k] = at + 1
     return n
