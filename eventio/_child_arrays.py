@@ -2,8 +2,10 @@
 Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.child_process`.
 
 Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
-arrays by name as [dtype, shape, missing filters, stored bytes] and the file's attributes, and
-{"read": [[name, axis], ...], "start": ..., "stop": ...}, answered with the sizes of the values and the values.
+arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
+whose rows have lengths of their own ("ragged"), and the values of arrays of texts; {"read": [[name, axis], ...],
+"start": ..., "stop": ...}, answered with the sizes of the values and the values; and {"rows": [name, ...], "at": ...},
+answered so with one row of each ragged array, as 64-bit floats.
 A request that takes longer than a minute ends the process.
 """
 
@@ -17,6 +19,7 @@ from typing import Any
 LIMIT_S = 60
 MOST_ARRAYS = 10_000
 MOST_DEPTH = 16
+MOST_TEXTS = 10_000
 ROOM_BYTES = 2 << 30
 GROWTH = 8
 MAT5_GROWTH = 1100
@@ -131,6 +134,30 @@ def read(array: Any, part: slice, axis: int) -> bytes:
     return bytes(rows.tobytes())
 
 
+def list_others(arrays: Arrays) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Return the rows of arrays whose rows have lengths of their own, and the values of arrays of texts."""
+    ragged: dict[str, int] = {}
+    texts: dict[str, list[str]] = {}
+    for name, array in arrays.items():
+        if array.shape is None or len(array.shape) != 1 or not hasattr(array, "id"):
+            continue
+        import h5py
+
+        inner = h5py.check_vlen_dtype(array.dtype)
+        if inner is not None and inner.kind in "iuf":
+            ragged[name] = int(array.shape[0])
+        elif array.dtype.kind == "S" and array.shape[0] <= MOST_TEXTS:
+            texts[name] = [bytes(value).decode("utf-8", "replace") for value in array[...]]
+    return ragged, texts
+
+
+def read_row(array: Any, at: int) -> bytes:
+    """Return one row of an array with rows of their own lengths."""
+    import numpy as np
+
+    return bytes(np.ascontiguousarray(array[at], "<f8").tobytes())
+
+
 def answer(content: dict[str, Any], data: bytes = b"") -> None:
     """Write an answer."""
     limit_time(0)
@@ -155,7 +182,7 @@ def open_file(path: str) -> tuple[Arrays, dict[str, Any]]:
         with contextlib.suppress(ImportError):
             import hdf5plugin  # noqa: F401  # registers the filters
         limit_memory(path, GROWTH)
-        return list_hdf5(h5py.File(path, "r"))
+        return list_hdf5(h5py.File(path, "r", locking=False))  # who reads keeps nobody from writing anew
     import scipy.io  # noqa: F401
 
     limit_memory(path, MAT5_GROWTH)
@@ -173,7 +200,11 @@ def serve(path: str) -> None:
                 arrays, attributes = open_file(path)
                 found = {name: describe(array) for name, array in arrays.items()}
                 known = {name: info for name, info in found.items() if info is not None}
-                answer({"arrays": known, "attributes": attributes})
+                ragged, texts = list_others(arrays)
+                answer({"arrays": known, "attributes": attributes, "ragged": ragged, "texts": texts})
+            elif "rows" in request:
+                pieces = [read_row(arrays[name], request["at"]) for name in request["rows"]]
+                answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
             else:
                 part = slice(request["start"], request["stop"])
                 pieces = [read(arrays[name], part, axis) for name, axis in request["read"]]
