@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from analog_bridge.converted import noted
 from analog_bridge.converters import (
     CODES,
+    Built,
     CountingForm,
     Signed,
     build_graph,
@@ -201,37 +202,18 @@ def convert_layers(
     """
     _check(method, n_steps, drive_steps)
     bits = 8 if method == "integer" and weight_bits is None else weight_bits
-    name = "two_phase" if method == "integer" else method
-    code = CODES[name]
-    levels = [layer.n_levels for layer in quantised.layers if isinstance(layer, Quantizer)]
+    code = CODES["two_phase" if method == "integer" else method]
     shown = 1
     if isinstance(code, Signed):
+        levels = [layer.n_levels for layer in quantised.layers if isinstance(layer, Quantizer)]
         shown = _power_of_two(drive_steps, max(levels, default=1))
         code = replace(code, drive_steps=shown)
-    form = counting_form(quantised)
-    lifts = None
-    if bits is not None:
-        if not form.is_counted:
-            raise ConversionError(
-                "convert: whole numbers need a quantised input; call quantise_input(layers, samples) first"
-            )
-        whole = whole_form(form, weight_bits=bits)
-        form, lifts = whole.form, whole.lifts
+    form, lifts = _form_of(quantised, bits)
     built = build_graph(form, code, lifts=lifts)
-    n_quantizers = sum(isinstance(layer, Quantizer) for layer in form.layers.layers)
-    steps = built.last_step + 1
-    if name == "signed":
-        steps = shown + n_quantizers if n_steps is None else n_steps
-    elif name == "rate":
-        steps = 32 if n_steps is None else n_steps
-    if steps < shown:
-        raise ConversionError(
-            f"convert: n_steps must be >= drive_steps = {shown}, or samples are not shown whole; got {steps}"
-        )
     notes: dict[str, str | int | float] = {
-        "method": name,
+        "method": "two_phase" if method == "integer" else method,
         "guarantee": code.guarantee,
-        "n_steps": steps,
+        "n_steps": _steps_of(method, form, built, shown, n_steps),
         "drive_steps": shown,
         "weight_bits": bits or 0,
         "inputs": _inputs_of(form).note,
@@ -246,6 +228,36 @@ def convert_layers(
         original=None,
         quantised_layers=quantised,
     )
+
+
+def _form_of(
+    quantised: LayerGraph, bits: int | None
+) -> tuple[CountingForm, dict[str, NDArray[np.float64]] | None]:
+    """The network as sums of counts, in whole numbers if it has weights of so many bits; and their powers of two."""
+    form = counting_form(quantised)
+    if bits is None:
+        return form, None
+    if not form.is_counted:
+        raise ConversionError(
+            "convert: whole numbers need a quantised input; call quantise_input(layers, samples) first"
+        )
+    whole = whole_form(form, weight_bits=bits)
+    return whole.form, whole.lifts
+
+
+def _steps_of(method: Method, form: CountingForm, built: Built, shown: int, n_steps: int | None) -> int:
+    """Steps of a run: as many as asked for where that may be chosen."""
+    steps = built.last_step + 1
+    if method == "signed":
+        n_quantizers = sum(isinstance(layer, Quantizer) for layer in form.layers.layers)
+        steps = shown + n_quantizers if n_steps is None else n_steps
+    elif method == "rate":
+        steps = 32 if n_steps is None else n_steps
+    if steps < shown:
+        raise ConversionError(
+            f"convert: n_steps must be >= drive_steps = {shown}, or samples are not shown whole; got {steps}"
+        )
+    return steps
 
 
 def _inputs_of(form: CountingForm) -> NetworkInputs:

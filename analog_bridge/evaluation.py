@@ -30,6 +30,7 @@ from analog_bridge.layers import (
     TransposedConvolution,
     Upsample,
 )
+from analog_bridge.layers.shapes import axes_before
 
 if TYPE_CHECKING:
     import torch
@@ -157,8 +158,8 @@ def _check_values(owner: str, name: str, value: Any, shape: tuple[int, ...]) -> 
     if array.dtype.kind not in "fiub":
         raise LayerError(f"{owner}: input {name!r} must hold real numbers, got {array.dtype}")
     array = array.astype(np.float64 if array.dtype == np.float64 else np.float32, copy=False)
-    allowed = [shape] + ([(shape[0], shape[2])] if len(shape) == 3 and shape[1] == 1 else [])
-    if array.shape[1:] not in allowed or array.ndim == 0:
+    if not axes_before(array.shape, shape):
+        allowed = [shape] + ([(shape[0], shape[2])] if len(shape) == 3 and shape[1] == 1 else [])
         wanted = " or ".join(f"(n, {', '.join(map(str, each))})" for each in allowed)
         raise LayerError(f"{owner}: input {name!r} must have shape {wanted}, got {array.shape}")
     if not np.isfinite(array).all():

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analog_bridge.errors import ConversionError
+from analog_bridge.layers.shapes import axes_before
 
 __all__ = ["NetworkInput", "NetworkInputs", "Samples"]
 
@@ -67,7 +68,7 @@ class NetworkInputs(tuple[NetworkInput, ...]):
         Parameters
         ----------
         x : array, shape ``(n, *shape)``, or dict of arrays
-            Samples as `in_line` takes them, where one row may be left out: (C, L) for (C, 1, L).
+            Samples as `in_line` takes them, also as the user's tensor had them: (C, L) for (C, 1, L).
         may_have_frames : bool
             Whether they may be videos, with an axis of frames before the shape.
 
@@ -82,14 +83,8 @@ class NetworkInputs(tuple[NetworkInput, ...]):
             If they have another shape, other names, or values that are no finite numbers.
         """
         shape, array = self.shape, self.in_line(x)
-        allowed = [shape] + ([(shape[0], shape[2])] if len(shape) == 3 and shape[1] == 1 else [])
-        has_frames = may_have_frames and array.shape[2:] in allowed and array.shape[1:] not in allowed
-        n_axes = 2 if has_frames else 1
-        if (
-            array.dtype.kind not in "fiub"
-            or array.shape[n_axes:] not in allowed
-            or not np.isfinite(array).all()
-        ):
+        n_axes = axes_before(array.shape, shape, 2 if may_have_frames else 1)
+        if array.dtype.kind not in "fiub" or not n_axes or not np.isfinite(array).all():
             wanted = ", ".join(map(str, shape))
             raise ConversionError(
                 f"ConvertedNetwork: samples must be finite numbers of shape (n, {wanted}), got {array.dtype} of shape "
@@ -135,8 +130,8 @@ class NetworkInputs(tuple[NetworkInput, ...]):
 
     @staticmethod
     def _flat(one: NetworkInput, x: NDArray[Any]) -> NDArray[Any]:
-        n_axes = x.ndim - len(one.shape)
-        if n_axes < 1 or x.shape[n_axes:] != one.shape:
+        n_axes = axes_before(x.shape, one.shape, 2)
+        if not n_axes:
             raise ConversionError(
                 f"ConvertedNetwork: samples of {one.name!r} must have shape (n, {', '.join(map(str, one.shape))}), got "
                 f"{x.shape}"

@@ -51,9 +51,10 @@ def recording(n_events: int) -> eventio.Recording:
         y, p = rng.integers(0, 480, len(t)), rng.random(len(t)) < 0.5
         one = eventio.Recording(eventio.make_events(t=t, x=x, y=y, p=p), **SIZE)
     parts = []
+    span_us = int(one.t[-1] - one.t[0]) + 1
     for k in range(-(-n_events // len(one))):
         part = one.events.copy()
-        part["t"] += k * (int(one.t[-1]) + 1) - int(one.t[0])
+        part["t"] += k * span_us - int(one.t[0])
         parts.append(part)
     return eventio.Recording(np.concatenate(parts)[:n_events].copy(), **SIZE)
 

@@ -98,17 +98,13 @@ def dynamics_of(  # noqa: PLR0917
     """
     what = f"{type(node).__name__} {name!r}"
     assert isinstance(node, (IF, LIF, CubaLIF, LI))
-    n_neurons = int(np.prod(shape))
     rest = _one(what, "v_leak", getattr(node, "v_leak", 0.0))
-    refractory = 0
+    refractory, threshold, subtracted = 0, np.zeros(()), None
     if not isinstance(node, LI):
         _check_reset(what, node, rest, chip)
-        refractory = Clocked(dt_s).steps(node.refractory_s)
-        if refractory > chip["refractory_steps"]:
-            raise UnsupportedNodeError(
-                f"{what}: a refractory period of {refractory} steps, {chip.name} has {chip['refractory_steps']}; "
-                f"shorten it to {chip['refractory_steps'] * dt_s:g} s or use a longer step"
-            )
+        refractory = _refractory(what, node, dt_s, chip)
+        threshold = _above_rest(what, node, shape, rest)
+        subtracted = _spread(node.threshold, shape) if node.reset == "subtract" else None
     notes: list[str] = []
     fractions, gain = _membrane(what, node, shape, dt_s)
     decay, error = _register(what, "tau_mem_s", fractions, 4095, notes)
@@ -122,27 +118,40 @@ def dynamics_of(  # noqa: PLR0917
         error = max(error, current_error)
         gain = gain * (current / 4096 / syn if compensate else 1.0)
         current = _short(current)
-    threshold = np.zeros(())
-    if not isinstance(node, LI):
-        threshold = _spread(node.threshold, shape) - rest
-        if (threshold < 0).any():
-            raise UnsupportedNodeError(
-                f"{what}: fires at rest (threshold below v_leak); the chip's thresholds are >= 0, use a bias instead"
-            )
-    subtracts = getattr(node, "reset", "value") == "subtract"
-    if subtracts:
+    if subtracted is not None:
         notes.append(
             f"{what}: resets by subtraction, which takes a program of its own for {chip.name}'s neurons (Lava has none)"
         )
     if np.size(decay) > 1 or np.ndim(threshold):
         notes.append(
-            f"{what}: parameters differ between its {n_neurons} neurons; each set takes a register of its core"
+            f"{what}: parameters differ between its {int(np.prod(shape))} neurons; each set takes a register of its "
+            "core, those that do not fit go to further cores"
         )
     return Dynamics(
         current, _short(decay), float(gain) if np.ndim(gain) == 0 else gain, threshold,
-        getattr(node, "comparison", ">") == ">=", rest, isinstance(node, LI), refractory,
-        _spread(node.threshold, shape) if subtracts and not isinstance(node, LI) else None, error, tuple(notes),
+        getattr(node, "comparison", ">") == ">=", rest, isinstance(node, LI), refractory, subtracted, error,
+        tuple(notes),
     )  # fmt: skip
+
+
+def _refractory(what: str, node: IF | LIF | CubaLIF, dt_s: float, chip: Target) -> int:
+    steps = Clocked(dt_s).steps(node.refractory_s)
+    most = chip["refractory_steps"]
+    if steps > most:
+        raise UnsupportedNodeError(
+            f"{what}: a refractory period of {steps} steps, {chip.name} has {most}; shorten it to {most * dt_s:g} s or "
+            "use a longer step"
+        )
+    return steps
+
+
+def _above_rest(what: str, node: IF | LIF | CubaLIF, shape: tuple[int, ...], rest: float) -> Floats:
+    threshold = _spread(node.threshold, shape) - rest
+    if (threshold < 0).any():
+        raise UnsupportedNodeError(
+            f"{what}: fires at rest (threshold below v_leak); the chip's thresholds are >= 0, use a bias instead"
+        )
+    return np.asarray(threshold)
 
 
 def _check_reset(what: str, node: IF | LIF | CubaLIF, rest: float, chip: Target) -> None:

@@ -24,6 +24,11 @@ __all__ = ["ChipNetwork"]
 
 _SHARPNESS = 2.0  # of the surrogate gradient, as in training
 _LIMIT = 2.0**23
+_TRAINED = {
+    "threshold": 131071,
+    "membrane_decay": 4095,
+    "current_decay": 4096,
+}  # and the largest value of each
 
 
 def _through(rounded: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
@@ -71,6 +76,14 @@ class ChipNetwork(nn.Module):
         exact = fixed.unrounded or [c.weights.astype(np.float32) for c in fixed.connections]
         self.weights = nn.ParameterList(
             torch.tensor(values / np.float32(grid)) for values, grid in zip(exact, grids, strict=True)
+        )
+        self.registers = nn.ParameterDict(
+            {
+                f"{key}_{k}": torch.tensor(float(getattr(population, key)))
+                for k, population in enumerate(fixed.populations.values())
+                for key in _TRAINED
+                if _is_trained(population, key)
+            }
         )
         self.biases = nn.ParameterDict(
             {
@@ -165,6 +178,8 @@ class ChipNetwork(nn.Module):
         population = self.fixed.populations[name]
 
         def register(key: str) -> torch.Tensor:
+            if _is_trained(population, key):
+                return self._register(name, key).double().expand(population.shape)
             return torch.tensor(population.register(key).reshape(population.shape), dtype=torch.float64)
 
         keep_u, keep_v = 4096 - register("current_decay"), 4096 - register("membrane_decay")
@@ -189,6 +204,12 @@ class ChipNetwork(nn.Module):
             membranes.append(v)
         return torch.stack(spikes), torch.stack(membranes)
 
+    def _register(self, name: str, key: str) -> torch.Tensor:
+        """Return a register that all neurons of a population share, as a whole number with a straight gradient."""
+        number = list(self.fixed.populations).index(name)
+        exact = self.registers[f"{key}_{number}"].clamp(1, _TRAINED[key])
+        return _through(torch.round(exact), exact)
+
     def _bias(self, name: str) -> torch.Tensor:
         number, population = list(self.fixed.populations).index(name), self.fixed.populations[name]
         if str(number) not in self.biases:
@@ -211,17 +232,30 @@ class ChipNetwork(nn.Module):
                 for k, c in enumerate(self.fixed.connections)
             )
             populations = {
-                name: replace(
-                    population,
-                    bias_mantissa=np.rint(self.biases[str(k)].clamp(-4096, 4095).numpy()).astype(np.int32),
-                )
-                if str(k) in self.biases
-                else population
+                name: self._exported(k, name, population)
                 for k, (name, population) in enumerate(self.fixed.populations.items())
             }
         return replace(
             self.fixed, populations=populations, connections=connections, report=None, unrounded=()
         )
+
+    def _exported(self, number: int, name: str, population: hw.Population) -> hw.Population:
+        """Return a population with its biases, threshold and decays as they are now."""
+        found: dict[str, Any] = {
+            key: int(self._register(name, key)) for key in _TRAINED if _is_trained(population, key)
+        }
+        if str(number) in self.biases:
+            biases = self.biases[str(number)].clamp(-4096, 4095)
+            found["bias_mantissa"] = np.rint(biases.numpy()).astype(np.int32)
+        return replace(population, **found)
+
+
+def _is_trained(population: hw.Population, key: str) -> bool:
+    """Say whether a register is one number for all neurons that may move: what does not leak stays so."""
+    value = getattr(population, key)
+    if population.kind == "input" or not isinstance(value, int) or not 0 < value < _TRAINED[key]:
+        return False
+    return key != "threshold" or population.kind == "lif"
 
 
 def is_reset(population: hw.Population, step: int) -> bool:

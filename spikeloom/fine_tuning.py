@@ -226,14 +226,7 @@ def fine_tune(
     neuro.MissingPackageError
         If torch is missing.
     """
-    if not 0 <= level <= 1:
-        raise UserError(f"fine-tuning: the agreement asked for must be 0 to 1, got {level}")
-    if not training or not validation:
-        raise UserError("fine-tuning: needs recordings to train with and others to choose with, got none")
-    if fixed.host is not None:
-        raise UserError(
-            "fine-tuning: the host computes this network's output; put an LI in place of its Readout"
-        )
+    _check(fixed, training, validation, level)
     first = decisions(graph, fixed, validation)
     if first.agreement >= level:
         return FineTuning(fixed, level, first.agreement, first.agreement, (), seed)
@@ -250,6 +243,19 @@ def fine_tune(
             if on_epoch is not None:
                 on_epoch(report)
     return tuner.finish(level, seed)
+
+
+def _check(
+    fixed: hw.FixedGraph, training: Sequence[neuro.Spikes], validation: Sequence[neuro.Spikes], level: float
+) -> None:
+    if not 0 <= level <= 1:
+        raise UserError(f"fine-tuning: the agreement asked for must be 0 to 1, got {level}")
+    if not training or not validation:
+        raise UserError("fine-tuning: needs recordings to train with and others to choose with, got none")
+    if fixed.host is not None:
+        raise UserError(
+            "fine-tuning: the host computes this network's output; put an LI in place of its Readout"
+        )
 
 
 class _Tuner:

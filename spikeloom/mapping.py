@@ -163,19 +163,15 @@ def map_file(
     trains = _frames(_encoding(graph, recognizer, path, recordings, n_frames), recordings)
     tuned = None
     if tuning is None:
-        mapping = hw.map_graph(
-            graph, chip, calibration=trains or None, weight_bits=weight_bits, partitioner=partitioner
-        )
+        fixed = hw.quantize(graph, chip, calibration=trains or None, weight_bits=weight_bits)
     else:
         if recognizer is None:
             raise UserError(
                 f"{path}: holds a network only; fine-tuning needs a model file, which says how events come in"
             )
         tuned = tune(recognizer, chip, tuning, calibration=trains, weight_bits=weight_bits)
-        trains = trains or list(tuned.calibration)
-        mapping = hw.map_fixed(
-            tuned.tuning.fixed, chip, recordings=trains, graph=graph, partitioner=partitioner
-        )
+        trains, fixed = trains or list(tuned.calibration), tuned.tuning.fixed
+    mapping = hw.map_fixed(fixed, chip, recordings=trains, graph=graph, partitioner=partitioner)
     certificate = None
     if trains:
         engines = ("whole", "cores", "lava") if with_lava else ("whole", "cores")

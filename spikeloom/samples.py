@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analog_bridge.layers.shapes import axes_before
 from spikeloom.errors import UserError
 
 __all__ = ["Samples", "read_sample", "read_samples", "unnamed_arrays"]
@@ -221,7 +222,7 @@ def _checked(
         raise UserError(f"{path}: {called} must hold numbers, got {x.dtype} of shape {x.shape}")
     if not len(x):
         raise UserError(f"{path}: {called} is empty; give at least one sample, better some hundred")
-    if x.shape[1:] != shape and tuple(n for n in x.shape[1:] if n != 1) != plain:
+    if not axes_before(x.shape, shape) and tuple(n for n in x.shape[1:] if n != 1) != plain:
         wanted = "a sample" if is_one else "samples"
         raise UserError(f"{path}: the network takes {wanted} of shape {shape}, {called} holds {x.shape[1:]}")
     values = x.reshape(len(x), *shape).astype(np.float32)

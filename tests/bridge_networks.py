@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,20 @@ def answer(model: nn.Module, *x: np.ndarray) -> list[np.ndarray]:
     model.float()
     parts = found if isinstance(found, tuple | list) else [found]
     return [part.numpy() for part in parts]
+
+
+class Function(nn.Module):
+    """A module whose forward is a function of its parameters and the input."""
+
+    def __init__(self, function: Callable[..., Any], *modules: nn.Module, **values: torch.Tensor) -> None:
+        super().__init__()
+        self.function = function
+        self.layers = nn.ModuleList(modules)
+        for name, value in values.items():
+            self.register_buffer(name, value)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(self, x)
 
 
 class ResidualNetwork(nn.Module):

@@ -135,6 +135,10 @@ KINDS = (
     Kind("Conv2d, depthwise", behind(conv(4, 8, groups=4), nn.ReLU())),
     Kind("Conv1d over time", lambda: nn.Sequential(
         nn.Conv1d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv1d(4, 2, 3), nn.ReLU()), ((3, 8),)),
+    Kind("Conv2d of each frame, then Conv1d over time", lambda: Fn(
+        lambda m, x: m.time(torch.stack([m.frame(x[:, t]) for t in range(4)], 2)),
+        frame=nn.Sequential(conv(1, 3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 4), nn.ReLU()),
+        time=nn.Sequential(nn.Conv1d(4, 5, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(20, 3))), ((4, 1, 5, 5),)),
     Kind("ConvTranspose2d", behind(nn.ConvTranspose2d(4, 2, 3, 2, 1, output_padding=1), nn.ReLU())),
     Kind("ConvTranspose1d, groups", lambda: nn.Sequential(
         nn.Conv1d(3, 4, 3), nn.ReLU(), nn.ConvTranspose1d(4, 2, 2, 2, groups=2)), ((3, 8),)),

@@ -235,6 +235,13 @@ def select(net, x, dim, index):
     return _gather(net, x, lambda places: places.take(index, axis))
 
 
+@operator("unbind")
+def unbind(net, x, dim=0):
+    """Take every entry of an axis."""
+    (axis,) = axes_of(net, x, dim)
+    return tuple(select(net, x, dim, index) for index in range(x.shape[axis]))
+
+
 @operator("index_select")
 def index_select(net, x, dim, index):
     """Take some entries of an axis."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analog_bridge.layers.shapes import canonical_shape
+
 __all__ = ["Value", "canonical_shape", "blocks"]
 
 Shape = tuple[int, ...]
@@ -50,17 +52,6 @@ class Value:
     def size(self) -> int:
         """Number of entries."""
         return math.prod(self.shape)
-
-
-def canonical_shape(shape: Sequence[int]) -> Shape:
-    """Return the shape in which a layer holds a tensor: ``(n,)`` or ``(channels, rows, columns)``."""
-    if len(shape) <= 1:
-        return (math.prod(shape),)
-    if len(shape) == 2:
-        return (shape[0], 1, shape[1])
-    if len(shape) == 3:
-        return (shape[0], shape[1], shape[2])
-    return (shape[0], shape[1], math.prod(shape[2:]))
 
 
 def blocks(order: NDArray[np.int64], shape: Sequence[int], n_old: int) -> tuple[NDArray[np.int64], int]:

@@ -28,7 +28,56 @@ from analog_bridge.layers.kinds import (
     Upsample,
 )
 
-__all__ = ["output_shape"]
+__all__ = ["axes_before", "canonical_shape", "output_shape"]
+
+
+def canonical_shape(shape: Sequence[int]) -> Shape:
+    """Return the shape in which a layer holds a tensor: ``(n,)`` or ``(channels, rows, columns)``.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the user's tensor, without a batch axis.
+
+    Returns
+    -------
+    tuple of int
+        The same entries in the same order: one axis, or three.
+
+    Examples
+    --------
+    >>> canonical_shape((3, 8)), canonical_shape((5, 2, 6, 6))
+    ((3, 1, 8), (5, 2, 36))
+    """
+    if len(shape) <= 1:
+        return (math.prod(shape),)
+    if len(shape) == 2:
+        return (shape[0], 1, shape[1])
+    if len(shape) == 3:
+        return (shape[0], shape[1], shape[2])
+    return (shape[0], shape[1], math.prod(shape[2:]))
+
+
+def axes_before(given: Sequence[int], shape: Shape, most: int = 1) -> int:
+    """Return how many axes stand before a sample: that of samples, and with `most` = 2 perhaps that of frames.
+
+    Parameters
+    ----------
+    given : sequence of int
+        Shape of an array of samples.
+    shape : tuple of int
+        Shape of a sample as a layer holds it; the array may have it as the user's tensor had (`canonical_shape`).
+    most : int
+        Most such axes.
+
+    Returns
+    -------
+    int
+        Their number; 0 if the array does not fit.
+    """
+    rests = {n: tuple(given[n:]) for n in range(1, most + 1) if len(given) > n}
+    exact = [n for n, rest in rests.items() if rest == shape]
+    return next(iter([*exact, *(n for n, rest in rests.items() if canonical_shape(rest) == shape)]), 0)
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:

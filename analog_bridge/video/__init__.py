@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from analog_bridge.video.codec import CodedFrame, motion_events, motion_field, read_coded_frames
+from analog_bridge.video.codec import (
+    CodedFrame,
+    motion_events,
+    motion_field,
+    motion_residual,
+    read_coded_frames,
+    residual_events,
+)
 from analog_bridge.video.frames import (
     dynamic_image,
     keyframes,
@@ -21,4 +28,6 @@ __all__ = [
     "read_coded_frames",
     "motion_field",
     "motion_events",
+    "motion_residual",
+    "residual_events",
 ]

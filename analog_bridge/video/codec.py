@@ -1,4 +1,4 @@
-"""Motion that a video codec has found already: its vectors, read from the file without looking for motion again."""
+"""Motion that a video codec has found already: its vectors, and what they leave unexplained (residuals)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analog_bridge.errors import MediaError, MissingPackageError
+from analog_bridge.video.frames import warp_features
 
-__all__ = ["CodedFrame", "read_coded_frames", "motion_field", "motion_events"]
+__all__ = [
+    "CodedFrame",
+    "read_coded_frames",
+    "motion_field",
+    "motion_events",
+    "motion_residual",
+    "residual_events",
+]
 
 
 @dataclass(frozen=True)
@@ -155,3 +163,66 @@ def motion_events(frame: CodedFrame, *, cell: int = 16, least_pixels: float = 0.
     back_rows, back_columns = motion_field(frame, cell=cell) * cell
     moved = np.stack([back_rows, -back_rows, back_columns, -back_columns])
     return (moved >= least_pixels).astype(np.float32)
+
+
+def motion_residual(frame: CodedFrame, previous: CodedFrame) -> NDArray[np.float32]:
+    """Return what motion does not explain: a picture less the one before it, moved by the codec's vectors.
+
+    FFmpeg hands out the vectors of a codec and no residuals; this is computed from the decoded pictures. It is the
+    codec's own where it took every block from the frame before, up to what its quantisation has lost.
+
+    Parameters
+    ----------
+    frame, previous : CodedFrame
+        Two frames, one after the other, from `read_coded_frames`.
+
+    Returns
+    -------
+    float32 array, shape (rows, columns)
+        From -1 to 1; of a key frame the whole picture. Between pixels the picture before is bilinear, beyond its edge
+        it goes on as at the edge.
+
+    Raises
+    ------
+    MediaError
+        Frames of two sizes.
+    """
+    if frame.picture.shape != previous.picture.shape:
+        raise MediaError(
+            f"motion_residual: both frames must have one size, got {frame.picture.shape} and {previous.picture.shape}"
+        )
+    if frame.is_key:
+        return frame.picture.copy()
+    rows, columns = frame.picture.shape
+    places = np.mgrid[0:rows, 0:columns].astype(np.float64)
+    last = np.array([rows - 1, columns - 1], np.float64)[:, None, None]
+    flow = np.clip(places + motion_field(frame, cell=1), 0.0, last) - places
+    return frame.picture - warp_features(previous.picture[np.newaxis], flow)[0]
+
+
+def residual_events(
+    frame: CodedFrame, previous: CodedFrame, *, threshold: float = 0.05
+) -> NDArray[np.float32]:
+    """Return a frame's residual as spikes of two channels: brighter and darker than motion explains.
+
+    Parameters
+    ----------
+    frame, previous : CodedFrame
+        Two frames, one after the other.
+    threshold : float
+        Smallest residual that counts, > 0; brightness goes from 0 to 1.
+
+    Returns
+    -------
+    float32 array, shape (2, rows, columns)
+        0 or 1.
+
+    Raises
+    ------
+    MediaError
+        Frames of two sizes, or a threshold that is not above 0.
+    """
+    if not threshold > 0:
+        raise MediaError(f"residual_events: threshold must be > 0, got {threshold}")
+    residual = motion_residual(frame, previous)
+    return np.stack([residual >= threshold, residual <= -threshold]).astype(np.float32)

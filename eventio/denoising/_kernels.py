@@ -6,9 +6,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from eventio._kernels import UNCOUNTED
+from eventio._kernels_lanes import put
+
 U = np.uint64
 ONE = np.uint64(1)
 NEVER_US = np.int64(-(2**63))
+NEVER_SHORT, LONGEST_SHORT, FAR_US = -(2**31), 2**31 - 1, 2**62
+"""Of maps of 32 bits: no time, the longest time from the first event; and times from where on differences overflow."""
 
 Times = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -21,20 +26,7 @@ def limit_of(t: Any, window_us: Any) -> Any:
 
 
 @numba.njit(cache=True)
-def newest_around(latest: Times, at: Any, stride: Any) -> Any:
-    """Return the latest time of the 8 pixels around place `at` of the map."""
-    above, below = at - stride, at + stride
-    newest = max(latest[at - ONE], latest[at + ONE])
-    newest = max(newest, latest[above - ONE])
-    newest = max(newest, latest[above])
-    newest = max(newest, latest[above + ONE])
-    newest = max(newest, latest[below - ONE])
-    newest = max(newest, latest[below])
-    return max(newest, latest[below + ONE])
-
-
-@numba.njit(cache=True)
-def count_around(latest: Times, at: Any, stride: Any, limit: Any) -> Any:
+def count_around(latest: Any, at: Any, stride: Any, limit: Any) -> Any:
     """Return how many of the 8 pixels around place `at` have a latest time after `limit`."""
     above, below = at - stride, at + stride
     n = U(latest[above - ONE] > limit) + U(latest[above] > limit) + U(latest[above + ONE] > limit)
@@ -42,31 +34,48 @@ def count_around(latest: Times, at: Any, stride: Any, limit: Any) -> Any:
     return n + U(latest[below - ONE] > limit) + U(latest[below] > limit) + U(latest[below + ONE] > limit)
 
 
-@numba.njit(cache=True)
-def keep_supported(events: Any, window_us: int, width: int, latest: Times, kept: Any) -> Any:
+@numba.njit(cache=True, **UNCOUNTED)
+def keep_while_short(
+    events: Any,
+    start_us: int,
+    rule: tuple[int, int, int],
+    latest: npt.NDArray[np.int32],
+    kept: Any,
+) -> tuple[int, int]:
     """
-    Copy the events that a neighbour supports to kept; return their number.
+    Copy the events that enough neighbours support to kept, while times fit into the map.
 
-    latest is the flat map with a margin of one pixel (rows of width + 2), NEVER_US at first.
+    rule is (window_us < LONGEST_SHORT, how many neighbours, width); latest the flat map with a margin of one pixel
+    (rows of width + 2) of times after start_us, NEVER_SHORT for none. Events are of PLACED_DTYPE, kept has room for
+    one more. Returns how many events were looked at, and how many are kept.
     """
-    n, stride = U(0), U(width + 2)
-    for i in range(events.shape[0]):
+    n: Any = 0
+    window_us, needed, stride = rule[0], U(rule[1]), U(rule[2] + 2)
+    i = 0
+    while i < events.shape[0]:
         event = events[i]
-        t = event.t
-        at = (U(event.y) + ONE) * stride + U(event.x) + ONE
-        is_kept = newest_around(latest, at, stride) > limit_of(t, window_us)
-        latest[at] = t
-        copy = kept[n]
-        copy.t, copy.x, copy.y, copy.p = t, event.x, event.y, event.p
-        n += U(is_kept)
-    return np.int64(n)
+        t, xy = event.t, np.int64(event.xy)
+        since = t - start_us
+        if since > LONGEST_SHORT or since < window_us - LONGEST_SHORT or abs(t) >= FAR_US:
+            break
+        at = (U(xy >> 16) + ONE) * stride + U(xy & 0xFFFF) + ONE
+        is_kept = count_around(latest, at, stride, np.int32(since - window_us)) >= needed
+        latest[at] = np.int32(since)
+        put(kept, n, t, xy | np.int64(event.p) << 32)
+        n += np.int64(is_kept)
+        i += 1
+    return i, n
 
 
 @numba.njit(cache=True)
 def keep_supported_by(
     events: Any, window_us: int, n_supporting: int, width: int, latest: Times, kept: Any
 ) -> Any:
-    """Copy the events that at least n_supporting neighbours support, as `keep_supported`."""
+    """
+    Copy the events that at least n_supporting neighbours support to kept; return their number.
+
+    latest is the flat map with a margin of one pixel (rows of width + 2), NEVER_US at first.
+    """
     n, stride, needed = U(0), U(width + 2), U(n_supporting)
     for i in range(events.shape[0]):
         event = events[i]

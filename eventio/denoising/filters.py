@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from eventio.denoising import _kernels as kernels
 from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, EventArray, Recording, seal
+from eventio.recording import EVENT_DTYPE, EventArray, Recording, make_checked
 
 Flags = npt.NDArray[np.bool_]
 Marker = Callable[[EventArray], Flags]
 """Takes the next events of a stream and says of each whether it stays; remembers those before."""
+Times = npt.NDArray[np.int64]
 
 
 class Filter(ABC):
@@ -129,7 +130,13 @@ def denoise(recording: Recording, *filters: Filter) -> Denoised:
     for each in filters:
         kept = each.keep(recording)
         n_removed.append(len(recording) - len(kept))
-        recording = replace(recording, events=seal(kept))
+        recording = make_checked(
+            kept,
+            width=recording.width,
+            height=recording.height,
+            metadata=recording.metadata,
+            companions=recording.companions,
+        )
     return Denoised(recording, tuple(n_removed))
 
 

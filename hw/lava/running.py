@@ -182,14 +182,17 @@ def simulate_all(
 
 
 def _run_worker(folder: Path, timeout_s: float) -> None:
-    """Start a fresh interpreter in a session of its own, so that all it starts can be stopped."""
+    """Start a fresh interpreter in a session of its own, so that all it starts can be stopped.
+
+    It ends with us, too: its input is a pipe that nobody writes to, and that breaks when this process is gone.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     root = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join([root, environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [sys.executable, "-m", "hw.lava.worker", str(folder)]
     with (folder / "log").open("w") as log:
         worker = subprocess.Popen(
-            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            command, stdout=log, stderr=log, stdin=subprocess.PIPE, env=environment, start_new_session=True
         )
         try:
             code = worker.wait(timeout_s)
@@ -202,12 +205,19 @@ def _run_worker(folder: Path, timeout_s: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
-    if code or (folder / "error").exists():
-        error = (
-            (folder / "error").read_text() if (folder / "error").exists() else (folder / "log").read_text()
-        )
-        last = error.strip().splitlines()[-1] if error.strip() else f"exit code {code}"
-        raise LavaError(f"Lava's worker failed: {last}") from RuntimeError(error)
+            if worker.stdin is not None:
+                worker.stdin.close()
+    _check_answer(folder, code)
+
+
+def _check_answer(folder: Path, code: int) -> None:
+    """Raise what went wrong in the worker."""
+    error = folder / "error"
+    if not code and not error.exists():
+        return
+    text = error.read_text() if error.exists() else (folder / "log").read_text()
+    last = text.strip().splitlines()[-1] if text.strip() else f"exit code {code}"
+    raise LavaError(f"Lava's worker failed: {last}") from RuntimeError(text)
 
 
 def _read(fixed: FixedGraph, place: Path) -> LavaRun:

@@ -1,13 +1,27 @@
-"""The worker process: reads jobs from a folder, runs them in Lava, leaves the results there."""
+"""The worker process: reads jobs from a folder, runs them in Lava, leaves the results there; ends with its parent."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 
-__all__ = ["main"]
+__all__ = ["main", "end_with_parent"]
+
+
+def end_with_parent() -> None:
+    """End this process and all that it started as soon as nobody holds the other end of its input any more."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main(folder: Path) -> int:
@@ -28,4 +42,5 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(Path(sys.argv[1])))

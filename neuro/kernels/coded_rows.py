@@ -67,7 +67,9 @@ from neuro.kernels.pooling import pool
 
 # Kinds of rows; `INPUT`, `FLATTEN` and `LAYER` of chains come first.
 TWO_PHASE, SIGNED, RADIX, FIRST_SPIKE, CHANGES = range(3, 8)
-COUNT_POOL, POOL, SUM, JOIN, READOUT, SPREAD, LIST, DIFFERENCE, DELAY, DENSE_DELAY, REARRANGE = range(8, 19)
+COUNT_POOL, POOL, SUM, JOIN, READOUT, SPREAD, LIST, DIFFERENCE, DELAY, DENSE_DELAY, REARRANGE, PRODUCT = (
+    range(8, 20)
+)
 
 # Numbers of a row: its sources, and for `JOIN` their channels. `IS_VALUED`: how it is known whether entries are 1;
 # `NEEDS_ZEROS`: a dense output is read also in steps that hold nothing.

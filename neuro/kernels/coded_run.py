@@ -50,6 +50,7 @@ from neuro.kernels.chains import (
     look,
     next_stop,
 )
+from neuro.kernels.coded_products import product_at
 from neuro.kernels.coded_rows import (
     ANY_VALUE,
     AS_SOURCE,
@@ -62,6 +63,7 @@ from neuro.kernels.coded_rows import (
     NEEDS_ZEROS,
     OTHER,
     POOL,
+    PRODUCT,
     READOUT,
     REARRANGE,
     SECOND_VALUES,
@@ -135,6 +137,8 @@ def run_row(row: Int64s, first: int, n_steps: int) -> int:
         rearrange_at(row, n_steps)
     elif kind == DENSE_DELAY:
         delay_dense_at(row, n_steps)
+    elif kind == PRODUCT:
+        product_at(row, first, n_steps)
     else:
         list_at(row, n_steps)
     return int(n)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.graph import (
+    CountMatrixProduct,
     FirstSpikeIF,
     RadixIF,
     RadixMaxPool2d,
@@ -25,6 +26,7 @@ from neuro.lowering.layer import Layer
 from neuro.lowering.layout import Layout
 from neuro.lowering.operations import Flat, Join, Line, Operation, Pool, Sum
 from neuro.lowering.plan import Plan
+from neuro.lowering.products import Product
 from neuro.lowering.rearranging import Rearranged
 
 __all__ = ["Row", "listed_rows"]
@@ -118,6 +120,8 @@ class _Listing:
             return self._change(operation)
         if isinstance(operation, Rearranged):
             return self._rearrange(operation)
+        if isinstance(operation, Product):
+            return self._product(operation)
         return isinstance(operation, Line) and self._line(operation)
 
     def _add(self, row: Row) -> bool:
@@ -262,6 +266,19 @@ class _Listing:
         k, kind = len(self.rows), coded_rows.LIST
         return self._add(
             Row(kind, one.name, one, (k,), layout, layout, is_valued=valued, arrays=_some(VOLTAGE=0))
+        )
+
+    def _product(self, one: Product) -> bool:
+        node, layout, (first, second) = one.node, one.layout, one.layouts
+        sources = tuple(self._form(name, is_dense=_DENSE) for name in one.sources)
+        is_matrix = isinstance(node, CountMatrixProduct)
+        sizes = (*first.shape[1:], second.shape[2]) if is_matrix else (0, 0, 0)
+        numbers = (_CODES[node.code], node.start_step, first.size, second.size, *sizes)
+        scratch = np.empty(first.size + second.size + layout.size, np.float32)
+        arrays = _some(numbers, THRESHOLD=one.offsets[0], ADDED=one.offsets[1], SCRATCH=scratch)
+        rest = one.rest_state()
+        return self._add(
+            Row(coded_rows.PRODUCT, one.name, one, sources, layout, layout, True, rest=rest, arrays=arrays)
         )
 
     def _line(self, one: Line) -> bool:

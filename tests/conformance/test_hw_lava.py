@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -174,6 +176,42 @@ def test_a_worker_that_hangs_is_stopped_with_what_it_started(monkeypatch: pytest
     while alive(started[0]) and time.monotonic() < until:
         time.sleep(0.05)
     assert not alive(started[0])
+
+
+ORPHANED = """
+import subprocess, sys
+from hw.lava import running
+from tests.conformance.test_hw_lava import HANGING, network
+original = running.subprocess.Popen
+
+def other(command, **settings):
+    code = "from hw.lava.worker import end_with_parent; end_with_parent()" + chr(10)
+    process = original([command[0], "-c", code + HANGING], **settings)
+    print(process.pid, flush=True)
+    return process
+
+running.subprocess.Popen = other
+running.simulate(*network(0)[:2], timeout_s=300)
+"""
+
+
+@needs_lava
+def test_a_worker_ends_with_a_parent_that_is_killed() -> None:
+    root = Path(__file__).resolve().parents[2]
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, cwd=root, text=True)
+    assert parent.stdout is not None
+    with parent.stdout:
+        session = int(parent.stdout.readline())
+        until = time.monotonic() + 30
+        while len(alive(session)) < 2 and time.monotonic() < until:  # the worker and what it started
+            time.sleep(0.05)
+        assert len(alive(session)) == 2
+        parent.kill()
+        parent.wait()
+    until = time.monotonic() + 30
+    while alive(session) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(session)
 
 
 @needs_lava

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventio
@@ -133,3 +133,33 @@ def test_filters_are_causal_and_go_on_from_chunk_to_chunk(
     mark = one.begin(whole.width, whole.height)
     parts = [mark(whole.events[:n]), mark(whole.events[n : n + 3]), mark(whole.events[n + 3 :])]
     np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(
+                [0, 1, 5, 40, -5, 2**31 - 41, 2**31 - 1, 2**31, 2**31 + 1, 2**40, -(2**31), -(2**33)]
+            ),
+            st.integers(0, 2),
+            st.integers(0, 2),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    window_us=st.sampled_from([1, 6, 41, 2**31 - 2, 2**31 - 1, 2**31, 2**40]),
+    n_supporting=st.integers(1, 3),
+    start_us=st.sampled_from([0, -(2**31), 2**62 - 50, -(2**62)]),
+)
+@settings(max_examples=150)
+def test_times_that_leave_the_small_map_change_nothing(
+    steps: list[tuple[int, int, int]], window_us: int, n_supporting: int, start_us: int
+) -> None:
+    t = start_us + np.cumsum([step for step, _, _ in steps])
+    x, y = [x for _, x, _ in steps], [y for _, _, y in steps]
+    events = eventio.make_events(t=t, x=x, y=y, p=[True] * len(t))
+    recording = eventio.Recording(events, width=3, height=3)
+    one = denoising.SpatiotemporalCorrelation(window_us, n_supporting)
+    expected = [count >= n_supporting for count in oracle.count_supporting(events.tolist(), window_us)]
+    assert one.mark(recording).tolist() == expected
+    np.testing.assert_array_equal(one.keep(recording), events[expected])

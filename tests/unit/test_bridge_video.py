@@ -15,8 +15,10 @@ from analog_bridge.video import (
     keyframes,
     motion_events,
     motion_field,
+    motion_residual,
     rank_pooling_weights,
     read_coded_frames,
+    residual_events,
     scaled_to_unit,
     warp_features,
 )
@@ -104,6 +106,28 @@ def test_vectors_on_a_grid() -> None:
     assert not motion_events(frame, least_pixels=9.0).any()
 
 
+def test_the_residual_is_what_motion_leaves() -> None:
+    """A block that moved 4 rows up and grew brighter in one pixel; a place that moves in from beyond the edge."""
+    before = RNG.random((32, 48)).astype(np.float32)
+    after = before.copy()
+    after[0:16, 0:16] = before[4:20, 0:16]
+    after[3, 5] += 0.25
+    after[16:32, 32:48] = before[16:32, 47:48]  # the edge goes on
+    vectors = np.array([[8, 8, 4, 0, 16, 16], [24, 40, 0, 16, 16, 16]], np.float32)
+    frames = CodedFrame(1, False, after, vectors), CodedFrame(0, True, before, vectors[:0])
+    residual = motion_residual(*frames)
+    assert np.argwhere(residual).tolist() == [[3, 5]]
+    assert residual[3, 5] == np.float32(after[3, 5] - before[7, 5])
+    assert np.argwhere(residual_events(*frames)).tolist() == [[0, 3, 5]]
+    darker = residual_events(CodedFrame(1, False, before, vectors[:0]), CodedFrame(0, True, after, vectors))
+    assert np.array_equal(darker[1], before - after <= -0.05)
+    assert np.array_equal(motion_residual(frames[1], frames[0]), before)  # a key frame
+    with pytest.raises(MediaError, match=r"both frames must have one size, got \(32, 48\) and \(32, 40\)"):
+        motion_residual(frames[0], CodedFrame(0, True, before[:, :40], vectors))
+    with pytest.raises(MediaError, match="threshold must be > 0, got 0"):
+        residual_events(*frames, threshold=0)
+
+
 def test_a_moving_square_has_its_motion(tmp_path: Path) -> None:
     """A textured square moves by 2 columns a frame to the right: most vectors of its blocks point 2 columns back."""
     av = pytest.importorskip("av")
@@ -129,6 +153,8 @@ def test_a_moving_square_has_its_motion(tmp_path: Path) -> None:
         ]
         assert len(inside) > 0
         assert (np.abs(inside[:, 2:4] - [0, -2]).max(1) <= 0.5).mean() > 0.5
+        plain = np.abs(frame.picture - frames[frame.index - 1].picture).mean()
+        assert np.abs(motion_residual(frame, frames[frame.index - 1])).mean() < plain / 2
         events = motion_events(frame)
         assert events[3].sum() > events[:3].sum()  # to the right
 

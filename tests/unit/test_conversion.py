@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-import neuro
-from analog_bridge.conversion import Method, convert, convert_layers, quantise_input
-from analog_bridge.converted import ConvertedNetwork
-from analog_bridge.errors import CalibrationError, ConversionError
+from analog_bridge.conversion import Method, convert_layers, quantise_input
+from analog_bridge.errors import ConversionError
 from analog_bridge.evaluation import evaluate
 from analog_bridge.layers import (
     Activation,
@@ -32,8 +27,7 @@ from analog_bridge.layers import (
     Scale,
     Sum,
 )
-from analog_bridge.measurement import measure_conversion
-from neuro.graph import CODED, Conv2d, Graph, Linear, SumPool2d
+from neuro.graph import Conv2d, Linear, SumPool2d
 
 METHODS: tuple[Method, ...] = (
     "signed",
@@ -323,102 +317,9 @@ def test_quantise_input_covers_the_data_once() -> None:
         quantise_input(small(), np.zeros((3, 2)))
 
 
-def module() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(4, 4, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(16, 3),
-    ).eval()
-
-
-SAMPLES = np.random.default_rng(0).random((40, 1, 8, 8), np.float32)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_convert_takes_a_module_all_the_way(method: Method) -> None:
-    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, method=method, levels=7)
-    samples = SAMPLES[np.newaxis, :5] if method == "sigma_delta" else SAMPLES[:5]
-    agreement = conversion.verify(samples)
-    assert bool(agreement) is (method != "rate")
-    assert conversion.original is not None
-    assert conversion.graph.metadata["conversion.method"] == conversion.method
-    assert sum(isinstance(node, CODED) for node in conversion.graph.nodes.values()) == 2 * (method != "rate")
-
-
-def test_bad_calibration_data_are_named() -> None:
-    example = torch.zeros(1, 1, 8, 8)
-    with pytest.raises(CalibrationError, match="must have shape"):
-        convert(module(), example, calibration=np.zeros((3, 1, 9, 9), np.float32))
-    with pytest.raises(CalibrationError, match="must be finite"):
-        convert(module(), example, calibration=np.full((3, 1, 8, 8), np.nan, np.float32))
-    with pytest.raises(CalibrationError, match="empty"):
-        convert(module(), example, calibration=SAMPLES[:0])
-    with pytest.raises(ConversionError, match="needs an example of what the module is called with"):
-        convert(module(), calibration=SAMPLES)
-
-
-@pytest.mark.parametrize("method", ["signed", "integer", "radix"])
-def test_a_file_of_the_graph_is_enough(tmp_path: Path, method: Method) -> None:
-    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, method=method, levels=7)
-    conversion.save(tmp_path / "net.h5")
-    loaded = ConvertedNetwork.load(tmp_path / "net.h5")
-    assert np.array_equal(loaded.outputs(SAMPLES[:4]), conversion.outputs(SAMPLES[:4]))
-    assert (loaded.guarantee, loaded.n_steps) == (conversion.guarantee, conversion.n_steps)
-    assert (loaded.graph.weight_grid is not None) is (method == "integer")
-    plain = Graph(dict(conversion.graph.nodes), conversion.graph.edges, conversion.graph.execution)
-    with pytest.raises(ConversionError, match="it was not made by"):
-        ConvertedNetwork(plain)
-    with pytest.raises(ConversionError, match=r"samples must be finite numbers of shape \(n, 1, 8, 8\)"):
-        loaded.outputs(np.zeros((2, 1, 8, 9)))
-
-
 def test_signed_spikes_under_way_are_waited_for() -> None:
     conversion = convert_layers(small(levels=7), method="signed", drive_steps=1, n_steps=1)
     assert conversion.outputs([[2.0, 1.0]]).tolist() == [[4.0]]  # three spikes, one a step
-
-
-def test_the_report_counts_what_was_run() -> None:
-    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, levels=8)
-    y = np.zeros(10, np.int64)
-    report = measure_conversion(conversion, SAMPLES[:10], y)
-    results = conversion.run(SAMPLES[:10])
-    assert report.synaptic_operations == sum(one.counters.total_synaptic_operations for one in results) / 10
-    assert (
-        report.accuracy_over_time[-1]
-        == report.accuracy_spiking
-        == (conversion.predict(SAMPLES[:10]) == 0).mean()
-    )
-    assert report.agreement
-    assert report.n_parameters == 4 * 9 + 4 + 4 * 36 + 4 + 3 * 16 + 3
-    assert report.layer_errors.keys() == {"1", "4"}
-    assert all(0 < error < 0.2 for error in report.layer_errors.values())
-    assert report.last_settling_step <= report.n_steps
-    assert set(report.energy_pj) == {model.name for model in neuro.costs.ENERGY_MODELS}
-    assert "counts that differ" in str(report)
-    with pytest.raises(ConversionError, match="y must hold one class for each of the 10 samples"):
-        measure_conversion(conversion, SAMPLES[:10], y[:3])
-
-
-def test_an_early_exit_keeps_the_decisions_it_was_chosen_on() -> None:
-    conversion = convert(module(), torch.zeros(1, 1, 8, 8), calibration=SAMPLES, levels=8)
-    rule = conversion.calibrate_exit(SAMPLES).rule
-    ended = conversion.run(SAMPLES, dynamics=neuro.Dynamics(early_exit=rule))
-    whole = [conversion.over_time(one)[-1].argmax() for one in conversion.run(SAMPLES)]
-    assert [conversion.over_time(one)[-1].argmax() for one in ended] == whole
-    assert all(one.counters.n_steps >= conversion.drive_steps // 2 for one in ended)
-    budget = conversion.calibrate_exit(SAMPLES, mean_steps=6.0, first_step=2)
-    assert budget.chosen.mean_steps <= 6.0
-    with pytest.raises(
-        ConversionError, match="no threshold runs at most 1 steps in the mean, the fewest are 4"
-    ):
-        conversion.calibrate_exit(SAMPLES, mean_steps=1.0)
-    with pytest.raises(ConversionError, match="cannot be read before its end; use method='signed'"):
-        convert_layers(small(), method="radix").calibrate_exit([[1.0, 1.0]])
 
 
 def test_a_disagreement_says_where() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuro
+from neuro import running
 from neuro.graph import (
     CountMatrixProduct,
     CountProduct,
     FirstSpikeIF,
     Graph,
     Input,
+    Linear,
     MaxPool2d,
     RadixIF,
     Readout,
@@ -26,6 +29,10 @@ from neuro.graph import (
     clocked,
 )
 from neuro.graph.nir_exchange import to_nir
+from neuro.lowering.coded_tables import coded_table_of
+from neuro.lowering.plan import lower
+from neuro.running import run_recording
+from tests.properties.test_chains import equal_results, everything
 
 Code = Any
 
@@ -109,6 +116,49 @@ def test_the_engine_equals_the_reference_and_runs_split(  # noqa: PLR0917
     whole, begun = neuro.simulate(graph, frames), neuro.simulate(graph, frames[:cut])
     rest = neuro.simulate(graph, frames[cut:], state=begun.state)
     assert np.array_equal(whole.output, np.concatenate([begun.output, rest.output]))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sampled_from(["count", "radix", "first_spike"]),
+    st.sampled_from(["matrix", "same", "broadcast", "square"]),
+    st.tuples(st.integers(0, 4), st.integers(0, 7), st.integers(0, 7), st.integers(1, 4)),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_one_call_equals_blocks(
+    code: Code, form: str, sizes: tuple[int, int, int, int], is_recorded: bool, seed: int
+) -> None:
+    """With silent steps, in blocks of any length, cut anywhere: bits, reports and states."""
+    rng, (last, n_steps, cut, block_steps) = np.random.default_rng(seed), sizes
+    first, second = {
+        "matrix": ((2, 3, 4), (2, 4, 2)), "same": ((3, 2, 2), (3, 2, 2)), "broadcast": ((3, 2, 2), (3, 1, 1)),
+        "square": ((2, 2, 2), (2, 2, 2)),
+    }[form]  # fmt: skip
+    kind = CountMatrixProduct if form == "matrix" else CountProduct
+    product = kind(rng.normal(size=(first[0], 1, 1)), rng.normal(size=second), code=code, start_step=last)
+    graph = two(SignedIF(0.7, max_count=3), product, first, second, code)
+    if form == "square":  # both populations read one input, and synapses read the product
+        nodes = {**graph.nodes, "in": Input(first), "flat": part(0, (8,))}
+        nodes |= {"linear": Linear(rng.normal(size=(3, 8)))}
+        edges = [("in", "first"), ("in", "second"), ("first", "product"), ("second", "product")]
+        edges += [("product", "flat"), ("flat", "linear"), ("linear", "out")]
+        del nodes["a"], nodes["b"]
+        graph = Graph(nodes, edges, clocked(0.001))
+    assert coded_table_of(lower(graph)) is not None
+    shape = graph.shapes["in"]
+    frames = rng.normal(size=(n_steps, *shape)).astype(np.float32)
+    frames[rng.random(n_steps) < 0.5] = 0
+    plan = dataclasses.replace(lower(graph), block_steps=block_steps)
+    record = everything(graph) if is_recorded else None
+    in_one = in_blocks = None
+    for piece in (frames[:cut], frames[cut:]):
+        states = [None if one is None else one.state for one in (in_one, in_blocks)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running, "lower", lambda _: plan)
+            in_one = run_recording(graph, piece, record=record, state=states[0])
+        in_blocks = run_recording(graph, piece, record=record, state=states[1], in_blocks=True)
+        equal_results(in_one, in_blocks)
 
 
 def test_files_hold_products_and_places(tmp_path: Path) -> None:

@@ -98,6 +98,33 @@ for make, pool, code in coded:
                 run_recording(graph, frames, path=path, **words)
     assert coded_table_of(lower(graph)) is not None
 
+forms = (
+    (CountProduct, (3, 2, 2), (3, 2, 2)), (CountProduct, (3, 2, 2), (3, 1, 1)),
+    (CountMatrixProduct, (3, 2, 4), (3, 4, 3)),
+)
+for make, code in ((coded[0][0], "count"), (coded[2][0], "radix"), (coded[3][0], "first_spike")):
+    for kind, first, second in forms:  # products of counts, and entries at other places
+        n, m = np.prod(first), np.prod(second)
+        places = np.arange(n + m)
+        nodes = {"in": Input(int(n + m)), "a": Rearrange(places[:n].reshape(first))}
+        nodes |= {"b": Rearrange(places[n:].reshape(second)), "first": make(0), "second": make(0)}
+        nodes |= {"product": kind(0.5, code=code, start_step=2), "out": Readout(start_step=2, code=code)}
+        edges = [("in", "a"), ("in", "b"), ("a", "first"), ("b", "second")]
+        edges += [("first", "product"), ("second", "product"), ("product", "out")]
+        graph = Graph(nodes, edges, clocked(0.001))
+        frames = np.where(rng.random((7, n + m)) < 0.3, rng.integers(1, 4, (7, n + m)), 0)
+        frames[3] = 0
+        for record in (None, {"product": "spikes"}):
+            run_recording(graph, frames, record=record)
+        assert coded_table_of(lower(graph)) is not None
+
+two = TwoPhaseIF(1.0, n_levels=3)  # the smallest tables
+for line in ([two], [two, Delay(0.002), Linear(np.ones((2, 3))), Readout()], [SigmaDelta(1.0, max_count=3)]):
+    nodes = {"in": Input(3), "fc": Linear(np.ones((3, 3)))} | {str(k): node for k, node in enumerate(line)}
+    graph = Graph(nodes, list(zip(nodes, list(nodes)[1:])), clocked(0.001))
+    for frames in (np.ones((2, 3)), np.zeros((0, 3)), np.ones((9, 3))):
+        run_recording(graph, frames)
+
 nodes = {
     "in": Input((2, 7, 6)),
     "conv": Conv2d(rng.normal(0.3, 0.5, (8, 2, 3, 3)), stride=2, padding=1),
