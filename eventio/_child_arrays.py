@@ -5,7 +5,8 @@ Run as a script with the file's path, it imports nothing of eventio. Requests ar
 arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
 whose rows have lengths of their own ("ragged"), and the values of arrays of texts; {"read": [[name, axis], ...],
 "start": ..., "stop": ...}, answered with the sizes of the values and the values; and {"rows": [name, ...], "at": ...},
-answered so with one row of each ragged array, as 64-bit floats.
+answered so with one row of each ragged array, as 64-bit floats. {"pieces": name, "start": ..., "stop": ...} is answered
+with the pieces of an HDF5 data set that hold these rows, as they stand in the file.
 A request that takes longer than a minute ends the process.
 """
 
@@ -151,6 +152,20 @@ def list_others(arrays: Arrays) -> tuple[dict[str, int], dict[str, list[str]]]:
     return ragged, texts
 
 
+def read_pieces(array: Any, start: int, stop: int) -> tuple[dict[str, Any], bytes]:
+    """Return the pieces with some rows as they stand in the file: rows of a piece, sizes, which are not filtered."""
+    (n_rows,) = array.chunks
+    plist = array.id.get_create_plist()
+    numbers = [int(plist.get_filter(i)[0]) for i in range(plist.get_nfilters())]
+    pieces, is_plain = [], []
+    for first in range(start // n_rows * n_rows, stop, n_rows):
+        mask, piece = array.id.read_direct_chunk((first,))
+        pieces.append(piece)
+        is_plain.append(bool(mask))
+    sizes = [len(piece) for piece in pieces]
+    return {"n_rows": n_rows, "filters": numbers, "sizes": sizes, "is_plain": is_plain}, b"".join(pieces)
+
+
 def read_row(array: Any, at: int) -> bytes:
     """Return one row of an array with rows of their own lengths."""
     import numpy as np
@@ -202,6 +217,8 @@ def serve(path: str) -> None:
                 known = {name: info for name, info in found.items() if info is not None}
                 ragged, texts = list_others(arrays)
                 answer({"arrays": known, "attributes": attributes, "ragged": ragged, "texts": texts})
+            elif "pieces" in request:
+                answer(*read_pieces(arrays[request["pieces"]], request["start"], request["stop"]))
             elif "rows" in request:
                 pieces = [read_row(arrays[name], request["at"]) for name in request["rows"]]
                 answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
