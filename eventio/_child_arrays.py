@@ -2,11 +2,14 @@
 Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.child_process`.
 
 Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
-arrays by name as [dtype, shape, missing filters, stored bytes] and the file's attributes, and
+arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
+whose rows have lengths of their own ("ragged"), and the values of arrays of texts;
 {"read": [[name, axis], ...], "start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the
 values and the values: in the window of the shared memory whose file descriptor is the second argument, one behind the
-other, or, where there is none or it is too small, behind the answer. A request that takes longer than a minute ends
-the process.
+other, or, where there is none or it is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with
+sizes and one row of each ragged array, as 64-bit floats; and {"pieces": name, "start": ..., "stop": ...}, answered with
+the pieces of an HDF5 data set that hold these rows, as they stand in the file. A request that takes longer than a
+minute ends the process.
 """
 
 import contextlib
@@ -20,6 +23,7 @@ from typing import Any
 LIMIT_S = 60
 MOST_ARRAYS = 10_000
 MOST_DEPTH = 16
+MOST_TEXTS = 10_000
 ROOM_BYTES = 2 << 30
 GROWTH = 8
 MAT5_GROWTH = 1100
@@ -192,6 +196,44 @@ def read_all(arrays: Arrays, request: dict[str, Any], window: Window | None) -> 
     return {"sizes": sizes, "shared": is_shared}, b"" if is_shared else bytes(room)
 
 
+def list_others(arrays: Arrays) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Return the rows of arrays whose rows have lengths of their own, and the values of arrays of texts."""
+    ragged: dict[str, int] = {}
+    texts: dict[str, list[str]] = {}
+    for name, array in arrays.items():
+        if array.shape is None or len(array.shape) != 1 or not hasattr(array, "id"):
+            continue
+        import h5py
+
+        inner = h5py.check_vlen_dtype(array.dtype)
+        if inner is not None and inner.kind in "iuf":
+            ragged[name] = int(array.shape[0])
+        elif array.dtype.kind == "S" and array.shape[0] <= MOST_TEXTS:
+            texts[name] = [bytes(value).decode("utf-8", "replace") for value in array[...]]
+    return ragged, texts
+
+
+def read_pieces(array: Any, start: int, stop: int) -> tuple[dict[str, Any], bytes]:
+    """Return the pieces with some rows as they stand in the file: rows of a piece, sizes, which are not filtered."""
+    (n_rows,) = array.chunks
+    plist = array.id.get_create_plist()
+    numbers = [int(plist.get_filter(i)[0]) for i in range(plist.get_nfilters())]
+    pieces, is_plain = [], []
+    for first in range(start // n_rows * n_rows, stop, n_rows):
+        mask, piece = array.id.read_direct_chunk((first,))
+        pieces.append(piece)
+        is_plain.append(bool(mask))
+    sizes = [len(piece) for piece in pieces]
+    return {"n_rows": n_rows, "filters": numbers, "sizes": sizes, "is_plain": is_plain}, b"".join(pieces)
+
+
+def read_row(array: Any, at: int) -> bytes:
+    """Return one row of an array with rows of their own lengths."""
+    import numpy as np
+
+    return bytes(np.ascontiguousarray(array[at], "<f8").tobytes())
+
+
 def answer(content: dict[str, Any], data: bytes = b"") -> None:
     """Write an answer."""
     limit_time(0)
@@ -216,7 +258,7 @@ def open_file(path: str) -> tuple[Arrays, dict[str, Any]]:
         with contextlib.suppress(ImportError):
             import hdf5plugin  # noqa: F401  # registers the filters
         limit_memory(path, GROWTH)
-        return list_hdf5(h5py.File(path, "r"))
+        return list_hdf5(h5py.File(path, "r", locking=False))  # who reads keeps nobody from writing anew
     import scipy.io  # noqa: F401
 
     limit_memory(path, MAT5_GROWTH)
@@ -235,7 +277,13 @@ def serve(path: str, descriptor: int) -> None:
                 arrays, attributes = open_file(path)
                 found = {name: describe(array) for name, array in arrays.items()}
                 known = {name: info for name, info in found.items() if info is not None}
-                answer({"arrays": known, "attributes": attributes})
+                ragged, texts = list_others(arrays)
+                answer({"arrays": known, "attributes": attributes, "ragged": ragged, "texts": texts})
+            elif "pieces" in request:
+                answer(*read_pieces(arrays[request["pieces"]], request["start"], request["stop"]))
+            elif "rows" in request:
+                pieces = [read_row(arrays[name], request["at"]) for name in request["rows"]]
+                answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
             else:
                 answer(*read_all(arrays, request, window))
         except BrokenPipeError:
