@@ -5,8 +5,8 @@ Run as a script with the file's path, it imports nothing of eventio. Requests ar
 arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
 whose rows have lengths of their own ("ragged"), and the values of arrays of texts;
 {"read": [[name, axis], ...], "start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the
-values and the values: in the window of the shared memory whose file descriptor is the second argument, one behind the
-other, or, where there is none or it is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with
+values and the values, one behind the other: in the window of the shared memory whose file descriptor is the second
+argument, or, where there is none or it is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with
 sizes and one row of each ragged array, as 64-bit floats; and {"pieces": name, "start": ..., "stop": ...}, answered with
 the pieces of an HDF5 data set that hold these rows, as they stand in the file. A request that takes longer than a
 minute ends the process.
@@ -295,6 +295,6 @@ def serve(path: str, descriptor: int) -> None:
 
 if __name__ == "__main__":
     try:
-        serve(sys.argv[1], int(sys.argv[2]))
+        serve(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else -1)
     except BrokenPipeError:
         sys.exit(1)
