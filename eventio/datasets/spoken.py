@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from eventio import _child_arrays
+from eventio.child_process import ChildProcess
 from eventio.datasets.collection import Collection, Sample
 from eventio.datasets.published import choose
 from eventio.errors import FileAccessError, FormatError, MissingFileError
 from eventio.recording import Metadata, Recording, make_events
 
 N_CHANNELS = 700
+MOST_CLASSES = 10_000
+LONGEST_S = 1e6
+TIMES, UNITS, LABELS = "spikes/times", "spikes/units", "labels"
 
 
 def shd(path: str | os.PathLike[str], part: str) -> Collection:
@@ -98,16 +104,19 @@ def open_words(path: Path, name: str) -> Collection:
     MissingFileError, FileAccessError, FormatError
         As `shd`.
     """
-    with opened(path) as file:
-        labels = np.asarray(file["labels"][()]).astype(np.int64)
-        n = len(file["spikes/times"])
-        if labels.shape != (n,) or len(file["spikes/units"]) != n or n == 0 or labels.min() < 0:
-            raise FormatError(f"{path}: labels, times and units must be as many, got {labels.shape} and {n}")
-        keys = [bytes(key).decode("utf-8") for key in file["extra/keys"][()]] if "extra/keys" in file else []
+    words = open_file(path)
+    labels = words.read_labels()
+    n = words.n_words
+    if len(labels) != n or n == 0 or labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        raise FormatError(
+            f"{path}: labels, times and units must be as many, at least one, with labels in 0..{MOST_CLASSES - 1}, got "
+            f"{len(labels)} labels and {n} words; download it again"
+        )
+    keys = words.keys
     if len(keys) <= int(labels.max()):
-        keys = [str(k) for k in range(int(labels.max()) + 1)]
+        keys = tuple(str(k) for k in range(int(labels.max()) + 1))
     samples = tuple(Sample(path, int(label), entry=k) for k, label in enumerate(labels))
-    return Collection(name, tuple(keys), samples, width=N_CHANNELS, height=1)
+    return Collection(name, keys, samples, width=N_CHANNELS, height=1)
 
 
 def read_spikes(path: Path, entry: int) -> Recording:
@@ -132,50 +141,156 @@ def read_spikes(path: Path, entry: int) -> Recording:
     MissingFileError, FileAccessError, FormatError
         As `shd`; FormatError, too, if a channel is not in 0..699 or a time is no number.
     """
-    with opened(path) as file:
-        times, units = file["spikes/times"], file["spikes/units"]
-        if not 0 <= entry < min(len(times), len(units)):
-            raise FormatError(f"{path}: holds {len(times)} words, number {entry} is asked for")
-        seconds = np.asarray(times[entry], np.float64)
-        channels = np.asarray(units[entry]).astype(np.int64)
-    if seconds.shape != channels.shape or seconds.ndim != 1 or not np.isfinite(seconds).all():
+    words = open_file(path)
+    if not 0 <= entry < words.n_words:
+        raise FormatError(f"{path}: holds {words.n_words} words, number {entry} is asked for")
+    seconds, channels = words.read_word(entry)
+    if seconds.shape != channels.shape or not (np.abs(seconds) < LONGEST_S).all():
         raise FormatError(f"{path}: word {entry} must have a finite time for each channel")
-    if len(channels) and not 0 <= channels.min() <= channels.max() < N_CHANNELS:
-        raise FormatError(f"{path}: word {entry} has channel {channels.max()}; they are 0..{N_CHANNELS - 1}")
+    is_channel = (channels >= 0) & (channels < N_CHANNELS) & (channels % 1 == 0)
+    if not is_channel.all():
+        raise FormatError(
+            f"{path}: word {entry} has channel {channels[~is_channel][0]:g}; they are 0..{N_CHANNELS - 1}"
+        )
     events = make_events(
-        t=np.rint(seconds * 1e6).astype(np.int64), x=channels, y=0 * channels, p=np.ones(len(channels), bool)
+        t=np.rint(seconds * 1e6).astype(np.int64),
+        x=channels.astype(np.int64),
+        y=np.zeros(len(channels), np.int64),
+        p=np.ones(len(channels), bool),
     )
     return Recording(events, width=N_CHANNELS, height=1, metadata=Metadata(format="spoken", path=path))
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
+class WordFile:
     """
-    Open an HDF5 file of words.
+    An open file of words, read by a process of its own, since the library may crash on damaged files or never return.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The HDF5 file.
 
-    Yields
+    Raises
     ------
-    h5py.File
-        The file.
+    FormatError
+        It holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._child = ChildProcess(_child_arrays.__file__, str(path))
+        found = self._ask({"list": True})[0]
+        ragged, arrays = found["ragged"], found["arrays"]
+        if not {TIMES, UNITS} <= ragged.keys() or ragged[TIMES] != ragged[UNITS] or LABELS not in arrays:
+            raise FormatError(
+                f"{path}: is no file of spikes and labels: needed are {TIMES}, {UNITS} (as many) and {LABELS}; "
+                "download it again"
+            )
+        self.n_words = int(ragged[TIMES])
+        self.keys: tuple[str, ...] = tuple(found["texts"].get("extra/keys", ()))
+        kind, shape, _, _ = arrays[LABELS]
+        if not isinstance(kind, str) or np.dtype(kind).kind not in "iu" or len(shape) != 1:
+            raise FormatError(f"{path}: {LABELS} must be a row of whole numbers; download it again")
+        self._labels = np.dtype(kind), int(shape[0])
+
+    def read_labels(self) -> npt.NDArray[np.int64]:
+        """
+        Read the label of each word.
+
+        Returns
+        -------
+        ndarray
+            int64, shape (n,).
+        """
+        dtype, n = self._labels
+        _, data = self._ask({"read": [[LABELS, 0]], "start": 0, "stop": n})
+        return np.frombuffer(data, dtype).astype(np.int64)
+
+    def read_word(self, entry: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """
+        Read one word.
+
+        Parameters
+        ----------
+        entry : int
+            Its number, 0 to n_words - 1.
+
+        Returns
+        -------
+        tuple of (ndarray, ndarray)
+            float64, shapes (n,) each unless the file is damaged: times in seconds, and channels.
+        """
+        found, data = self._ask({"rows": [TIMES, UNITS], "at": entry})
+        n_bytes = int(found["sizes"][0])
+        return np.frombuffer(data[:n_bytes], "<f8"), np.frombuffer(data[n_bytes:], "<f8")
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        try:
+            with self._lock:
+                return self._child.ask(request)
+        except FormatError as error:
+            opened.cache_clear()
+            raise FormatError(
+                f"{self._path}: is no file of spikes and labels ({error}); download it again"
+            ) from error
+
+
+def open_file(path: Path) -> WordFile:
+    """
+    Open a file of words, or give the one that is open.
+
+    Parameters
+    ----------
+    path : Path
+        The HDF5 file.
+
+    Returns
+    -------
+    WordFile
+        To be used by this process alone.
 
     Raises
     ------
     MissingFileError, FileAccessError, FormatError
         As `shd`.
     """
-    import h5py
-
-    if not path.exists():
-        raise MissingFileError(f"{path}: there is no such file; unpack it (gunzip) and give its folder")
+    try:
+        state = path.stat()
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{path}: there is no such file; unpack it (gunzip) and give its folder"
+        ) from error
+    except OSError as error:
+        raise FileAccessError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not path.is_file():
         raise FileAccessError(f"{path}: is a folder where a file should be")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError, UnicodeDecodeError, RuntimeError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path}: is no file of spikes and labels ({error}); download it again") from error
+    return opened(path.absolute(), (state.st_size, state.st_mtime_ns), os.getpid())
+
+
+@lru_cache(maxsize=4)
+def opened(path: Path, state: tuple[int, int], process: int) -> WordFile:
+    """
+    Open a file of words; the last few stay open.
+
+    Parameters
+    ----------
+    path : Path
+        The HDF5 file.
+    state : tuple of (int, int)
+        Size and time of change: a changed file is opened anew.
+    process : int
+        Of whom: a forked process opens its own.
+
+    Returns
+    -------
+    WordFile
+        The file.
+
+    Raises
+    ------
+    FormatError
+        As `shd`.
+    """
+    del state, process
+    return WordFile(path)

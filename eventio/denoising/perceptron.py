@@ -124,10 +124,12 @@ class Perceptron(Filter):
             raise MissingFileError(f"{place}: there is no such file; check the path") from error
         except OSError as error:
             raise FileAccessError(f"{place}: cannot be read ({error.strerror or error})") from error
-        read = (
-            tensorflow_files.read_keras if content[:4] == b"\x89HDF" else tensorflow_files.read_frozen_graph
+        is_keras = content[:4] == b"\x89HDF"
+        layers = (
+            tensorflow_files.read_keras(place)
+            if is_keras
+            else tensorflow_files.read_frozen_graph(place, content)
         )
-        layers = read(place, content)
         try:
             return cls(
                 kernel=layers.kernel,

@@ -6,7 +6,7 @@ Nothing in such a file is run: of a frozen graph only its float constants are re
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from eventio import _child_arrays
+from eventio.child_process import ChildProcess
 from eventio.errors import FormatError
 
+WEIGHTS = "model_weights/"
+MOST_WEIGHTS = 1 << 24
 FLOAT = 1
 FIELD_NODE, FIELD_ATTRIBUTE, FIELD_TENSOR = 1, 5, 8
 
@@ -29,16 +33,14 @@ class DenseLayers(NamedTuple):
     output_bias: npt.NDArray[np.float32]
 
 
-def read_keras(path: Path, content: bytes) -> DenseLayers:
+def read_keras(path: Path) -> DenseLayers:
     """
-    Read the weights that Keras saved.
+    Read the weights that Keras saved, by a process of its own: the library may crash on damaged files.
 
     Parameters
     ----------
     path : Path
-        The file, for messages.
-    content : bytes
-        What it holds.
+        The file.
 
     Returns
     -------
@@ -50,19 +52,22 @@ def read_keras(path: Path, content: bytes) -> DenseLayers:
     FormatError
         The file is damaged, or holds no two dense layers.
     """
-    import h5py
-
     found: dict[str, npt.NDArray[np.float32]] = {}
-
-    def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and item.ndim in (1, 2):
-            found[name] = item[()].astype(np.float32)
-
+    child = ChildProcess(_child_arrays.__file__, str(path))
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            file.get("model_weights", file).visititems(collect)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        arrays = child.ask({"list": True})[0]["arrays"]
+        top = WEIGHTS if any(name.startswith(WEIGHTS) for name in arrays) else ""
+        for name, (kind, shape, _, _) in arrays.items():
+            is_float = isinstance(kind, str) and np.dtype(kind).kind == "f"
+            if not is_float or len(shape) not in (1, 2) or math.prod(shape) > MOST_WEIGHTS:
+                continue
+            if name.startswith(top):
+                _, data = child.ask({"read": [[name, 0]], "start": 0, "stop": shape[0]})
+                found[name.removeprefix(top)] = np.frombuffer(data, kind).reshape(shape).astype(np.float32)
+    except (FormatError, ValueError) as error:
         raise FormatError(f"{path}: is no whole HDF5 file ({error}); copy it again") from error
+    finally:
+        child.close()
     return match_layers(path, found)
 
 

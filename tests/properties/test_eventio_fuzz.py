@@ -87,6 +87,16 @@ from eventio.ros.payloads import DECODERS
 for decoder in DECODERS.values():
     for n_bytes in range(0, 3000, 37):
         decoder().decode(Packet(1, 1, 5, "", rng.integers(0, 256, n_bytes, dtype=np.uint8).tobytes()))
+from eventio import ecf
+for n_events in (0, 1, 7, 300, 65535):
+    for way in range(4):
+        for n_bytes in (0, 12, 14, 40, 3000):
+            body = rng.integers(0, 256, n_bytes, dtype=np.uint8).tobytes()
+            for data in (body, bytes(8) + bytes((0x11,)) * n_events + body):
+                try:
+                    ecf.unpack((n_events << 2 | way).to_bytes(4, "little") + data)
+                except eventio.EventioError:
+                    continue
 import struct
 head3 = b"#!AER-DAT3.1\\r\\n#Source 1: DVS128\\r\\n#!END-HEADER\\r\\n"
 for n in (0, 1, 5, 300):

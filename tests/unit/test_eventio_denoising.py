@@ -297,6 +297,21 @@ def test_cut_graphs_are_refused_or_whole(data_dir: Path, tmp_path: Path) -> None
     assert n_refused > 270
 
 
+def test_damaged_weights_of_keras_are_refused_or_weights(data_dir: Path, tmp_path: Path) -> None:
+    whole = next((data_dir / "jaer_mlpf").rglob("*.h5")).read_bytes()
+    path, rng = tmp_path / "weights.h5", np.random.default_rng(1)
+    for n_round in range(6):
+        broken = bytearray(whole[: len(whole) // (1 + n_round % 2)])
+        for at in rng.integers(0, len(broken), 40):
+            broken[at] = int(rng.integers(256))
+        path.write_bytes(broken)
+        try:
+            refusal = "weights.h5" * denoising.Perceptron.load(path).kernel.size
+        except (eventio.FormatError, eventio.ArgumentError) as error:
+            refusal = str(error)
+        assert "weights.h5" in refusal
+
+
 def test_pickled_noise_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "noise.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)

@@ -184,6 +184,37 @@ def test_bad_folders(
         call(tmp_path)
 
 
+def read_all(collection: datasets.Collection) -> int:
+    return sum(len(collection.read(k)) for k in range(len(collection)))
+
+
+@pytest.mark.parametrize("n_rounds", [8, pytest.param(120, marks=pytest.mark.slow)])
+def test_damaged_words_are_refused_or_read(tmp_path: Path, n_rounds: int) -> None:
+    # the library itself crashes or never returns on some of these, and so it runs in a process of its own
+    path = words(tmp_path / "shd_train.h5")
+    data = path.read_bytes()
+    rng = np.random.default_rng(3)
+    for number in range(n_rounds):
+        broken = bytearray(data)
+        if number % 3 == 0:
+            del broken[int(rng.integers(1, len(data))) :]
+        for at in rng.integers(0, len(broken), 8):
+            broken[at] = int(rng.integers(256))
+        path.write_bytes(broken)
+        try:
+            refusal = "shd_train.h5" * (read_all(datasets.shd(tmp_path, "train")) >= 0)
+        except eventio.EventioError as error:
+            refusal = str(error)
+        assert "shd_train.h5" in refusal
+
+
+def test_a_changed_file_of_words_is_read_anew(tmp_path: Path) -> None:
+    words(tmp_path / "shd_train.h5", units=699)
+    assert datasets.shd(tmp_path, "train").read(1).x.tolist() == [1, 699]
+    words(tmp_path / "shd_train.h5", units=42)
+    assert datasets.shd(tmp_path, "train").read(1).x.tolist() == [1, 42]
+
+
 def test_samples_of_tonic() -> None:
     kind = [("x", "i2"), ("y", "i2"), ("p", "?"), ("t", "f8")]
     events = np.array([(1, 2, True, 0.5), (3, 0, False, 1.25)], kind)
