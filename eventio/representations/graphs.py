@@ -109,11 +109,14 @@ def radius_graph(
     edges = np.empty((2, len(events) * n_neighbours), np.int64)
     reach = (float(pixels_per_us), float(radius) * float(radius))
     n = kernels.connect(events, reach, n_neighbours, lists, edges)
+    edges = (
+        edges[:, :n] if 2 * n >= edges.shape[1] else edges[:, :n].copy()
+    )  # what was not written takes no memory
     position = np.empty((len(events), 3), np.float32)
     position[:, 0], position[:, 1] = events["x"], events["y"]
     position[:, 2] = (events["t"] - (events["t"][0] if len(events) else 0)) * pixels_per_us
     polarity = np.where(events["p"], np.float32(1), np.float32(-1))
-    return EventGraph(position, polarity, edges[:, :n].copy(), np.ones(len(events), np.int64))
+    return EventGraph(position, polarity, edges, np.ones(len(events), np.int64))
 
 
 def make_lists(events: EventArray, width: int, height: int, radius: int) -> kernels.Lists:

@@ -16,7 +16,18 @@ KERNELS = sorted(
         *ROOT.glob("hw/_kernels*.py"),
     ]
 )
-ALLOWED = {"numpy", "numba", "llvmlite", "math", "typing", "collections", "functools", "sys", "__future__"}
+ALLOWED = {
+    "numpy",
+    "numba",
+    "llvmlite",
+    "math",
+    "typing",
+    "collections",
+    "functools",
+    "operator",
+    "sys",
+    "__future__",
+}
 
 
 KEYS = {"hashlib", "pathlib"}  # of the digest of the sources, which is no kernel
