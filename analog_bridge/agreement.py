@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Agreement", "Mismatch", "compare", "joined"]
 
+_MOST_LISTED = 100
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -27,7 +29,7 @@ class Mismatch:
     sample : int
         Sample of the data.
     layer : str
-        Quantizer, the first in the order of the network that differs for this sample.
+        Quantizer.
     index : tuple of int
         Neuron.
     spiking, quantised : float
@@ -60,8 +62,8 @@ class Agreement:
         Counts compared (one for each neuron and sample), and those that differ.
     by_layer : dict of str to int
         Counts that differ by quantizer.
-    first : Mismatch or None
-        The first of them.
+    mismatches : tuple of Mismatch
+        The first 100 of them: by sample, then in the order of the network.
     output_difference : float
         Largest difference of an output.
     n_other_decisions : int
@@ -72,7 +74,7 @@ class Agreement:
     n_compared: int
     n_mismatches: int
     by_layer: dict[str, int]
-    first: Mismatch | None
+    mismatches: tuple[Mismatch, ...]
     output_difference: float
     n_other_decisions: int
 
@@ -80,6 +82,11 @@ class Agreement:
     def is_equal(self) -> bool:
         """Whether all counts are equal."""
         return self.n_mismatches == 0
+
+    @property
+    def first(self) -> Mismatch | None:
+        """The first count that differs, if any does."""
+        return self.mismatches[0] if self.mismatches else None
 
     def __bool__(self) -> bool:
         return self.is_equal
@@ -99,16 +106,16 @@ def compare(conversion: Conversion, x: NDArray[Any], trace: Trace, start: int) -
     theirs, logits = _expected(conversion, x)
     sent = trace.counts
     compared, by_layer = 0, dict.fromkeys(theirs, 0)
-    first: Mismatch | None = None
+    listed: list[Mismatch] = []
     for name, expected in theirs.items():
         found = _pooled(conversion, name, sent[_sender(conversion, name)], expected.shape)
         differs = found != expected
         compared += differs.size
         by_layer[name] = int(differs.sum())
-        if differs.any():
-            at = tuple(int(i) for i in np.unravel_index(int(np.argmax(differs)), differs.shape))
-            here = Mismatch(start + at[0], name, at[1:], float(found[at]), float(expected[at]))
-            first = here if first is None or here.sample < first.sample else first
+        places = np.flatnonzero(differs)[:_MOST_LISTED]
+        for at in zip(*(axis.tolist() for axis in np.unravel_index(places, differs.shape)), strict=True):
+            listed.append(Mismatch(start + at[0], name, at[1:], float(found[at]), float(expected[at])))
+    listed.sort(key=lambda one: one.sample)  # stable: layers keep their order
     names = conversion.form.layers.outputs
     outputs = [trace.all_outputs[name].astype(np.float64) for name in names]
     n_axes = 2 if conversion.method == "sigma_delta" else 1
@@ -120,7 +127,7 @@ def compare(conversion: Conversion, x: NDArray[Any], trace: Trace, start: int) -
         compared,
         sum(by_layer.values()),
         by_layer,
-        first,
+        tuple(listed[:_MOST_LISTED]),
         float(difference),
         int(others.sum()),
     )
@@ -188,7 +195,7 @@ def joined(parts: Sequence[Agreement]) -> Agreement:
         n_compared=sum(part.n_compared for part in parts),
         n_mismatches=sum(part.n_mismatches for part in parts),
         by_layer={name: sum(part.by_layer[name] for part in parts) for name in parts[0].by_layer},
-        first=next((part.first for part in parts if part.first is not None), None),
+        mismatches=tuple(one for part in parts for one in part.mismatches)[:_MOST_LISTED],
         output_difference=max(part.output_difference for part in parts),
         n_other_decisions=sum(part.n_other_decisions for part in parts),
     )

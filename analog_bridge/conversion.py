@@ -26,6 +26,7 @@ from analog_bridge.errors import ConversionError
 from analog_bridge.ingest import ingest, ingest_file
 from analog_bridge.inputs import NetworkInput, NetworkInputs, Samples
 from analog_bridge.layers import Layer, LayerGraph, Quantizer
+from analog_bridge.quantization import Method as ThresholdMethod
 from analog_bridge.quantization import calibrate
 from analog_bridge.quantization.signs import split_signed
 from analog_bridge.spiking import Conversion
@@ -49,6 +50,7 @@ def convert(
     method: Method = "signed",
     levels: int | Mapping[str, int] | None = None,
     per_channel: bool = True,
+    thresholds: ThresholdMethod = "squared_error",
     correct_bias: bool = True,
     weight_bits: int | None = None,
     input_counts: int = _INPUT_COUNTS,
@@ -79,6 +81,8 @@ def convert(
         Largest count of each activation: one for all, or by name. Default 16, and 15 for 'radix'.
     per_channel : bool
         Whether each channel has a threshold of its own.
+    thresholds : {'squared_error', 'balanced'}
+        How thresholds are chosen, see `analog_bridge.quantization.threshold_of`.
     correct_bias : bool
         Whether the mean errors that quantising makes are taken out of the biases.
     weight_bits : int, optional
@@ -124,6 +128,7 @@ def convert(
         samples,
         levels=chosen,
         per_channel=per_channel,
+        method=thresholds,
         correct_bias=correct_bias,
         progress=progress,
     )

@@ -141,7 +141,7 @@ class Conversion(ConvertedNetwork):
         Returns
         -------
         Agreement
-            True in a condition if all counts are equal.
+            True in a condition if all counts are equal; it lists the first 100 that are not.
 
         Notes
         -----

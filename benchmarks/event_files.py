@@ -3,7 +3,9 @@
 ``python benchmarks/event_files.py [--quick] [--json FILE] [--folder FOLDER]``. The recording is made here: rows of
 neighbours and single events on a 640x480 sensor, so that vectors and single words both occur. Each peer's events are
 compared with ours first, column by column; the peers run in `.venv-peers` (`make peers`) and are left out where that
-is absent. Times are processor times, the least of a few runs, files in the page cache.
+is absent. Times are processor times, the least of a few runs, files in the page cache. The
+machine's floor is the time to read the file piece by piece and to write as many bytes of fresh memory as its events
+take.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from rows import Row, against_goal, show
 
 import eventio
+from eventio.word_source import PIECE_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
@@ -88,6 +92,29 @@ def ask_peer(reader: str, path: Path, budget_s: float) -> dict[str, Any]:
     return answer
 
 
+@numba.njit(cache=True)
+def fill(memory: Any) -> None:
+    """Write every byte."""
+    for i in range(memory.shape[0]):
+        memory[i] = 7
+
+
+def floor_row(name: str, path: Path, n_events: int, budget_s: float) -> Row:
+    """Measure what reading cannot do without: the file's bytes once into the cache, each event's 13 once to memory."""
+    room = np.empty(PIECE_BYTES + 4096, np.uint8)
+    piece = room[-room.ctypes.data % 4096 :][:PIECE_BYTES]
+
+    def run() -> None:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(piece.data):
+                pass
+        fill(np.empty(13 * n_events, np.uint8))
+
+    fill(piece)
+    rate = n_events / least_seconds(run, budget_s) / 1e6
+    return Row(f"read {name}: the machine's floor", rate, "none", 0.0, "Mev/s", 0.0, 0.0, True)
+
+
 def reading_rows(name: str, recording: eventio.Recording, folder: Path, budget_s: float) -> list[Row]:
     """Measure the reading of one format, ours and the peers'."""
     suffix, goal, peers = READING[name]
@@ -100,6 +127,7 @@ def reading_rows(name: str, recording: eventio.Recording, folder: Path, budget_s
     del again
     claim = f"read {name}"
     rows = [against_goal(claim, ours, goal, "Mev/s")] if goal else []
+    floor = floor_row(name, path, len(recording), budget_s / 2)
     if not is_equal:
         raise SystemExit(f"{claim}: the events that come back are others")
     for peer in peers if PEERS.exists() else ():
@@ -114,7 +142,7 @@ def reading_rows(name: str, recording: eventio.Recording, folder: Path, budget_s
         )
         if differing:
             print(f"{claim}: {peer} gives {answer['n_events']} events; differing: {', '.join(differing)}")
-    return rows or [Row(claim, ours, "none", 0.0, "Mev/s", 0.0, 0.0, is_equal)]
+    return [floor, *(rows or [Row(claim, ours, "none", 0.0, "Mev/s", 0.0, 0.0, is_equal)])]
 
 
 def writing_row(name: str, recording: eventio.Recording, folder: Path, budget_s: float) -> Row:

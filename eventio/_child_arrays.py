@@ -4,14 +4,17 @@ Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.ch
 Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
 arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
 whose rows have lengths of their own ("ragged"), and the values of arrays of texts; {"read": [[name, axis], ...],
-"start": ..., "stop": ...}, answered with the sizes of the values and the values; and {"rows": [name, ...], "at": ...},
-answered so with one row of each ragged array, as 64-bit floats. {"pieces": name, "start": ..., "stop": ...} is answered
-with the pieces of an HDF5 data set that hold these rows, as they stand in the file.
-A request that takes longer than a minute ends the process.
+"start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the values and the values: in the window
+of the shared memory whose file descriptor is the second argument, one behind the other, or, where there is none or it
+is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with one row of each ragged array, as
+64-bit floats, behind the answer; and {"pieces": name, "start": ..., "stop": ...}, answered so with the pieces of an
+HDF5 data set that hold these rows, as they stand in the file. A request that takes longer than a minute ends the
+process.
 """
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -21,6 +24,7 @@ LIMIT_S = 60
 MOST_ARRAYS = 10_000
 MOST_DEPTH = 16
 MOST_TEXTS = 10_000
+NOT_SHARED = -1
 ROOM_BYTES = 2 << 30
 GROWTH = 8
 MAT5_GROWTH = 1100
@@ -121,18 +125,76 @@ def missing_filters(array: Any) -> list[int]:
     return [number for number in numbers if not h5z.filter_avail(number)]
 
 
-def read(array: Any, part: slice, axis: int) -> bytes:
-    """Return some rows or columns, C-contiguous, fields packed."""
+def select(array: Any, part: slice, axis: int) -> tuple[Any, Any, list[int]]:
+    """Return what is asked for as an index, and the dtype (fields packed) and shape of its values."""
     import numpy as np
 
-    rows = array[...] if array.shape == () else array[:, part] if axis else array[part]
-    rows = np.ascontiguousarray(rows)
-    if rows.dtype.names is not None:
-        packed = np.empty(rows.shape, [(name, rows.dtype[name].str) for name in rows.dtype.names])
-        for name in rows.dtype.names:
-            packed[name] = rows[name]
-        rows = packed
-    return bytes(rows.tobytes())
+    dtype = array.dtype
+    if dtype.names is not None:
+        dtype = np.dtype([(name, dtype[name].str) for name in dtype.names])
+    if array.shape == ():
+        return (), dtype, []
+    index = (slice(None), part) if axis else (part,)
+    n = len(range(*part.indices(array.shape[axis])))
+    shape = [*array.shape]
+    shape[axis] = n
+    return index, dtype, shape
+
+
+def read(array: Any, part: slice, axis: int, room: Any) -> int:
+    """Write some rows or columns to bytes, C-contiguous, fields packed; return how many bytes they are."""
+    import numpy as np
+
+    index, dtype, shape = select(array, part, axis)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes == 0:
+        return 0
+    values = np.frombuffer(room, dtype, n_bytes // dtype.itemsize).reshape(shape)
+    if dtype.names is not None:
+        rows = array[index]
+        for name in dtype.names:
+            values[name] = rows[name]
+    elif hasattr(array, "read_direct") and array.dtype == dtype and shape:
+        array.read_direct(values, source_sel=index)
+    else:
+        values[...] = array[index]
+    return int(n_bytes)
+
+
+def count_bytes(array: Any, part: slice, axis: int) -> int:
+    """Return how many bytes `read` writes."""
+    _, dtype, shape = select(array, part, axis)
+    return int(math.prod(shape) * dtype.itemsize)
+
+
+class Window:
+    """Memory that two processes share, or none."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._memory: Any = None
+
+    def give(self, first: int, stop: int) -> memoryview:
+        """Return a part of it."""
+        import mmap
+
+        if self._memory is None or len(self._memory) < stop:
+            self._memory = mmap.mmap(self._descriptor, os.fstat(self._descriptor).st_size)
+        return memoryview(self._memory)[first:stop]
+
+
+def read_all(arrays: Arrays, request: dict[str, Any], window: Window | None) -> tuple[dict[str, Any], bytes]:
+    """Return the answer to a request for values, and the values where they are not in the window."""
+    part = slice(request["start"], request["stop"])
+    wanted = [(arrays[name], part, axis) for name, axis in request["read"]]
+    sizes = [count_bytes(*one) for one in wanted]
+    first, stop = request.get("window", (0, 0))
+    is_shared = window is not None and sum(sizes) <= stop - first
+    room = window.give(first, stop) if window is not None and is_shared else memoryview(bytearray(sum(sizes)))
+    at = 0
+    for one in wanted:
+        at += read(*one, room[at:])
+    return {"sizes": sizes, "shared": is_shared}, b"" if is_shared else bytes(room)
 
 
 def list_others(arrays: Arrays) -> tuple[dict[str, int], dict[str, list[str]]]:
@@ -204,9 +266,10 @@ def open_file(path: str) -> tuple[Arrays, dict[str, Any]]:
     return list_mat(path)
 
 
-def serve(path: str) -> None:
+def serve(path: str, descriptor: int) -> None:
     """Answer requests until there are no more."""
     arrays: Arrays = {}
+    window = Window(descriptor) if descriptor >= 0 else None
     for line in sys.stdin.buffer:
         request = json.loads(line)
         limit_time(LIMIT_S)
@@ -223,9 +286,7 @@ def serve(path: str) -> None:
                 pieces = [read_row(arrays[name], request["at"]) for name in request["rows"]]
                 answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
             else:
-                part = slice(request["start"], request["stop"])
-                pieces = [read(arrays[name], part, axis) for name, axis in request["read"]]
-                answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
+                answer(*read_all(arrays, request, window))
         except BrokenPipeError:
             raise
         except BaseException as error:
@@ -235,6 +296,6 @@ def serve(path: str) -> None:
 
 if __name__ == "__main__":
     try:
-        serve(sys.argv[1])
+        serve(sys.argv[1], int(sys.argv[2]))
     except BrokenPipeError:
         sys.exit(1)

@@ -108,3 +108,10 @@ def separate(events: Any, t: Any, x: Any, y: Any, p: Any) -> None:
         x[i] = event.x
         y[i] = event.y
         p[i] = event.p
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def copy_field(field: Any, values: Any) -> None:
+    """Copy one field of events, a view with gaps, to an array without."""
+    for i in range(values.shape[0]):
+        values[i] = field[i]

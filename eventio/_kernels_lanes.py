@@ -26,6 +26,7 @@ from eventio._kernels_bits import count_bits, lowest_bit
 N_LANES = 8
 EVENT_BYTES = 13
 config: Any = untyped_config
+_tuple_of: Any = types.UniTuple
 templates: Any = untyped_templates
 lower_builtin: Any = untyped_lower_builtin
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -169,6 +170,55 @@ def _join(name: str, note: str) -> Any:
     return intrinsic(join)
 
 
+def _near_eight(typing: Any, points: Any, at: Any, centre: Any, reach: Any) -> Any:
+    """
+    Say which of eight points from place `at` on lie near a centre, as bits 0 to 7, and which are too old, as 8 to 15.
+
+    points are int64, shape (n, 2): t and, in the lower half, `x | y << 16`; centre is (t, x, y), reach (speed, limit)
+    in float64: near is dx * dx + dy * dy + dt * dt <= limit, added from the left, too old dt * dt > limit, where dt
+    is times speed.
+    """
+    del typing, at
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        points, at, centre, reach = arguments
+        numbers = ir.VectorType(ir.DoubleType(), N_LANES)
+        nothing, first = ir.Constant(numbers, ir.Undefined), ir.Constant(_I32, 0)
+
+        def part(group: Any, k: int) -> Any:
+            return builder.extract_value(group, k)
+
+        def wide(value: Any) -> Any:
+            one = builder.insert_element(nothing, value, first)
+            return builder.shuffle_vector(one, nothing, ir.Constant(_WORDS, None))
+
+        pairs = ir.VectorType(_I64, 2 * N_LANES)
+        source = _address(context, builder, signature.args[0], points, at, (16, N_LANES, 2))
+        read = builder.load(builder.bitcast(source, pairs.as_pointer()), align=8)
+        t, xy = (
+            builder.shuffle_vector(read, read, ir.Constant(_WORDS, list(range(k, 2 * N_LANES, 2))))
+            for k in (0, 1)
+        )
+        xy = builder.and_(xy, _spread(builder, ir.Constant(_I64, 0xFFFFFFFF)))
+        x = builder.and_(xy, _spread(builder, ir.Constant(_I64, 0xFFFF)))
+        y = builder.lshr(xy, _spread(builder, ir.Constant(_I64, 16)))
+        dt, dx, dy = (
+            builder.sitofp(builder.sub(_spread(builder, part(centre, k)), value), numbers)
+            for k, value in enumerate((t, x, y))
+        )
+        dt = builder.fmul(dt, wide(part(reach, 0)))
+        age, limit = builder.fmul(dt, dt), wide(part(reach, 1))
+        far = builder.fadd(builder.fadd(builder.fmul(dx, dx), builder.fmul(dy, dy)), age)
+        bits = [
+            builder.zext(builder.bitcast(builder.fcmp_ordered(sign, value, limit), _I8), _I64)
+            for sign, value in (("<=", far), (">", age))
+        ]
+        return builder.or_(bits[0], builder.shl(bits[1], ir.Constant(_I64, 8)))
+
+    whole, real = _tuple_of(types.int64, 3), _tuple_of(types.float64, 2)
+    return types.int64(points, types.int64, whole, real), generate
+
+
 def _put_eight(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
     """Write eight events of a packed array from place `at` on; one more has to be spare."""
     del typing, at, t, rest
@@ -207,6 +257,7 @@ load_pairs: Any = intrinsic(_load_pairs)
 swap_lanes: Any = intrinsic(_swap_lanes)
 join_or: Any = _join("or", "Give the OR of all lanes.")
 join_and: Any = _join("and", "Give the AND of all lanes.")
+near_eight: Any = intrinsic(_near_eight)
 put_eight: Any = intrinsic(_put_eight)
 put: Any = intrinsic(_put)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio import _child_arrays, ecf
-from eventio.child_process import ChildProcess
+from eventio.child_process import ChildProcess, SharedMemory
 from eventio.columns import NO_WISH, Wish
 from eventio.errors import FormatError, MissingPackageError
 from eventio.table_source import TableSource
@@ -19,6 +19,8 @@ MOST_GROWTH = 1100
 SLACK_BYTES = 1 << 20
 PACKED_ROWS = 1 << 16
 """Rows of Prophesee's codec asked for at once: a damaged piece ends what is read."""
+MOST_SHARED_BYTES = 1 << 26
+"""Room for the rows asked for at once; what is not written to takes no memory."""
 BLOCK_ROWS = 1 << 19
 """Rows asked for at once: each answer costs a turn of the other process."""
 
@@ -58,7 +60,12 @@ class ArrayFileSource(TableSource):
         dict of str to ArrayInfo
             By name.
         """
-        self._child = ChildProcess(_child_arrays.__file__, str(self.path))
+        self._shared = SharedMemory()
+        self._n_asked = 0
+        shares = (self._shared.descriptor,) if self._shared.descriptor >= 0 else ()
+        self._child = ChildProcess(
+            _child_arrays.__file__, str(self.path), str(self._shared.descriptor), shares=shares
+        )
         answer, _ = self._child.ask({"list": True})
         self.attributes = answer["attributes"]
         arrays = {}
@@ -160,24 +167,43 @@ class ArrayFileSource(TableSource):
         return np.concatenate(parts)
 
     def _read(self, names: tuple[str, ...], start: int, stop: int, axis: int) -> list[npt.NDArray[Any]]:
-        """Ask for rows, and at once for those that will probably be wanted next."""
+        """Ask for rows, and at once for those that will probably be wanted next; good until the next call but one."""
         if self._is_packed and names[0] == self._table.names[0]:
             return [self._read_packed(names[0], start, stop)]
         along = [self._axis_of(name, axis) for name in names]
-        parts = list(map(list, zip(names, along, strict=True)))
-        request = {"read": parts, "start": start, "stop": stop}
+        asked = self._ask_for(names, along, start, stop, self._n_asked)
         ahead = None
         if stop - start == self.block_rows and stop < self._table.n_events:
-            ahead = {**request, "start": stop, "stop": min(stop + self.block_rows, self._table.n_events)}
-        answer, data = self._child.ask(request, ahead=ahead)
+            ahead = self._ask_for(
+                names, along, stop, min(stop + self.block_rows, self._table.n_events), self._n_asked + 1
+            )
+        answer, data = self._child.ask(asked, ahead=ahead)
+        self._n_asked += 1
+        source = self._shared.view(*asked["window"]) if answer["shared"] else data
         rows = []
         at = 0
         for name, cut, size in zip(names, along, answer["sizes"], strict=True):
             info = self._arrays[name]
-            values = np.frombuffer(data, info.dtype, size // info.dtype.itemsize, at)
+            values = np.frombuffer(source, info.dtype, size // info.dtype.itemsize, at)
             rows.append(values.reshape(info.shape[0], -1) if cut else values.reshape(-1, *info.shape[1:]))
             at += size
         return rows
+
+    def _ask_for(
+        self, names: tuple[str, ...], along: list[int], start: int, stop: int, number: int
+    ) -> dict[str, Any]:
+        """Make a request; two windows of the shared memory take turns: one is read while the other is filled."""
+        n_bytes = 0
+        for name, cut in zip(names, along, strict=True):
+            info = self._arrays[name]
+            side = info.shape[cut] if info.shape else 1
+            n_bytes += count_bytes(info) // max(side, 1) * max(0, min(stop, side) - start)
+        window = [0, 0]
+        if n_bytes <= MOST_SHARED_BYTES:
+            window = [number % 2 * MOST_SHARED_BYTES, number % 2 * MOST_SHARED_BYTES + n_bytes]
+            self._shared.view(*window)
+        parts = list(map(list, zip(names, along, strict=True)))
+        return {"read": parts, "start": start, "stop": stop, "window": window}
 
     def _axis_of(self, name: str, axis: int) -> int:
         """Give the axis to cut: a single row is a column of numbers in MATLAB's terms."""

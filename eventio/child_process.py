@@ -8,7 +8,10 @@ with one line of JSON and, where that has an entry "bytes", as many bytes.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
+import os
 import subprocess
 import sys
 import weakref
@@ -31,17 +34,20 @@ class ChildProcess:
     ----------
     script : str
         Path of the script; it is run without the current folder on its path.
-    argument : str
+    *arguments : str
         What it is told, such as the path of a file.
+    shares : tuple of int
+        File descriptors that it has, too.
     """
 
-    def __init__(self, script: str, argument: str) -> None:
+    def __init__(self, script: str, *arguments: str, shares: tuple[int, ...] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", script, argument],
+            [sys.executable, "-P", script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pipesize=PIPE_BYTES,
+            pass_fds=shares,
         )
         self._asked: Request | None = None
         self._close = weakref.finalize(self, end, self._process)
@@ -94,6 +100,50 @@ class ChildProcess:
     def close(self) -> None:
         """End the script."""
         self._close()
+
+
+class SharedMemory:
+    """
+    Memory that a child process writes to and that is only read here, where the system has it.
+
+    Attributes
+    ----------
+    descriptor : int
+        Of its file, for the child; -1 where there is no such memory.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+        self._memory: mmap.mmap | None = None
+        if hasattr(os, "memfd_create"):
+            import fcntl
+
+            with contextlib.suppress(OSError):
+                self.descriptor = os.memfd_create("eventio", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+                fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)  # reading it never fails
+        if self.descriptor >= 0:
+            weakref.finalize(self, os.close, self.descriptor)
+
+    def view(self, first: int, stop: int) -> memoryview:
+        """
+        Give a part of it; the memory is made large enough.
+
+        Parameters
+        ----------
+        first, stop : int
+            Its bytes.
+
+        Returns
+        -------
+        memoryview
+            Read-only; empty where there is no such memory.
+        """
+        if self.descriptor < 0:
+            return memoryview(b"")
+        if self._memory is None or len(self._memory) < stop:
+            os.ftruncate(self.descriptor, max(stop, os.fstat(self.descriptor).st_size))
+            self._memory = mmap.mmap(self.descriptor, 0, prot=mmap.PROT_READ)
+        return memoryview(self._memory)[first:stop]
 
 
 def read_answer(output: IO[bytes]) -> tuple[dict[str, Any], bytes]:

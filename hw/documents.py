@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hw.blocks import RESOURCES
 from hw.mapping import FORMAT, VERSION, Mapping, ranges
 from hw.network_files import network_document
 
-__all__ = ["mapping_document"]
+__all__ = ["document_text", "mapping_document"]
 
 
 def mapping_document(mapping: Mapping) -> dict[str, Any]:
@@ -63,3 +64,26 @@ def mapping_document(mapping: Mapping) -> dict[str, Any]:
         "cores": cores,
         "routes": routes,
     }
+
+
+def document_text(document: dict[str, Any]) -> str:
+    """Return a mapping's plain data as JSON: a line for each entry, and for each core and route.
+
+    Examples
+    --------
+    >>> print(document_text({"version": 2, "routes": [[0, 1, 2.5], [1, 0, 3.0]]}), end="")
+    {
+    "version": 2,
+    "routes": [
+    [0, 1, 2.5],
+    [1, 0, 3.0]
+    ]
+    }
+    """
+    lines = []
+    for key, value in document.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value and isinstance(value[0], list | dict):
+            text = "[\n" + ",\n".join(json.dumps(entry) for entry in value) + "\n]"
+        lines.append(f"{json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -134,9 +133,11 @@ class Mapping:
         path : path
             The file.
         """
+        from hw.documents import document_text
+
         path = Path(path)
         temporary = path.with_suffix(path.suffix + ".part")
-        temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(document_text(self.to_json()), encoding="utf-8")
         temporary.replace(path)
 
     def __repr__(self) -> str:
@@ -318,7 +319,8 @@ def ranges(numbers: NDArray[np.int64]) -> list[list[int]]:
     if numbers.size == 0:
         return []
     cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
-    return [[int(part[0]), int(part[-1]) + 1] for part in np.split(numbers, cuts)]
+    starts, stops = numbers[np.append(0, cuts)], numbers[np.append(cuts - 1, -1)] + 1
+    return np.stack([starts, stops], axis=1).tolist()  # type: ignore[no-any-return]
 
 
 def mean(values: Sequence[float]) -> float:

@@ -297,27 +297,41 @@ class SplitEngine(Engine):
                     f"the network has more than {_MOST_SYNAPSES} synapses, too many to list; verify a smaller one"
                 )
             places, registers = channel_last(population.shape), registers_of(population)
-            for block in (b for b in mapping.partition.blocks if b.population == name):
+            parts = [block for block in mapping.partition.blocks if block.population == name]
+            shares = [_by_block(parts, population.size, table) for table in tables]
+            for k, block in enumerate(parts):
                 inside = places[block.neurons].astype(np.int32)
-                synapses = _synapses_of(mapping, block, tables)
+                synapses = _synapses_of(mapping, block, tables, [share[k] for share in shares])
                 blocks.append(NeuronBlock(name, inside, synapses, np.ascontiguousarray(registers[:, inside])))
         super().__init__(fixed, fixed.profile, blocks)
 
 
-def _synapses_of(mapping: Mapping, block: Block, tables: list[SynapseTable]) -> list[Synapses]:
+def _by_block(parts: list[Block], size: int, table: SynapseTable) -> list[NDArray[np.int64]]:
+    """Return the synapses of a table that end in each block of a population, in their order."""
+    owner = np.full(size, len(parts), np.int64)
+    for k, block in enumerate(parts):
+        owner[block.neurons] = k
+    ends = owner[table.rows]
+    order = np.argsort(ends, kind="stable")
+    return np.split(order, np.searchsorted(ends[order], np.arange(len(parts) + 1)))[1:]
+
+
+def _synapses_of(
+    mapping: Mapping, block: Block, tables: list[SynapseTable], shares: list[NDArray[np.int64]]
+) -> list[Synapses]:
     """Make a block's synapses from the axons that the mapping lists for it."""
     fixed, found = mapping.fixed, []
     reaches = mapping.partition.layers[block.population].reaches(block.units)
     compartment = np.full(fixed.populations[block.population].size, -1, np.int64)
     compartment[block.neurons] = np.arange(block.neurons.size)
-    for table, reach in zip(tables, reaches, strict=True):
+    for table, reach, share in zip(tables, reaches, shares, strict=True):
         source = fixed.populations[reach.source]
         n_units = source.size // (source.shape[0] if len(source.shape) == 3 else 1)
         has_axon = np.zeros(n_units, np.bool_)
         has_axon[reach.units] = True
-        mine = (compartment[table.rows] >= 0) & has_axon[table.columns % n_units]
+        mine = share[has_axon[table.columns[share] % n_units]]
         for delay in np.unique(table.delays[mine]):
-            there = np.flatnonzero(mine & (table.delays == delay))
+            there = mine[table.delays[mine] == delay]
             columns = channel_last(source.shape)[table.columns[there]]
             part = sparse_synapses(
                 reach.source, compartment[table.rows[there]], columns, table.weights[there], source.size

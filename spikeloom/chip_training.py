@@ -5,7 +5,7 @@ torch is needed here; `spikeloom.fine_tuning` imports this module when it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,31 +47,30 @@ def _decayed(x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
 
 
 class ChipNetwork(nn.Module):
-    """Weights and biases of a FixedGraph as parameters, in units of their grid; spikes are those of `hw.emulate`.
+    """What of a FixedGraph is trained, as parameters; spikes are those of `hw.emulate`.
+
+    Weights are in units of their grid. Biases move, and thresholds and decays that all neurons of a population share.
 
     Parameters
     ----------
     fixed : hw.FixedGraph
-        Populations of kind 'lif' and 'readout' without loops.
+        Populations of kind 'lif' and 'readout'.
 
     Raises
     ------
     UserError
-        If it has loops or neurons with graded spikes.
+        If it has neurons with graded spikes.
     """
 
     def __init__(self, fixed: hw.FixedGraph) -> None:
         super().__init__()
-        edges = [(c.source, c.target) for c in fixed.connections]
-        parts = components(list(fixed.populations), edges)
-        loop = next((part for part in parts if len(part) > 1 or (part[0], part[0]) in edges), None)
-        if loop is not None:
-            raise UserError(f"fine-tuning: {loop[0]!r} is in a loop; networks without loops are trained")
         graded = [n for n, p in fixed.populations.items() if p.kind not in ("input", "lif", "readout")]
         if graded:
             raise UserError(f"fine-tuning: {graded[0]!r} has graded spikes; LIF neurons are trained")
         self.fixed = fixed
-        self.order = [name for (name,) in parts if fixed.populations[name].kind != "input"]
+        edges = [(c.source, c.target) for c in fixed.connections]
+        parts = components(list(fixed.populations), edges)
+        self.parts = [part for part in parts if fixed.populations[part[0]].kind != "input"]
         grids = [step_of(c.weight_bits, c.sign) for c in fixed.connections]
         exact = fixed.unrounded or [c.weights.astype(np.float32) for c in fixed.connections]
         self.weights = nn.ParameterList(
@@ -127,37 +126,66 @@ class ChipNetwork(nn.Module):
         dict of str to torch.Tensor
             Spikes of each population, membranes of readouts; shape (n_chip, batch, ...).
         """
-        sent = dict(inputs)
-        found = dict(inputs)
-        for name in self.order:
-            drive: Any = 0.0
-            for k, connection in enumerate(self.fixed.connections):
-                if connection.target == name:
-                    drive = drive + self._arriving(k, sent[connection.source], n_chip)
-            spikes, membranes = self._step(name, drive, n_chip)
-            sent[name] = spikes
-            found[name] = membranes if self.fixed.populations[name].kind == "readout" else spikes
+        spikes, found = dict(inputs), dict(inputs)
+        n_batch = next(iter(inputs.values())).shape[1]
+        for part in self.parts:  # populations that are in a loop with each other, or one that is in none
+            neurons = {name: _Neurons(self, name, n_batch) for name in part}
+            outer = {name: self._from_outside(name, part, spikes, n_chip, n_batch) for name in part}
+            inner = {name: self._from_within(name, part) for name in part}
+            for step in range(n_chip):
+                for name in part:
+                    drive = outer[name][step]
+                    for number, lag, mantissas in inner[name]:
+                        if step >= lag:
+                            before = neurons[self.fixed.connections[number].source].spikes[step - lag]
+                            drive = drive + self._summed(number, mantissas, before[None])[0]
+                    neurons[name].advance(drive, step)
+            for name in part:
+                spikes[name] = torch.stack(neurons[name].spikes)
+                is_read = self.fixed.populations[name].kind == "readout"
+                found[name] = torch.stack(neurons[name].membranes) if is_read else spikes[name]
         return found
 
-    def _arriving(self, number: int, spikes: torch.Tensor, n_chip: int) -> torch.Tensor:
-        """Return what a connection brings in each step: spikes take a step and the delay."""
+    def _from_outside(
+        self, name: str, part: Sequence[str], spikes: Mapping[str, torch.Tensor], n_chip: int, n_batch: int
+    ) -> torch.Tensor:
+        """Return what arrives in each step from populations that come before."""
+        total = torch.zeros(n_chip, n_batch, *self.fixed.populations[name].shape)
+        for number, c in enumerate(self.fixed.connections):
+            if c.target == name and c.source not in part:
+                for lag, mantissas in self._by_lag(number):
+                    total = total + _later(self._summed(number, mantissas, spikes[c.source]), lag, n_chip)
+        return total
+
+    def _from_within(self, name: str, part: Sequence[str]) -> list[tuple[int, int, torch.Tensor]]:
+        """Return the connections of a loop that end at a population: number, steps on the way, weights."""
+        return [
+            (number, lag, mantissas)
+            for number, c in enumerate(self.fixed.connections)
+            if c.target == name and c.source in part
+            for lag, mantissas in self._by_lag(number)
+        ]
+
+    def _by_lag(self, number: int) -> list[tuple[int, torch.Tensor]]:
+        """Return the weights of a connection by the steps that a spike is on the way: one, and the delay."""
+        c, mantissas = self.fixed.connections[number], self.mantissas(number)
+        if self.fixed.profile != "lava":
+            exact = mantissas * 2.0**c.weight_exponent
+            mantissas = _through(torch.floor(exact), exact)
+        if isinstance(c.delay, int):
+            return [(1 + c.delay, mantissas)]
+        return [(1 + int(delay), mantissas * torch.tensor(c.delay == delay)) for delay in np.unique(c.delay)]
+
+    def _summed(self, number: int, mantissas: torch.Tensor, spikes: torch.Tensor) -> torch.Tensor:
+        """Return the sums that spikes make, shape (n_steps, batch, ...); with the rules of Lava these are shifted."""
         c = self.fixed.connections[number]
         if not c.is_graded:
             spikes = _through((spikes != 0).to(spikes.dtype), spikes)
-        mantissas, up = self.mantissas(number), 2.0**c.weight_exponent
-        by_sum = self.fixed.profile == "lava"
-        if not by_sum:
-            exact = mantissas * up
-            mantissas = _through(torch.floor(exact), exact)
-        total = torch.zeros(())
-        for delay in np.unique(c.delay):
-            there = None if isinstance(c.delay, int) else torch.tensor(c.delay == delay)
-            sums = self._applied(number, mantissas if there is None else mantissas * there, spikes)
-            if by_sum:
-                exact = sums * up
-                sums = _through(torch.floor(exact), exact)
-            total = total + _later(sums, 1 + int(delay), n_chip)
-        return total
+        sums = self._applied(number, mantissas, spikes)
+        if self.fixed.profile != "lava":
+            return sums
+        exact = sums * 2.0**c.weight_exponent
+        return _through(torch.floor(exact), exact)
 
     def _applied(self, number: int, mantissas: torch.Tensor, spikes: torch.Tensor) -> torch.Tensor:
         c, (n_steps, n_batch) = self.fixed.connections[number], spikes.shape[:2]
@@ -174,35 +202,23 @@ class ChipNetwork(nn.Module):
             mantissas = torch.zeros(size).index_put(ends, mantissas, accumulate=True)
         return (spikes.reshape(n_steps, n_batch, -1) @ mantissas.T).reshape(n_steps, n_batch, *shape)
 
-    def _step(self, name: str, drive: torch.Tensor, n_chip: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def register(self, name: str, key: str) -> torch.Tensor:
+        """Return a register of all neurons of a population, float64.
+
+        Parameters
+        ----------
+        name, key : str
+            The population and the register.
+
+        Returns
+        -------
+        torch.Tensor
+            In the population's shape.
+        """
         population = self.fixed.populations[name]
-
-        def register(key: str) -> torch.Tensor:
-            if _is_trained(population, key):
-                return self._register(name, key).double().expand(population.shape)
-            return torch.tensor(population.register(key).reshape(population.shape), dtype=torch.float64)
-
-        keep_u, keep_v = 4096 - register("current_decay"), 4096 - register("membrane_decay")
-        threshold, hold, lowered = (
-            64 * register("threshold"), register("refractory_steps"), 64 * register("subtraction"),
-        )  # fmt: skip
-        unit, bias = threshold.clamp(min=64.0), self._bias(name)
-        u = v = held = torch.zeros_like(drive[0], dtype=torch.float64)
-        spikes, membranes = [], []
-        for step in range(n_chip):
-            if is_reset(population, step):
-                u = v = held = torch.zeros_like(u)
-            u = _decayed(u, keep_u) + 64 * drive[step].double()
-            raised = _decayed(v, keep_v) + u + bias
-            if self.fixed.profile == "lava":
-                raised = raised.clamp(1 - _LIMIT, _LIMIT - 1)
-            raised = torch.where(held > 0, v, raised)
-            fired = _fire((raised - threshold) / unit) * (held == 0)
-            v = raised - fired * (lowered if np.any(population.subtraction) else raised)
-            held = torch.where(fired > 0, hold, (held - 1).clamp(min=0))
-            spikes.append(fired.float())
-            membranes.append(v)
-        return torch.stack(spikes), torch.stack(membranes)
+        if _is_trained(population, key):
+            return self._register(name, key).double().expand(population.shape)
+        return torch.tensor(population.register(key).reshape(population.shape), dtype=torch.float64)
 
     def _register(self, name: str, key: str) -> torch.Tensor:
         """Return a register that all neurons of a population share, as a whole number with a straight gradient."""
@@ -210,7 +226,19 @@ class ChipNetwork(nn.Module):
         exact = self.registers[f"{key}_{number}"].clamp(1, _TRAINED[key])
         return _through(torch.round(exact), exact)
 
-    def _bias(self, name: str) -> torch.Tensor:
+    def bias(self, name: str) -> torch.Tensor:
+        """Return what is added to the membranes of a population in each step, float64.
+
+        Parameters
+        ----------
+        name : str
+            The population.
+
+        Returns
+        -------
+        torch.Tensor
+            In the population's shape, or 0.
+        """
         number, population = list(self.fixed.populations).index(name), self.fixed.populations[name]
         if str(number) not in self.biases:
             return torch.zeros((), dtype=torch.float64)
@@ -219,7 +247,7 @@ class ChipNetwork(nn.Module):
         return (_through(torch.round(exact), exact).double() * scale).reshape(population.shape)
 
     def export(self) -> hw.FixedGraph:
-        """Return the network with the weights and biases as they are now.
+        """Return the network with weights, biases, thresholds and decays as they are now.
 
         Returns
         -------
@@ -250,8 +278,44 @@ class ChipNetwork(nn.Module):
         return replace(population, **found)
 
 
+class _Neurons:
+    """A population while it runs: registers, state, and what it has sent."""
+
+    def __init__(self, network: ChipNetwork, name: str, n_batch: int) -> None:
+        self.population, self.bounded = network.fixed.populations[name], network.fixed.profile == "lava"
+        self.keep_u, self.keep_v = (
+            4096 - network.register(name, key) for key in ("current_decay", "membrane_decay")
+        )
+        self.threshold, self.lowered = (
+            64 * network.register(name, key) for key in ("threshold", "subtraction")
+        )
+        self.hold, self.bias = network.register(name, "refractory_steps"), network.bias(name)
+        self.unit = self.threshold.detach().clamp(min=64.0)
+        self.u = torch.zeros(n_batch, *self.population.shape, dtype=torch.float64)
+        self.v = self.held = self.u
+        self.spikes: list[torch.Tensor] = []
+        self.membranes: list[torch.Tensor] = []
+
+    def advance(self, drive: torch.Tensor, step: int) -> None:
+        """Take a step."""
+        if is_reset(self.population, step):
+            self.u = self.v = self.held = torch.zeros_like(self.u)
+        self.u = _decayed(self.u, self.keep_u) + 64 * drive.double()
+        raised = _decayed(self.v, self.keep_v) + self.u + self.bias
+        if self.bounded:
+            raised = raised.clamp(1 - _LIMIT, _LIMIT - 1)
+        raised = torch.where(self.held > 0, self.v, raised)
+        fired = _fire((raised - self.threshold) / self.unit) * (self.held == 0)
+        self.v = raised - fired * (self.lowered if np.any(self.population.subtraction) else raised)
+        self.held = torch.where(fired > 0, self.hold, (self.held - 1).clamp(min=0))
+        self.spikes.append(fired.float())
+        self.membranes.append(self.v)
+
+
 def _is_trained(population: hw.Population, key: str) -> bool:
     """Say whether a register is one number for all neurons that may move: what does not leak stays so."""
+    if key not in _TRAINED:
+        return False
     value = getattr(population, key)
     if population.kind == "input" or not isinstance(value, int) or not 0 < value < _TRAINED[key]:
         return False

@@ -148,6 +148,7 @@ def draw_sheet(recording: eventio.Recording, pictures: Pictures, path: Path) -> 
     n_columns = int(np.ceil(np.sqrt(len(pictures) * recording.height / recording.width * 1.4)))
     n_columns = min(max(n_columns, 1), len(pictures))
     n_rows = -(-len(pictures) // n_columns)
+    n_columns = -(-len(pictures) // n_rows)
     side = 2.4
     figure = new_figure(n_columns * side, n_rows * side * recording.height / recording.width + n_rows * 0.3)
     first, last = int(recording.t.min()), int(recording.t.max())

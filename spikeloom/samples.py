@@ -164,7 +164,7 @@ def read_sample(path: Path, shapes: Shapes) -> dict[str, NDArray[np.float32]]:
     if path.suffix.lower() != ".npy":
         return {name: _picture(path, shape)[np.newaxis]}
     x = _loaded(path, lambda: np.load(path, allow_pickle=False)[np.newaxis], "npy", "numpy.save")
-    return {name: _checked(path, "the array", x, shape, is_one=True)}
+    return {name: _checked(path, "it", x, shape, is_one=True)}
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -224,7 +224,12 @@ def _checked(
         raise UserError(f"{path}: {called} is empty; give at least one sample, better some hundred")
     if not axes_before(x.shape, shape) and tuple(n for n in x.shape[1:] if n != 1) != plain:
         wanted = "a sample" if is_one else "samples"
-        raise UserError(f"{path}: the network takes {wanted} of shape {shape}, {called} holds {x.shape[1:]}")
+        is_last = len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0])
+        axes = "-1, 0" if is_one else "-1, 1"
+        remedy = f"; bring the channels to the front: numpy.moveaxis({called}, {axes})" if is_last else ""
+        raise UserError(
+            f"{path}: the network takes {wanted} of shape {shape}, {called} holds {x.shape[1:]}{remedy}"
+        )
     values = x.reshape(len(x), *shape).astype(np.float32)
     if not np.isfinite(values).all():
         at = "" if is_one else f", sample {int(np.argwhere(~np.isfinite(values))[0][0])} is not"

@@ -169,6 +169,10 @@ KINDS = (
     Kind("Maximum over all points (PointNet)", lambda: Fn(
         lambda m, x: m.head(m.points(x).amax(2)),
         points=nn.Sequential(nn.Conv1d(3, 6, 1), nn.ReLU()), head=nn.Linear(6, 3)), ((3, 9),)),
+    Kind("Skeletons: joints become channels (HCN)", lambda: Fn(
+        lambda m, x: m.head(m.all_joints(m.each_joint(x).permute(0, 3, 2, 1)).flatten(1)),
+        each_joint=nn.Sequential(nn.Conv2d(3, 4, (3, 1)), nn.ReLU()),
+        all_joints=nn.Sequential(nn.Conv2d(5, 4, 3), nn.ReLU()), head=nn.Linear(16, 3)), ((3, 6, 5),)),
     Kind("mean over axes", lambda: Fn(
         lambda m, x: m.head(torch.relu(m.conv(x)).mean((2, 3))), conv=conv(), head=nn.Linear(4, 3))),
     Kind("Add", lambda: Fn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,8 +83,14 @@ def calibrate(
     ------
     CalibrationError
         No data, data of another shape, a layer whose values are not finite, a dead layer (never above 0), or levels
-        that name no activation.
+        that name no activation; an option out of range.
     """
+    if method not in get_args(Method):
+        raise CalibrationError(
+            f"calibrate: method must be one of {', '.join(get_args(Method))}, got {method!r}"
+        )
+    if batch_size < 1:
+        raise CalibrationError(f"calibrate: batch_size must be >= 1, got {batch_size}")
     try:
         batch = check_batch(layers, data, owner="calibrate")
     except LayerError as err:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,6 +128,10 @@ def train_quantized(
         Too few samples, labels that do not fit, options out of range, or a loss that is not finite.
     """
     torch = require_torch("train_quantized")
+    if rule not in get_args(Rule):
+        raise CalibrationError(
+            f"train_quantized: rule must be one of {', '.join(get_args(Rule))}, got {rule!r}"
+        )
     samples, labels = _checked(layers, x, y)
     _check_options(validation_part, epochs, learning_rate, batch_size)
     order = np.random.default_rng(seed).permutation(len(samples))

@@ -39,14 +39,14 @@ def keep_while_short(
     events: Any,
     start_us: int,
     rule: tuple[int, int, int],
-    latest: npt.NDArray[np.int32],
+    latest: npt.NDArray[np.uint32],
     kept: Any,
 ) -> tuple[int, int]:
     """
     Copy the events that enough neighbours support to kept, while times fit into the map.
 
     rule is (window_us < LONGEST_SHORT, how many neighbours, width); latest the flat map with a margin of one pixel
-    (rows of width + 2) of times after start_us, NEVER_SHORT for none. Events are of PLACED_DTYPE, kept has room for
+    (rows of width + 2) of times after start_us + NEVER_SHORT, 0 for none. Events are of PLACED_DTYPE, kept has room for
     one more. Returns how many events were looked at, and how many are kept.
     """
     n: Any = 0
@@ -59,8 +59,8 @@ def keep_while_short(
         if since > LONGEST_SHORT or since < window_us - LONGEST_SHORT or abs(t) >= FAR_US:
             break
         at = (U(xy >> 16) + ONE) * stride + U(xy & 0xFFFF) + ONE
-        is_kept = count_around(latest, at, stride, np.int32(since - window_us)) >= needed
-        latest[at] = np.int32(since)
+        is_kept = count_around(latest, at, stride, np.uint32(since - window_us - NEVER_SHORT)) >= needed
+        latest[at] = np.uint32(since - NEVER_SHORT)
         put(kept, n, t, xy | np.int64(event.p) << 32)
         n += np.int64(is_kept)
         i += 1

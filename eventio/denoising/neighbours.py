@@ -84,10 +84,10 @@ class SpatiotemporalCorrelation(Filter):
                 break
             moment_us = start_us
             oldest_us = start_us + kernels.NEVER_SHORT
-            short = (np.maximum(latest, oldest_us) - start_us).astype(np.int32)
+            short = (np.maximum(latest, oldest_us) - oldest_us).astype(np.uint32)
             n_more, n_new = kernels.keep_while_short(placed[n_done:], start_us, rule, short, room[n_kept:])
-            is_known = short != kernels.NEVER_SHORT
-            latest[is_known] = short[is_known].astype(np.int64) + start_us
+            is_known = short > 0
+            latest[is_known] = short[is_known].astype(np.int64) + oldest_us
             n_done, n_kept = n_done + n_more, n_kept + n_new
         return n_done, n_kept
 

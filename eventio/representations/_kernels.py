@@ -152,16 +152,20 @@ class Cells(NamedTuple):
 
 
 @numba.njit(cache=True)
-def sort_by_cell(
-    events: Any, cells: Cells, ends: Times, times: Times, places: npt.NDArray[np.uint32]
-) -> None:
+def sort_by_cell(events: Any, cells: Cells, ends: Times, times: Times, places: npt.NDArray[np.uint32]) -> Any:
     """
     Write times and places of the events cell after cell, in their order; ends holds where each cell's end.
 
-    A place is where the surface around an event begins in its cell's memory.
+    A place is where the surface around an event begins in its cell's memory. Returns whether all events lie inside
+    the sensor and in order of time; what is written means nothing where they do not.
     """
+    height, width = cells.rows.shape[0], cells.columns.shape[0]
+    previous = NEVER_US
     for i in range(events.shape[0]):
         event = events[i]
+        if event.x >= width or event.y >= height or event.t < previous:
+            return False
+        previous = event.t
         ends[U(cells.rows[U(event.y), 0] + cells.columns[U(event.x), 0])] += 1
     total = 0
     for k in range(ends.shape[0]):
@@ -176,6 +180,7 @@ def sort_by_cell(
         times[at] = event.t
         places[at] = cells.plane * event.p + cells.rows[y, 1] * cells.stride + cells.columns[x, 1]
         ends[own] += 1
+    return True
 
 
 @numba.njit(cache=True)

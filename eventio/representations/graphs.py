@@ -14,6 +14,7 @@ from eventio.representations import _kernels_graph as kernels
 from eventio.representations.counts import check_room, check_sorted_events
 
 Floats = npt.NDArray[np.float32]
+MOST_NODES = 1 << 32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,7 +55,7 @@ def radius_graph(
 
     The squared distance of two events is dx**2 + dy**2 + (pixels_per_us * dt)**2. Each event gets edges from the
     events before it in the array at most `radius` away: from the last n_neighbours of them. Buckets of the sensor's
-    pixels, radius by radius large, keep the search short.
+    pixels, radius by radius large, keep the search short; an event stands in the lists of three of them (48 bytes).
 
     Parameters
     ----------
@@ -100,15 +101,48 @@ def radius_graph(
     check_number("pixels_per_us", pixels_per_us, is_least_allowed=False)
     check_whole("n_neighbours", n_neighbours, most=4096)
     check_room(len(events), n_neighbours)
-    grid = (width // radius + 3, height // radius + 3)
-    head, before = np.full(grid[0] * grid[1], -1), np.empty(len(events), np.int64)
-    edges = np.empty((len(events) * n_neighbours, 2), np.int64)
-    n = kernels.connect(events, (radius, float(pixels_per_us)), n_neighbours, grid, (head, before), edges)
+    if len(events) >= MOST_NODES:
+        raise ArgumentError(
+            f"{len(events)} events are more than {MOST_NODES - 1}; make a graph of a part of them"
+        )
+    lists = make_lists(events, width, height, radius)
+    edges = np.empty((2, len(events) * n_neighbours), np.int64)
+    reach = (float(pixels_per_us), float(radius) * float(radius))
+    n = kernels.connect(events, reach, n_neighbours, lists, edges)
     position = np.empty((len(events), 3), np.float32)
     position[:, 0], position[:, 1] = events["x"], events["y"]
     position[:, 2] = (events["t"] - (events["t"][0] if len(events) else 0)) * pixels_per_us
     polarity = np.where(events["p"], np.float32(1), np.float32(-1))
-    return EventGraph(position, polarity, edges[:n].T.copy(), np.ones(len(events), np.int64))
+    return EventGraph(position, polarity, edges[:, :n].copy(), np.ones(len(events), np.int64))
+
+
+def make_lists(events: EventArray, width: int, height: int, radius: int) -> kernels.Lists:
+    """
+    Make room for events by place.
+
+    Parameters
+    ----------
+    events : ndarray
+        Of EVENT_DTYPE, shape (n_events,), inside the sensor.
+    width, height : int
+        Size of the sensor in pixels.
+    radius : int
+        Side of a bucket of pixels.
+
+    Returns
+    -------
+    Lists
+        Empty, each of the size that it will have.
+    """
+    columns, rows = np.arange(width) // radius + 1, np.arange(height) // radius + 1
+    n_columns = int(columns[-1]) + 2
+    counts = np.zeros(n_columns * (int(rows[-1]) + 2), np.int64)
+    kernels.count_in_lists(events, n_columns, columns, rows, counts)
+    starts = kernels.SPARE + np.cumsum(counts) - counts
+    n = kernels.SPARE + int(counts.sum())
+    points = np.empty((n, 2), np.int64)
+    points[: kernels.SPARE] = 0
+    return kernels.Lists(n_columns, columns, rows, starts, starts.copy(), points)
 
 
 def pool_graph(graph: EventGraph, *, cell: float, cell_time: float) -> EventGraph:

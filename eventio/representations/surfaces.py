@@ -238,8 +238,7 @@ def averaged_time_surfaces(
     >>> surfaces.shape, surfaces[0, 0, 1, 1].tolist()
     ((1, 1, 2, 3, 3), [0.5, 0.0, 0.0])
     """
-    check_sensor(events, width, height)
-    check_sorted_events(events)
+    check_sensor(events, width, height, is_placed=False)
     check_whole("cell", cell, most=4096)
     check_whole("radius", radius, least=0, most=64)
     check_number("tau_us", tau_us, is_least_allowed=False)
@@ -251,7 +250,9 @@ def averaged_time_surfaces(
     check_room(cells.n, 2, side, side)
     ends = np.zeros(cells.n, np.int64)
     times, places = np.empty(len(events), np.int64), np.empty(len(events), np.uint32)
-    kernels.sort_by_cell(events, cells, ends, times, places)
+    if not kernels.sort_by_cell(events, cells, ends, times, places):
+        check_sensor(events, width, height)
+        check_sorted_events(events)
     surfaces = np.zeros((cells.n, 2, side, side), np.float32)
     kernels.average_cells(times, places, ends, cells, (longest_us, float(tau_us)), surfaces)
     return surfaces.reshape(n_rows, n_columns, 2, side, side)

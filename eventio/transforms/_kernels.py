@@ -67,12 +67,12 @@ def count_runs(
 
 @numba.njit(cache=True)
 def fits(events: Any, sensor: tuple[int, int]) -> Any:
-    """Return whether all events lie within the sensor (width, height)."""
-    max_x, max_y = np.uint16(0), np.uint16(0)
+    """Return whether all events (PLACED_DTYPE) lie within the sensor (width, height)."""
+    max_x, max_xy = np.uint32(0), np.uint32(0)
     for i in range(events.shape[0]):
-        event = events[i]
-        max_x, max_y = max(max_x, event.x), max(max_y, event.y)
-    return max_x < sensor[0] and max_y < sensor[1]
+        xy = events[i].xy
+        max_x, max_xy = max(max_x, xy & np.uint32(0xFFFF)), max(max_xy, xy)
+    return max_x < sensor[0] and (max_xy >> np.uint32(16)) < sensor[1]
 
 
 @numba.njit(cache=True)
@@ -80,14 +80,14 @@ def count_in_frames(
     events: Any, bins: tuple[int, int, int], sensor: tuple[int, int], frames: npt.NDArray[np.uint16]
 ) -> Any:
     """
-    Count the events within each frame; bins is (start_us, bin_us, n_frames), frames flat.
+    Count the events (PLACED_DTYPE) within each frame; bins is (start_us, bin_us, n_frames), frames flat.
 
     Returns whether one lies outside the sensor or a count went past 65535; the frames mean nothing then.
     """
     start_us, bin_us, n_frames = bins
     stop_us = start_us + bin_us * n_frames
-    width, height = U(sensor[0]), U(sensor[1])
-    area, offset = width * height, U(0)
+    width, offset = U(sensor[0]), U(0)
+    area = width * U(sensor[1])
     begin, end = start_us, start_us + bin_us
     for first in range(0, events.shape[0], BLOCK):
         block = events[first : first + BLOCK]
@@ -103,7 +103,8 @@ def count_in_frames(
                 begin = start_us + frame * bin_us
                 end = begin + bin_us
                 offset = U(frame) * U(2) * area
-            place = offset + U(event.p) * area + U(event.y) * width + U(event.x)
+            xy = U(event.xy)
+            place = offset + U(event.p) * area + (xy >> U(16)) * width + (xy & U(0xFFFF))
             raised = np.uint16(frames[place] + np.uint16(1))
             frames[place] = raised
             if raised == np.uint16(0):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from eventio.arguments import check_sensor, check_whole
 from eventio.errors import ArgumentError
-from eventio.recording import EventArray, check_inside
+from eventio.recording import PLACED_DTYPE, EventArray, check_inside
 from eventio.transforms import _kernels
 
 MAX_KEY = 1 << 62
@@ -154,7 +154,8 @@ def to_frames(
     """
     start = check_bins(events, (width, height), bin_us, n_frames, start_us, is_placed=False)
     frames = np.zeros((n_frames, 2, height, width), np.uint16)
-    if _kernels.count_in_frames(events, (start, bin_us, n_frames), (width, height), frames.reshape(-1)):
+    placed, bins = np.ascontiguousarray(events).view(PLACED_DTYPE), (start, bin_us, n_frames)
+    if _kernels.count_in_frames(placed, bins, (width, height), frames.reshape(-1)):
         check_inside(events, width=width, height=height, source="events")
         binned = bin_events(
             events, width=width, height=height, bin_us=bin_us, n_frames=n_frames, start_us=start

@@ -17,6 +17,8 @@ from spikeloom.report.drawing import ACCENT, MUTED, figure_settings, new_figure,
 from spikeloom.report.page import Tile, wilson_interval
 from spikeloom.storage import replaced_file
 
+_MOST_SHOWN = 20  # counts that differ
+
 
 def write_conversion_page(path: str | Path, found: Converted, *, model: str, reproduce: str) -> None:
     """Write a conversion as one HTML file that needs nothing from elsewhere.
@@ -50,6 +52,7 @@ def write_conversion_page(path: str | Path, found: Converted, *, model: str, rep
         tiles=_tiles(report),
         figure=figure,
         layers=_layers(found),
+        mismatches=() if report.method == "rate" else report.agreement.mismatches[:_MOST_SHOWN],
         energies=[
             (name, _energy(ours), _energy(theirs)) for name, (ours, theirs) in report.energy_pj.items()
         ],

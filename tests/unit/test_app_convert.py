@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,23 @@ def test_it_writes_a_network_and_a_page(tmp_path: Path, model: Path, data: Path)
     page = (tmp_path / "net.html").read_text()
     assert "as a spiking network" in page
     assert "http" not in page.replace("http://www.w3.org", "")
+    assert "<h2>Counts that differ</h2>" not in page
+
+
+def test_the_page_lists_counts_that_differ(
+    tmp_path: Path, model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from analog_bridge import agreement
+
+    def wrong(*given: Any) -> agreement.Agreement:
+        found = agreement.compare(*given)
+        lost = agreement.Mismatch(3, "relu", (0, 1, 2), 4.0, 5.0)
+        return dataclasses.replace(found, n_mismatches=1, mismatches=(lost,))
+
+    monkeypatch.setattr("analog_bridge.measurement.compare", wrong)
+    assert run(model, "--calibration", data, "--out", tmp_path / "net.h5").exit_code == 0
+    page = (tmp_path / "net.html").read_text()
+    assert "<td>3</td><td>relu</td><td>0, 1, 2</td><td>4.0</td><td>5.0</td>" in page
 
 
 def test_json_says_what_was_measured(tmp_path: Path, model: Path, data: Path) -> None:

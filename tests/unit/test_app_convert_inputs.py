@@ -16,7 +16,7 @@ from torch import nn
 import analog_bridge
 from spikeloom.cli import cli
 from spikeloom.errors import UserError
-from spikeloom.samples import read_samples
+from spikeloom.samples import read_sample, read_samples
 
 RNG = np.random.default_rng(0)
 LEFT, RIGHT = RNG.random((40, 4), np.float32), RNG.random((40, 2), np.float32)
@@ -113,6 +113,19 @@ def test_what_an_input_called_y_leaves_for_the_classes(tmp_path: Path) -> None:
     assert read_samples(tmp_path / "c.npz", {"y": (4,)}).y is None
     with pytest.raises(UserError, match=r"must hold an array x \(n, ...\), it holds y"):
         read_samples(tmp_path / "c.npz", {"x": (4,)})
+
+
+def test_channels_that_come_last_are_told_to_move(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((3, 5, 6, 2)))
+    with pytest.raises(
+        UserError, match=r"x holds \(5, 6, 2\); bring the channels to the front: numpy.moveaxis\(x, -1, 1"
+    ):
+        read_samples(tmp_path / "data.npz", {"image": (2, 5, 6)})
+    with pytest.raises(UserError, match=r"x holds \(5, 6, 2\)$"):
+        read_samples(tmp_path / "data.npz", {"image": (2, 6, 5)})
+    np.save(tmp_path / "one.npy", np.zeros((5, 6, 2)))
+    with pytest.raises(UserError, match=r"numpy.moveaxis\(it, -1, 0\)"):
+        read_sample(tmp_path / "one.npy", {"image": (2, 5, 6)})
 
 
 def test_keras_weights_go_with_an_architecture(tmp_path: Path) -> None:

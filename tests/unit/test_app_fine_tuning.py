@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import hw
 import neuro
-from neuro.graph import IF, LI, LIF, Graph, Input, Linear, Node, Readout, clocked
+from neuro.graph import IF, LI, LIF, Add, Delay, Graph, Input, Linear, Node, Readout, clocked
 from spikeloom import UserError
 from spikeloom.cli import cli
 from spikeloom.fine_tuning import decisions, fine_tune
@@ -49,7 +49,7 @@ def test_torch_computes_what_the_emulator_computes(seed: int, profile: str) -> N
         fixed, frames = random_convolutions(seed, groups=True)
     else:
         choice = {"refractory": seed % 2 == 0, "subtracts": seed % 4 < 2 and profile == "lava"}
-        fixed, frames = random_network(seed, kinds=KINDS, arrays=seed % 5 == 0, **choice)
+        fixed, frames = random_network(seed, kinds=KINDS, loops=seed % 2 == 1, arrays=seed % 5 == 0, **choice)
     fixed = replace(on_the_grid(fixed), profile=profile)
     result = hw.emulate(fixed, frames)
     assert not result.counters.current_overflows["out"]
@@ -63,7 +63,51 @@ def test_torch_computes_what_the_emulator_computes(seed: int, profile: str) -> N
         np.testing.assert_array_equal(found[name][:, 0].reshape(n_chip, -1).numpy(), spikes, err_msg=name)
 
 
-def teacher() -> tuple[Graph, list[neuro.Spikes]]:
+@pytest.mark.parametrize("profile", ["lava", "loihi1"])
+def test_what_was_moved_is_exported_as_it_runs(profile: str) -> None:
+    from spikeloom.chip_training import ChipNetwork
+
+    rng = np.random.default_rng(3)
+    lif = {"current_decay": 900, "membrane_decay": 300, "threshold": 500, "bias_mantissa": 7}
+    populations = {
+        "in": hw.Population((6,), "input"), "a": hw.Population((8,), **lif), "out": hw.Population((4,), **lif),
+    }  # fmt: skip
+    sizes = {name: population.size for name, population in populations.items()}
+    connections = [
+        hw.Connection(*ends, "dense", rng.integers(-20, 50, (sizes[ends[1]], sizes[ends[0]])) * 2)
+        for ends in (("in", "a"), ("a", "a"), ("a", "out"))
+    ]
+    fixed = hw.FixedGraph(populations, tuple(connections), profile)
+    frames = (rng.random((30, 6)) < 0.5).astype(np.float32)
+    network = ChipNetwork(fixed)
+    with torch.no_grad():
+        moves = {"threshold": -31.4, "membrane_decay": 12.3, "current_decay": 5000.0}
+        for name, values in network.registers.items():
+            values.add_(moves[name.rsplit("_", 1)[0]])
+        for values in network.biases.values():
+            values.add_(2.7)
+        found = network({"in": torch.tensor(frames)[:, None]}, len(frames) + fixed.depth)
+    moved = network.export()
+    out = moved.populations["out"]
+    assert (out.threshold, out.membrane_decay, out.current_decay) == (469, 312, 4096)
+    assert np.unique(out.bias_mantissa).tolist() == [10]
+    result = hw.emulate(moved, frames)
+    assert result.trains["out"].step.size > 5
+    spikes = np.zeros((len(frames) + fixed.depth, out.size))
+    spikes[result.trains["out"].step, result.trains["out"].index] = 1
+    np.testing.assert_array_equal(found["out"][:, 0].numpy(), spikes)
+
+
+def test_a_network_with_loops_learns_to_decide_as_before() -> None:
+    graph, recordings = teacher(loop=0.15)
+    fixed = hw.quantize(graph, "loihi2", calibration=recordings[:20], weight_bits=3)
+    assert any(c.source == c.target for c in fixed.connections)
+    tuned = fine_tune(graph, fixed, recordings[:64], recordings[64:164], level=1.0, epochs=1, threads=1)
+    assert tuned.after > tuned.before
+    assert decisions(graph, tuned.fixed, recordings[64:164]).agreement == tuned.after
+
+
+def teacher(loop: float = 0.0) -> tuple[Graph, list[neuro.Spikes]]:
     """An untrained network with four classes that come equally often, and recordings."""
     rng = np.random.default_rng(0)
     recordings = [
@@ -71,6 +115,7 @@ def teacher() -> tuple[Graph, list[neuro.Spikes]]:
         for _ in range(360)
     ]
     weights = [rng.normal(0.15, 1.0, (40, 24)), rng.normal(0, 0.3, (4, 40))]
+    ways_back = rng.normal(0, loop, (40, 40))
 
     def network(bias: np.ndarray) -> Graph:
         nodes: list[Node] = [
@@ -81,7 +126,12 @@ def teacher() -> tuple[Graph, list[neuro.Spikes]]:
             LI(0.02),
         ]
         names = ["in", "first", "lif", "last", "out"]
-        return Graph(dict(zip(names, nodes, strict=True)), list(pairwise(names)), clocked(0.002))
+        named, edges = dict(zip(names, nodes, strict=True)), list(pairwise(names))
+        if loop:
+            named |= {"sum": Add(), "later": Delay(0.002), "back": Linear(ways_back)}
+            edges = [edge for edge in edges if edge != ("first", "lif")]
+            edges += [("first", "sum"), ("sum", "lif"), ("lif", "later"), ("later", "back"), ("back", "sum")]
+        return Graph(named, edges, clocked(0.002))
 
     def means(bias: np.ndarray) -> np.ndarray:
         runs = neuro.simulate(network(bias), recordings[:60])
@@ -103,7 +153,10 @@ def test_a_network_in_three_bits_learns_to_decide_as_before() -> None:
     assert not tuned.is_reached
     assert decisions(graph, tuned.fixed, validation).agreement == tuned.after
     assert decisions(graph, tuned.fixed, test).agreement > decisions(graph, fixed, test).agreement
-    assert "weights and biases were trained further for 3 epochs (seed 3)" in tuned.fixed.notes[-1]
+    assert (
+        "weights, biases, thresholds and decays were trained further for 3 epochs (seed 3)"
+        in tuned.fixed.notes[-1]
+    )
     assert hw.map_fixed(tuned.fixed, "loihi2", graph=graph).n_cores == 1
     again = fine_tune(graph, fixed, training, validation, **settings)  # type: ignore[arg-type]
     assert again.fixed.digest == tuned.fixed.digest
@@ -125,10 +178,6 @@ def test_what_cannot_be_trained_is_refused() -> None:
         fine_tune(graph, fixed, recordings, recordings, level=98)
     with pytest.raises(UserError, match="needs recordings to train with"):
         fine_tune(graph, fixed, [], recordings, level=0.9)
-    loop = hw.Connection("lif", "lif", "dense", np.zeros((40, 40), int), sign="excitatory")
-    looped = replace(fixed, connections=(*fixed.connections, loop), unrounded=())
-    with pytest.raises(UserError, match="'lif' is in a loop"):
-        fine_tune(graph, looped, recordings[:5], recordings[5:25], level=1.0)
     nodes: dict[str, Node] = {"in": Input(24, max_count=1), "if": IF(), "out": Readout()}
     counted = Graph(nodes, [("in", "if"), ("if", "out")], clocked(0.002))
     with pytest.raises(UserError, match="the host computes this network's output"):

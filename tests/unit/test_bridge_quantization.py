@@ -174,6 +174,12 @@ def _graph() -> LayerGraph:
         (np.ones((5, 3)), {"levels": 1.5}, "must be a whole number >= 1, got 1.5"),
         (np.ones((5, 3)), {"levels": {"2": 3, "1": 3}}, "levels name '2'; the activations are 1"),
         (np.ones((5, 3)), {"levels": {}}, "levels are missing for 1"),
+        (
+            np.ones((5, 3)),
+            {"method": "balance"},
+            "method must be one of squared_error, balanced, got 'balance'",
+        ),
+        (np.ones((5, 3)), {"batch_size": 0}, "batch_size must be >= 1, got 0"),
     ],
 )
 def test_what_cannot_calibrate_is_refused(data: Any, options: Any, message: str) -> None:

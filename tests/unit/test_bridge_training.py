@@ -139,6 +139,7 @@ def test_an_interrupt_keeps_the_best_epoch(digits: Any, monkeypatch: pytest.Monk
         ({"y": [0, 1, 0]}, r"y must hold one whole number per sample, \(4,\)"),
         ({"y": [0.0, 1.0, 0.0, 1.0]}, "y must hold one whole number per sample"),
         ({"y": [0, 1, 0, 2]}, r"y must lie within 0\.\.1, the network's outputs; got 0\.\.2"),
+        ({"rule": "lsq+"}, r"rule must be one of qcfs, lsq, got 'lsq\+'"),
         ({"epochs": 0}, "epochs and batch_size must be >= 1, got 0 and 64"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0"),
         ({"validation_part": 1.0}, "validation_part must lie between 0 and 1"),

@@ -29,16 +29,6 @@ from analog_bridge.layers import (
 )
 from neuro.graph import Conv2d, Linear, SumPool2d
 
-METHODS: tuple[Method, ...] = (
-    "signed",
-    "two_phase",
-    "radix",
-    "integer",
-    "first_spike",
-    "sigma_delta",
-    "rate",
-)
-
 
 def graph(*layers: Layer) -> LayerGraph:
     return LayerGraph(layers, (layers[-1].name,))
@@ -327,6 +317,11 @@ def test_a_disagreement_says_where() -> None:
     other = replace(conversion, quantised=small(unit=(0.25,)))
     agreement = other.verify(np.array([[0.0, 0.0], [2.0, 1.0]], np.float32))
     assert not agreement
+    assert len(agreement.mismatches) == agreement.n_mismatches == 2
+    assert [one.sample for one in agreement.mismatches] == [1, 1]
+    assert agreement.mismatches[1].index == (1,)
+    many = other.verify(np.tile(np.array([[2.0, 1.0]], np.float32), (80, 1)))
+    assert (many.n_mismatches, len(many.mismatches), many.mismatches[-1].sample) == (160, 100, 49)
     assert str(agreement.first) == (
         "sample 1, layer 'act', neuron (0): count 3 in the spiking network, 5 in the quantised one"
     )

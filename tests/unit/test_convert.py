@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,18 +15,11 @@ from analog_bridge.conversion import Method, convert
 from analog_bridge.converted import ConvertedNetwork
 from analog_bridge.errors import CalibrationError, ConversionError
 from analog_bridge.measurement import measure_conversion
+from analog_bridge.quantization import calibrate
 from neuro.graph import CODED, Graph
 from tests.bridge_networks import Function
 
-METHODS: tuple[Method, ...] = (
-    "signed",
-    "two_phase",
-    "radix",
-    "integer",
-    "first_spike",
-    "sigma_delta",
-    "rate",
-)
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 def module() -> nn.Module:
@@ -54,6 +47,18 @@ def test_convert_takes_a_module_all_the_way(method: Method) -> None:
     assert conversion.original is not None
     assert conversion.graph.metadata["conversion.method"] == conversion.method
     assert sum(isinstance(node, CODED) for node in conversion.graph.nodes.values()) == 2 * (method != "rate")
+
+
+def test_thresholds_may_be_balanced() -> None:
+    units = []
+    for thresholds in ("squared_error", "balanced"):
+        options: Any = {"levels": 3, "calibration": SAMPLES, "thresholds": thresholds}
+        found: Any = convert(module(), torch.zeros(1, 1, 8, 8), **options)
+        options = {"levels": 3, "per_channel": True, "method": thresholds}
+        wanted: Any = calibrate(found.original, SAMPLES, **options)
+        assert np.array_equal(found.quantised_layers["1"].unit, wanted["1"].unit)
+        units.append(wanted["1"].unit)
+    assert not np.array_equal(*units)
 
 
 def test_bad_calibration_data_are_named() -> None:

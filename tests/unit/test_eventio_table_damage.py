@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -95,6 +96,22 @@ def test_a_breakdown_of_the_library_is_an_error_of_the_file(
     eventio.write(tmp_path / "a.h5", make_recording(10))
     with pytest.raises(eventio.FormatError, match="the library that reads it broke down"):
         eventio.read(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("lacks", ["nothing", "memory", "room"])
+def test_values_come_the_same_with_and_without_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lacks: str
+) -> None:
+    recording = make_recording(1000)
+    eventio.write(tmp_path / name, recording)
+    monkeypatch.setattr(array_files.ArrayFileSource, "block_rows", 64)
+    if lacks == "memory":
+        monkeypatch.delattr(os, "memfd_create")
+    elif lacks == "room":
+        monkeypatch.setattr(array_files, "MOST_SHARED_BYTES", 100)
+    again = eventio.read(tmp_path / name)
+    np.testing.assert_array_equal(again.events, recording.events)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eventio.array_files import ArrayFileSource
 from eventio.column_values import separate
-from eventio.columns import USUAL_SIZES
+from eventio.columns import ROLES, USUAL_SIZES
 from eventio.recording import Recording
 from eventio.table_source import TICKS_NAME
 
@@ -33,14 +35,20 @@ class MatSource(ArrayFileSource):
         self.read_size()
         least, most = [65536.0, 65536.0], [0.0, 0.0]
         for start in range(0, self._table.n_events, self.block_rows):
-            columns = self._read_columns(start, min(start + self.block_rows, self._table.n_events))
-            for i, name in enumerate("xy"):
-                values = columns[name]
+            for i, values in enumerate(self._read_places(start)):
                 least[i] = min(least[i], float(values.min()))
                 most[i] = max(most[i], float(values.max()))
         known = [(self.width, self.height)] if self.width is not None else list(USUAL_SIZES)
         if min(least) >= 1 and (most[0], most[1]) in known:
             self._origin = 1
+
+    def _read_places(self, start: int) -> list[npt.NDArray[Any]]:
+        """Read a block of columns and rows, without times where these are arrays of their own."""
+        table, stop = self._table, min(start + self.block_rows, self._table.n_events)
+        if len(table.names) == 1:
+            columns = self._read_columns(start, stop)
+            return [columns["x"], columns["y"]]
+        return self.read_together((table.names[ROLES.index("x")], table.names[ROLES.index("y")]), start, stop)
 
 
 def matches(head: bytes) -> bool:

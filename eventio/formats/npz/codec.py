@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.column_values import separate
+from eventio._kernels import copy_field
 from eventio.columns import NO_WISH, ROLES, Wish
 from eventio.formats.npz.archive import ARRAY_FORMAT, SUFFIX, Archive
 from eventio.recording import Recording
@@ -179,7 +179,10 @@ def encode(recording: Recording) -> Iterator[bytes]:
             with archive.open(member, "w", force_zip64=True) as stream:
                 stream.write(make_header(events.dtype[name], (len(events),)))
                 for start in range(0, len(events), BLOCK_EVENTS):
-                    stream.write(separate(events[start : start + BLOCK_EVENTS])[name])
+                    block = events[name][start : start + BLOCK_EVENTS]
+                    values = np.empty(len(block), block.dtype)
+                    copy_field(block, values)
+                    stream.write(values)
                     yield from outlet.take()
         numbers = {"width": recording.width, "height": recording.height, TICKS_NAME: 1_000_000}
         for name, number in numbers.items():
