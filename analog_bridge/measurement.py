@@ -176,11 +176,7 @@ def measure_conversion(
     quantised = totals.quantised
     right = None if labels is None else (totals.over_time == labels[:, np.newaxis])
     n = len(samples)
-    parameters = sum(
-        layer.weight.size + layer.bias.size
-        for layer in conversion.form.layers.layers
-        if isinstance(layer, (Convolution, Dense))
-    )
+    parameters = _n_parameters(conversion)
     bits = conversion.weight_bits or _FLOAT_BITS
     last = totals.final
     return ConversionReport(
@@ -204,14 +200,21 @@ def measure_conversion(
         n_parameters=parameters,
         weight_bits=bits,
         memory_bits=parameters * bits,
-        n_neurons=sum(
-            int(np.prod(conversion.graph.shapes[name])) for name in conversion.built.neurons.values()
-        ),
+        n_neurons=_n_neurons(conversion),
         energy_pj=totals.energies(n),
         layer_errors=_layer_errors(
             conversion.quantised_layers, original, conversion.inputs.by_name(samples[:_BATCH])
         ),
     )
+
+
+def _n_parameters(conversion: Conversion) -> int:
+    layers = [layer for layer in conversion.form.layers.layers if isinstance(layer, (Convolution, Dense))]
+    return sum(layer.weight.size + layer.bias.size for layer in layers)
+
+
+def _n_neurons(conversion: Conversion) -> int:
+    return sum(int(np.prod(conversion.graph.shapes[name])) for name in conversion.built.neurons.values())
 
 
 def _check(conversion: Conversion, samples: NDArray[Any], labels: NDArray[Any] | None) -> None:

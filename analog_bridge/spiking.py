@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,9 @@ from analog_bridge.errors import ConversionError
 from analog_bridge.evaluation import evaluate
 from analog_bridge.inputs import Samples
 from analog_bridge.layers import LayerGraph, Quantizer
+
+if TYPE_CHECKING:
+    from analog_bridge.measurement import ConversionReport
 
 __all__ = ["Conversion", "Trace"]
 
@@ -157,6 +161,25 @@ class Conversion(ConvertedNetwork):
                 for k in range(0, len(samples), batch_size)
             ]
         )
+
+    def report(self, x: Samples, y: ArrayLike | None = None) -> ConversionReport:
+        """Measure the network beside those it was made from: `analog_bridge.measure_conversion`.
+
+        Parameters
+        ----------
+        x : array, shape ``(n, *shape)``
+            Samples that calibration has not seen; with several inputs a dict by their names.
+        y : int array, shape (n,), optional
+            Their classes.
+
+        Returns
+        -------
+        ConversionReport
+            Accuracy over time, agreement, spikes, operations, energy, errors by layer.
+        """
+        from analog_bridge.measurement import measure_conversion
+
+        return measure_conversion(self, x, y)
 
     def outputs_of_quantised(self, x: Samples) -> NDArray[np.float64]:
         """Return what the quantised network gives for samples, computed in float64 without spikes.

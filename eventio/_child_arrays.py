@@ -3,13 +3,13 @@ Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.ch
 
 Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
 arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
-whose rows have lengths of their own ("ragged"), and the values of arrays of texts;
-{"read": [[name, axis], ...], "start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the
-values and the values, one behind the other: in the window of the shared memory whose file descriptor is the second
-argument, or, where there is none or it is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with
-sizes and one row of each ragged array, as 64-bit floats; and {"pieces": name, "start": ..., "stop": ...}, answered with
-the pieces of an HDF5 data set that hold these rows, as they stand in the file. A request that takes longer than a
-minute ends the process.
+whose rows have lengths of their own ("ragged"), and the values of arrays of texts; {"read": [[name, axis], ...],
+"start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the values and the values, one behind
+the other: in the window of the shared memory whose file descriptor is the second argument, or, where there is none or
+it is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with one row of each ragged array, as
+64-bit floats, behind the answer; and {"pieces": name, "start": ..., "stop": ...}, answered so with the pieces of an
+HDF5 data set that hold these rows, as they stand in the file. A request that takes longer than a minute ends the
+process.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ LIMIT_S = 60
 MOST_ARRAYS = 10_000
 MOST_DEPTH = 16
 MOST_TEXTS = 10_000
+NOT_SHARED = -1
 ROOM_BYTES = 2 << 30
 GROWTH = 8
 MAT5_GROWTH = 1100
@@ -295,6 +296,6 @@ def serve(path: str, descriptor: int) -> None:
 
 if __name__ == "__main__":
     try:
-        serve(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else -1)
+        serve(sys.argv[1], int(sys.argv[2]))
     except BrokenPipeError:
         sys.exit(1)

@@ -17,10 +17,10 @@ from eventio.tables import ArrayInfo, count_bytes
 
 MOST_GROWTH = 1100
 SLACK_BYTES = 1 << 20
-MOST_SHARED_BYTES = 1 << 26
-"""Room for the rows asked for at once; what is not written to takes no memory."""
 PACKED_ROWS = 1 << 16
 """Rows of Prophesee's codec asked for at once: a damaged piece ends what is read."""
+MOST_SHARED_BYTES = 1 << 26
+"""Room for the rows asked for at once; what is not written to takes no memory."""
 BLOCK_ROWS = 1 << 19
 """Rows asked for at once: each answer costs a turn of the other process."""
 

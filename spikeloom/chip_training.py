@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,11 +23,6 @@ __all__ = ["ChipNetwork"]
 
 _SHARPNESS = 2.0  # of the surrogate gradient, as in training
 _LIMIT = 2.0**23
-_TRAINED = {
-    "threshold": 131071,
-    "membrane_decay": 4095,
-    "current_decay": 4096,
-}  # and the largest value of each
 
 
 def _through(rounded: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
@@ -47,9 +41,7 @@ def _decayed(x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
 
 
 class ChipNetwork(nn.Module):
-    """What of a FixedGraph is trained, as parameters; spikes are those of `hw.emulate`.
-
-    Weights are in units of their grid. Biases move, and thresholds and decays that all neurons of a population share.
+    """Weights and biases of a FixedGraph as parameters, in units of their grid; spikes are those of `hw.emulate`.
 
     Parameters
     ----------
@@ -75,14 +67,6 @@ class ChipNetwork(nn.Module):
         exact = fixed.unrounded or [c.weights.astype(np.float32) for c in fixed.connections]
         self.weights = nn.ParameterList(
             torch.tensor(values / np.float32(grid)) for values, grid in zip(exact, grids, strict=True)
-        )
-        self.registers = nn.ParameterDict(
-            {
-                f"{key}_{k}": torch.tensor(float(getattr(population, key)))
-                for k, population in enumerate(fixed.populations.values())
-                for key in _TRAINED
-                if _is_trained(population, key)
-            }
         )
         self.biases = nn.ParameterDict(
             {
@@ -216,15 +200,7 @@ class ChipNetwork(nn.Module):
             In the population's shape.
         """
         population = self.fixed.populations[name]
-        if _is_trained(population, key):
-            return self._register(name, key).double().expand(population.shape)
         return torch.tensor(population.register(key).reshape(population.shape), dtype=torch.float64)
-
-    def _register(self, name: str, key: str) -> torch.Tensor:
-        """Return a register that all neurons of a population share, as a whole number with a straight gradient."""
-        number = list(self.fixed.populations).index(name)
-        exact = self.registers[f"{key}_{number}"].clamp(1, _TRAINED[key])
-        return _through(torch.round(exact), exact)
 
     def bias(self, name: str) -> torch.Tensor:
         """Return what is added to the membranes of a population in each step, float64.
@@ -247,7 +223,7 @@ class ChipNetwork(nn.Module):
         return (_through(torch.round(exact), exact).double() * scale).reshape(population.shape)
 
     def export(self) -> hw.FixedGraph:
-        """Return the network with weights, biases, thresholds and decays as they are now.
+        """Return the network with the weights and biases as they are now.
 
         Returns
         -------
@@ -260,22 +236,17 @@ class ChipNetwork(nn.Module):
                 for k, c in enumerate(self.fixed.connections)
             )
             populations = {
-                name: self._exported(k, name, population)
+                name: replace(
+                    population,
+                    bias_mantissa=np.rint(self.biases[str(k)].clamp(-4096, 4095).numpy()).astype(np.int32),
+                )
+                if str(k) in self.biases
+                else population
                 for k, (name, population) in enumerate(self.fixed.populations.items())
             }
         return replace(
             self.fixed, populations=populations, connections=connections, report=None, unrounded=()
         )
-
-    def _exported(self, number: int, name: str, population: hw.Population) -> hw.Population:
-        """Return a population with its biases, threshold and decays as they are now."""
-        found: dict[str, Any] = {
-            key: int(self._register(name, key)) for key in _TRAINED if _is_trained(population, key)
-        }
-        if str(number) in self.biases:
-            biases = self.biases[str(number)].clamp(-4096, 4095)
-            found["bias_mantissa"] = np.rint(biases.numpy()).astype(np.int32)
-        return replace(population, **found)
 
 
 class _Neurons:
@@ -290,7 +261,7 @@ class _Neurons:
             64 * network.register(name, key) for key in ("threshold", "subtraction")
         )
         self.hold, self.bias = network.register(name, "refractory_steps"), network.bias(name)
-        self.unit = self.threshold.detach().clamp(min=64.0)
+        self.unit = self.threshold.clamp(min=64.0)
         self.u = torch.zeros(n_batch, *self.population.shape, dtype=torch.float64)
         self.v = self.held = self.u
         self.spikes: list[torch.Tensor] = []
@@ -310,16 +281,6 @@ class _Neurons:
         self.held = torch.where(fired > 0, self.hold, (self.held - 1).clamp(min=0))
         self.spikes.append(fired.float())
         self.membranes.append(self.v)
-
-
-def _is_trained(population: hw.Population, key: str) -> bool:
-    """Say whether a register is one number for all neurons that may move: what does not leak stays so."""
-    if key not in _TRAINED:
-        return False
-    value = getattr(population, key)
-    if population.kind == "input" or not isinstance(value, int) or not 0 < value < _TRAINED[key]:
-        return False
-    return key != "threshold" or population.kind == "lif"
 
 
 def is_reset(population: hw.Population, step: int) -> bool:

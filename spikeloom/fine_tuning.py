@@ -184,9 +184,8 @@ def fine_tune(
 ) -> FineTuning:
     """Train the weights of a network on the chip until it decides as the network does.
 
-    Nothing happens where the agreement on the validation recordings is `level` or more. Otherwise weights, biases, and
-    the thresholds and decays that all neurons of a population share, are moved by Adam, at a rate that falls as a
-    cosine, and the network with the best agreement, then the
+    Nothing happens where the agreement on the validation recordings is `level` or more. Otherwise weights and biases
+    are moved by Adam, at a rate that falls as a cosine, and the network with the best agreement, then the
     smallest distance, on the validation recordings is kept. Training ends when `level` is reached.
 
     Parameters
@@ -206,7 +205,7 @@ def fine_tune(
     epochs : int
         The most passes over the training recordings.
     learning_rate : float
-        As a fraction of the largest weight of each connection, of the largest bias, of each threshold and decay.
+        As a fraction of the largest weight (and bias) of each connection.
     batch_size : int
         Recordings at a time.
     threads : int, optional
@@ -360,7 +359,7 @@ class _Tuner:
         after, _, fixed = self.best
         if fixed is not self.fixed:
             note = (
-                "weights, biases, thresholds and decays were trained further for "
+                "weights and biases were trained further for "
                 f"{len(self.history)} epochs (seed {seed}): {after:.2%} of the validation recordings are "
                 f"decided as by the network, {self.before:.2%} before"
             )

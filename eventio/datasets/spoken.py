@@ -179,7 +179,7 @@ class WordFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = Lock()
-        self._child = ChildProcess(_child_arrays.__file__, str(path))
+        self._child = ChildProcess(_child_arrays.__file__, str(path), str(_child_arrays.NOT_SHARED))
         found = self._ask({"list": True})[0]
         ragged, arrays = found["ragged"], found["arrays"]
         if not {TIMES, UNITS} <= ragged.keys() or ragged[TIMES] != ragged[UNITS] or LABELS not in arrays:

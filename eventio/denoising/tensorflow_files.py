@@ -53,7 +53,7 @@ def read_keras(path: Path) -> DenseLayers:
         The file is damaged, or holds no two dense layers.
     """
     found: dict[str, npt.NDArray[np.float32]] = {}
-    child = ChildProcess(_child_arrays.__file__, str(path))
+    child = ChildProcess(_child_arrays.__file__, str(path), str(_child_arrays.NOT_SHARED))
     try:
         arrays = child.ask({"list": True})[0]["arrays"]
         top = WEIGHTS if any(name.startswith(WEIGHTS) for name in arrays) else ""

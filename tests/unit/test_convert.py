@@ -106,6 +106,7 @@ def test_the_report_counts_what_was_run() -> None:
     assert report.last_settling_step <= report.n_steps
     assert set(report.energy_pj) == {model.name for model in neuro.costs.ENERGY_MODELS}
     assert "counts that differ" in str(report)
+    assert conversion.report(SAMPLES[:10], y) == report
     with pytest.raises(ConversionError, match="y must hold one class for each of the 10 samples"):
         measure_conversion(conversion, SAMPLES[:10], y[:3])
 
