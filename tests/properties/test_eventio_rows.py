@@ -31,9 +31,17 @@ def rising(rng: np.random.Generator, n: int, most: int) -> npt.NDArray[np.int64]
 
 
 def evt2(rng: np.random.Generator, n: int, share: float) -> bytes:
-    t = np.sort(rng.integers(0, 64, (n // 40 + 1, 40)), axis=1).ravel()[:n]
+    runs = rng.integers(0, 64, (n // 40 + 1, 1)) + np.arange(40) // 8  # narrow: a word of another kind may fit in
+    t = runs.clip(0, 63).ravel()[:n]
     words = (rng.integers(0, 2, n) << 28 | t << 22 | rng.integers(0, 1 << 22, n)).astype("<u4")
-    words[::40] = 0x80000000 + np.arange(len(words[::40]))
+    highs = np.sort(
+        rng.integers(0, 1 << 28, len(words[::40]))
+    )  # all bits, those that are an event's time, too
+    words[::40] = 0x80000000 | highs
+    is_other = rng.random(n) < 0.01
+    words[is_other] = rng.choice([0xA, 0xE, 0xF], is_other.sum()) << 28 | rng.integers(
+        0, 1 << 28, is_other.sum()
+    )
     return disturb(words, rng, share).tobytes()
 
 

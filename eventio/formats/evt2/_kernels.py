@@ -10,6 +10,8 @@ from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTE
 from eventio._kernels_lanes import N_LANES, join_and, join_or, load_words, put, put_eight, spread
 
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
+LAST_EVENT = (ON << 28) | 0xFFFFFFF
+"""The greatest word that is an event."""
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
 FEW = 4
@@ -53,7 +55,7 @@ def decode_events(
         word, before = load_words(words, first + n), load_words(words, first + n - 1)
         low = (word >> 22) & 0x3F
         step = low - ((before >> 22) & 0x3F)
-        if join_or(step | ((word >> 29) << 63)) < 0:
+        if join_or(step | (spread(LAST_EVENT) - word)) < 0:
             break
         rest = rest_of(word)
         inside = inside & (limit - rest)
