@@ -31,7 +31,9 @@ def rising(rng: np.random.Generator, n: int, most: int) -> npt.NDArray[np.int64]
 
 
 def evt2(rng: np.random.Generator, n: int, share: float) -> bytes:
-    runs = rng.integers(0, 64, (n // 40 + 1, 1)) + np.arange(40) // 8  # narrow: a word of another kind may fit in
+    runs = (
+        rng.integers(0, 64, (n // 40 + 1, 1)) + np.arange(40) // 8
+    )  # narrow: a word of another kind may fit in
     t = runs.clip(0, 63).ravel()[:n]
     words = (rng.integers(0, 2, n) << 28 | t << 22 | rng.integers(0, 1 << 22, n)).astype("<u4")
     highs = np.sort(
