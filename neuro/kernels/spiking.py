@@ -19,9 +19,8 @@ def fire_tile(
     n_lanes = min(TILE, population[nw.SIZE] - tile * TILE)
     n_hold, model = population[nw.N_HOLD], population[nw.MODEL]
     fired, words, found = live.fired[thread], live.fired_words[thread], live.found[thread]
-    for word in range(TILE // 8):
-        if words[word] == 0:
-            continue
+    word = next_fired(words, 0)
+    while word < TILE // 8:
         for j in range(8 * word, min(8 * word + 8, n_lanes)):
             if not fired[j] or (n_hold > nw.MOST_REST and live.last[first + j] + n_hold >= step):
                 continue
@@ -38,7 +37,17 @@ def fire_tile(
                 live.last[first + j] = step
             found[n] = first + j
             n += 1
+        word = next_fired(words, word + 1)
     return n
+
+
+@njit(cache=True, **UNCOUNTED)
+def next_fired(words: nw.UInt64s, word: int) -> int:
+    """Return the place of the next eight neurons of which one is over the threshold: most have none."""
+    at = U(word)
+    while at < U(words.size) and words[at] == 0:
+        at += U(1)
+    return int(at)
 
 
 @njit(cache=True, **UNCOUNTED)
