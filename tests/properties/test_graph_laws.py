@@ -138,12 +138,13 @@ def test_a_weight_grid_makes_every_order_of_summation_exact(
     """R40: what the check lets through sums to the same float32 in any order, and without error."""
     rng = np.random.default_rng(seed)
     grid = 2.0**exponent
-    weights = (rng.integers(-(2**bits), 2**bits + 1, (1, n)) * grid).astype(np.float32)
-    bias = (rng.integers(-(2**bits), 2**bits + 1, 1) * grid).astype(np.float32)
+    whole = rng.integers(-(2**bits), 2**bits + 1, n + 1)
+    weights, bias = ((part * grid).astype(np.float32) for part in (whole[None, :n], whole[n:]))
     nodes = {"in": Input(n, max_count), "fc": Linear(weights, bias)}
     counts = rng.integers(0, max_count + 1, n).astype(np.float32)
     largest = (np.abs(weights.astype(np.float64)) * max_count).sum() + abs(float(bias[0]))
-    if largest >= 2**24 * grid:
+    common = int(np.gcd.reduce(whole))
+    if largest >= 2**24 * grid * max(1, common & -common):  # weights and bias may lie on a coarser grid
         with pytest.raises(GraphError, match="Linear 'fc': output 0 has"):
             Graph(nodes, [("in", "fc")], clocked(1.0), weight_grid=grid)
         return
