@@ -41,6 +41,11 @@ class Passage:
         What the events pass through, one after the other.
     is_from_zero : bool
         Whether all times, those of companions too, are moved so that the first event passes at 0.
+
+    Raises
+    ------
+    UserError
+        The part ends before it starts.
     """
 
     source: Path
@@ -52,6 +57,12 @@ class Passage:
     stop_us: int = FAR_US
     filters: tuple[denoising.Filter, ...] = ()
     is_from_zero: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stop_us <= self.start_us:
+            raise UserError(
+                f"the part to keep is from {self.start_us:,} to {self.stop_us:,} us; give a stop after the start"
+            )
 
 
 @dataclass(frozen=True)

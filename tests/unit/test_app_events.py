@@ -135,6 +135,7 @@ def test_filters_are_written_and_read() -> None:
         (("convert", "IN", "OUT.raw", "--size", "34"), "must look like 346x260"),
         (("convert", "IN", "OUT.raw", "--size", "3x3"), "outside the 3x3 sensor"),
         (("convert", "IN", "OUT.raw", "--start-us", 10**12), "holds no event"),
+        (("convert", "IN", "OUT.raw", "--start-us", 9, "--stop-us", 5), "from 9 to 5 us; give a stop after the start"),
         (("render", "IN", "OUT.jpg"), "choose one of these endings"),
         (("render", "IN", "OUT.gif", "--kind", "3d"), "ends in .png"),
         (("render", "IN", "OUT.gif", "--rate", 0), "give a rate above 0"),
