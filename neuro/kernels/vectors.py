@@ -21,6 +21,7 @@ __all__ = [
     "above",
     "add",
     "copy_shifted",
+    "count_down",
     "differs",
     "divide",
     "list_bits",
@@ -29,6 +30,7 @@ __all__ = [
     "list_bits_from_48",
     "load",
     "load_lanes",
+    "lowest_bit",
     "multiply",
     "select",
     "splat",
@@ -235,6 +237,32 @@ def zeros(typing: Any, array: Any, at: Any) -> Any:
         return _as_bits(builder, builder.icmp_unsigned("==", found, ir.Constant(_BYTES, None)))
 
     return types.uint32(array, at), generate
+
+
+@intrinsic
+def count_down(typing: Any, array: Any, at: Any) -> Any:
+    """Return a bit (of a uint64) for each of 64 bytes from element `at` (uint64) that is 0; take 1 from the others."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), 64)
+        memory = Memory(context, builder, signature.args[0], arguments[0])
+        found = memory.read(arguments[1], kind, align=1)
+        kinds = ir.FunctionType(kind, [kind, kind])
+        less = builder.module.declare_intrinsic("llvm.usub.sat.v64i8", fnty=kinds)
+        memory.write(builder.call(less, [found, ir.Constant(kind, [1] * 64)]), arguments[1], align=1)
+        return builder.bitcast(builder.icmp_unsigned("==", found, ir.Constant(kind, None)), _I64)
+
+    return types.uint64(array, at), generate
+
+
+@intrinsic
+def lowest_bit(typing: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit that is set in a uint64 other than 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
 
 
 @intrinsic
