@@ -109,6 +109,11 @@ class Spread(Flow):
     most_ticks: int
     most: int
 
+    @property
+    def lag(self) -> int:
+        """The shortest delay."""
+        return self.least
+
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Hand the events on; where delays differ, hold back those that others may still stand before."""
         events, mark = inputs[0].events, inputs[0].mark
