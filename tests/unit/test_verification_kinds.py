@@ -143,7 +143,7 @@ def test_traces_decay_alike_on_both_sides() -> None:
     nodes = {
         "noise": PoissonSource(2000.0, 4, 1),
         "w": SparseLinear.from_dense(np.full((3, 4), 0.4), delay_s=1e-4, stdp=rule),
-        "n": LIF(0.01, 0.5, update="exponential"),
+        "n": IF(1.5),
     }
     graph = Graph(nodes, [("noise", "w"), ("w", "n")], clocked(1e-4))
     found = neuro.verify(graph, n_steps=100, precision="float64")
