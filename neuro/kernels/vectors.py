@@ -32,9 +32,11 @@ __all__ = [
     "load_lanes",
     "lowest_bit",
     "multiply",
+    "reaches",
     "select",
     "splat",
     "store",
+    "store_counts",
     "store_lanes",
     "subtract",
     "words_as_floats",
@@ -253,6 +255,32 @@ def count_down(typing: Any, array: Any, at: Any) -> Any:
         return builder.bitcast(builder.icmp_unsigned("==", found, ir.Constant(kind, None)), _I64)
 
     return types.uint64(array, at), generate
+
+
+@intrinsic
+def reaches(typing: Any, array: Any, at: Any, least: Any, least_at: Any) -> Any:
+    """Return a bit (of a uint32) for each of 16 uint32 that is not smaller than another."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, limits = (
+            Memory(context, builder, signature.args[k], arguments[k]).read(arguments[k + 1], _INTS)
+            for k in (0, 2)
+        )
+        return _as_bits(builder, builder.icmp_unsigned(">=", values, limits))
+
+    return types.uint32(array, at, least, least_at), generate
+
+
+@intrinsic
+def store_counts(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write 16 floats that are whole numbers >= 0 as uint32 from element `at` (uint64) on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        counts = builder.fptoui(arguments[2], _INTS)
+        Memory(context, builder, signature.args[0], arguments[0]).write(counts, arguments[1])
+        return context.get_dummy_value()
+
+    return types.void(array, at, vector), generate
 
 
 @intrinsic
