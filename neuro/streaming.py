@@ -248,6 +248,8 @@ def stream(
     >>> network.counters.spikes
     {'lif': 1}
     """
+    if not isinstance(graph, Graph):
+        raise InputError(f"stream: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     if isinstance(graph.execution, Clocked):
         if duration_us is not None or record is not None or max_spikes != MOST_SPIKES:
             raise InputError(

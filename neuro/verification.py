@@ -100,6 +100,8 @@ def verify(
     >>> verify(graph, np.ones((4, 2)))
     Verification(equal: 4 engine paths (automatic, scatter, gather, traced) x reference, 4 steps, 2 spikes, 20 values)
     """
+    if not isinstance(graph, Graph):
+        raise InputError(f"verify: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
     inputs = _one_recording(inputs)
     if isinstance(graph.execution, Continuous):
         check_plain(n_steps, duration_s, precision)

@@ -6,6 +6,8 @@ signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of
 time, because branches that cannot be predicted cost more than the copies.
 """
 
+from typing import Any
+
 import numpy as np
 
 from neuro.kernels.arrays import (
@@ -140,7 +142,7 @@ def gather_row(
     n_columns, pitch = numbers[OUT_COLUMNS], U(numbers[PITCH])
     n_rows, n_active = 0, 0
     for x in range(n_columns):
-        n = np.int64(0)  # were it 0, `sum_pixel` would be compiled for the constant, too
+        n: Any = np.int64(0)  # were it 0, `sum_pixel` would be compiled for the constant, too
         for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
             line = U(first + tap_pixel[r])
             for c in range(U(runs_of_column[x]), U(runs_of_column[x + 1])):

@@ -296,7 +296,14 @@ def test_a_long_way_into_a_cycle_costs_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(event_running, "_through", counted)
     nodes = {"in": Input(1), "late": Delay(1.0), "add": Add(), "if": IF(0.5), "back": Delay(1e-6)}
     nodes |= {"weak": Linear([[0.25]]), "out": Delay(0)}
-    edges = [("in", "late"), ("late", "add"), ("weak", "add"), ("add", "if"), ("if", "back"), ("back", "weak")]
+    edges = [
+        ("in", "late"),
+        ("late", "add"),
+        ("weak", "add"),
+        ("add", "if"),
+        ("if", "back"),
+        ("back", "weak"),
+    ]
     graph = Graph(nodes, [*edges, ("if", "out")], continuous())
     output = neuro.simulate(graph, spikes((3, 0), (70, 0), duration_us=10**7)).output
     assert listed(output) == [(1_000_003, 0), (1_000_070, 0)]
