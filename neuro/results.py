@@ -21,12 +21,14 @@ __all__ = [
     "AttentionReport",
     "Counters",
     "NetworkState",
+    "Recent",
     "Result",
     "SelectionReport",
     "State",
 ]
 
 Floats = NDArray[np.float32]
+Recent = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -203,8 +205,9 @@ class NetworkState(State):
     ----------
     variables : mapping of str to mapping of str to array, shape (n,)
         The variables of every population by name: ``v``, then what its model has.
-    recent : mapping of str to Spikes
-        What every source and population handed on in the last steps, as far as it still acts.
+    recent : mapping of str to tuple of three arrays, shape (n_entries,)
+        Step, index and value (in the run's precision) of what every source and population handed on in the last
+        steps, as far as it still acts.
     weights : mapping of str to array, shape (n_synapses,)
         The present weights of each SparseLinear with stdp.
     traces : mapping of str to tuple of two arrays
@@ -215,7 +218,7 @@ class NetworkState(State):
     """
 
     variables: Mapping[str, Mapping[str, NDArray[Any]]]
-    recent: Mapping[str, Spikes]
+    recent: Mapping[str, Recent]
     weights: Mapping[str, NDArray[Any]]
     traces: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
     precision: str

@@ -31,12 +31,12 @@ class PoissonSource(Node):
     seed : int
         From 0 to 2**63 - 1. Sources with one seed give the same events.
     weight : float
-        Value of an event; 1 makes the entries counts.
+        Value of an event, not 0; 1 makes the entries counts.
 
     Raises
     ------
     GraphError
-        If a rate is not positive, a value is not finite, or `n` or `seed` is no such number.
+        If a rate is not positive, a value is not finite or the weight 0, or `n` or `seed` is no such number.
 
     Notes
     -----
@@ -75,6 +75,8 @@ class PoissonSource(Node):
             raise GraphError(
                 f"{owner}: weight must be one number, got shape {weight.shape}; use a SparseLinear"
             )
+        if np.float32(weight) == 0:
+            raise GraphError(f"{owner}: weight must not be 0 in float32, got {weight}; leave the source out")
         self._set("weight", weight)
 
 

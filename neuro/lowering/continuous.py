@@ -192,8 +192,8 @@ def _flow(graph: Graph, name: str, layouts: dict[str, Layout]) -> Flow:
     if isinstance(node, SparseLinear):
         ticks = synapse_ticks(graph, name)
         fan = fan_of(node, ticks)
-        least, most = int(ticks.min(initial=LONGEST)), int(ticks.max(initial=0))
-        least = most if not ticks.size else least
+        least = int(ticks.min(initial=LONGEST))
+        most = int(ticks.max()) if ticks.size else least  # without synapses nothing ever leaves
         return SparseSpread(name, sources, ins, layout, least, most, int(np.diff(fan.start).max()), fan)
     if isinstance(node, (Linear, Conv2d)):
         tables = synapse_tables(node, ins[0], layout)

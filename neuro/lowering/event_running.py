@@ -13,6 +13,7 @@ from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
 from neuro.lowering.event_run import (
+    FOREVER,
     Batch,
     EventRun,
     TooManySpikesError,
@@ -180,17 +181,32 @@ def _fill_outbox(
 ) -> bool:
     """Put what the closing delays took into the outbox, with how far they look ahead; tell whether that is new."""
     left = {name: flow.run([batches[source] for source in flow.sources], run) for name, flow in cuts.items()}
-    first = min(batches[plan.source].mark, *(flow.first_to_come(run) for flow in plan.flows))
-    for one in left.values():
-        first = min(first, int(one.events.t[0])) if one.events.t.size else first
+    first = {name: int(one.events.t[0]) if one.events.t.size else FOREVER for name, one in left.items()}
+    first = _first_to_come(plan, run, {plan.source: batches[plan.source].mark, **first}, cuts)
     before, run.outbox = run.outbox, {}
     for name, flow in cuts.items():
-        ahead = flow.run([Batch(no_events(), first)], run)  # nothing comes to it before
+        nothing = Batch(no_events(), min(first[source] for source in flow.sources))
+        ahead = flow.run([nothing], run)  # until then nothing comes to it
         events = gathered([one.events for one in (left[name], ahead) if one.events.t.size])
         run.outbox[name] = Batch(events, max(left[name].mark, ahead.mark))
         if isinstance(flow, Shift):
             flow.count("handed on too many spikes in one call", events.t.size, events.t, run)
     return any(one.events.t.size or one.mark != before[name].mark for name, one in run.outbox.items())
+
+
+def _first_to_come(
+    plan: EventPlan, run: EventRun, first: dict[str, int], cuts: Mapping[str, Flow]
+) -> dict[str, int]:
+    """Return the first time at which each node may hand on more; `first` has the Input's, and the cuts' own."""
+    is_new = True
+    while is_new:  # around a cycle times grow
+        for flow in plan.flows:
+            if flow.name not in cuts:
+                first[flow.name] = flow.first_after(first, run)
+        later = {name: min(first[name], flow.first_after(first, run)) for name, flow in cuts.items()}
+        is_new = any(later[name] < first[name] for name in cuts)
+        first |= later
+    return first
 
 
 def as_events(events: Deltas, layout: Layout, duration_us: int | None = None) -> Events:

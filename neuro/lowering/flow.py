@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,11 @@ class Flow(ABC):
     layouts: tuple[Layout, ...]
     layout: Layout
 
+    @property
+    def lag(self) -> int:
+        """Fewest ticks between an event and what it causes."""
+        return 0
+
     @abstractmethod
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Take the new events of the inputs and return what leaves the node."""
@@ -60,6 +65,11 @@ class Flow(ABC):
     def first_to_come(self, run: EventRun) -> int:
         """Return the first time at which something happens here though nothing more comes; FOREVER for never."""
         return FOREVER
+
+    def first_after(self, first: Mapping[str, int], run: EventRun) -> int:
+        """Return a time before which nothing leaves, if nothing comes from each source before its `first`."""
+        arriving = min(first[source] for source in self.sources)
+        return min(self.first_to_come(run), arriving if arriving == FOREVER else arriving + self.lag)
 
     def count(self, what: str, n: int, times: NDArray[np.int64], run: EventRun) -> None:
         """Count n more events, at these times in any order, and refuse what is too many in a call."""
@@ -239,6 +249,11 @@ class Shift(Flow):
     """
 
     ticks: int
+
+    @property
+    def lag(self) -> int:
+        """The delay."""
+        return self.ticks
 
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Move the events in time, or renumber them."""

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.kernels import networks as nw
-from neuro.kernels.networks import ALONE, LINE, LONELY, TILE, Frames, Live, Network, shared_size
+from neuro.kernels.networks import ALONE, GROUP, LINE, LONELY, TILE, Frames, Live, Network, shared_size
 from neuro.lowering.entries import Entry
 from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
-from neuro.results import NetworkState
+from neuro.results import NetworkState, Recent
 from neuro.spikes import Spikes
 
 __all__ = ["Block", "NetworkRun"]
@@ -105,7 +105,6 @@ class NetworkRun:
             plan.n_history + self._block_steps,
         )
         capacity = n_numbers * (plan.n_history + 2) + 2**16
-        words = np.zeros((n_threads, TILE // 8), np.uint64)
         random = np.zeros((n_threads, TILE // 2), np.uint64)
         counts = np.zeros((n_threads, TILE), np.uint32)
         return Live(
@@ -119,8 +118,8 @@ class NetworkRun:
             log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
             found=np.empty((n_threads, n_numbers), np.int32),
             n_found=np.zeros((n_threads, -(-len(plan.parts.populations) // LINE) * LINE + LINE), np.int64),
-            fired=words.view(np.uint8),
-            fired_words=words,
+            fired=np.zeros((n_threads, TILE), np.uint8),
+            over=np.zeros((n_threads, GROUP * TILE // 64), np.uint64),
             counts=counts,
             words=random,
             random=random.view(np.uint32),
@@ -216,10 +215,10 @@ class NetworkRun:
         start = int(population[nw.STATE])
         return self._live.state[start : start + shape[0] * shape[1] * TILE].reshape(shape)
 
-    def _recent(self) -> dict[str, Spikes]:
-        """Return what every node handed on in the last steps, those of the log's history."""
+    def _recent(self) -> dict[str, Recent]:
+        """Return step, index and value of what every node handed on in the last steps, those of the log's history."""
         live, plan, history = self._live, self.plan, self.plan.n_history
-        found: dict[str, Spikes] = {}
+        found: dict[str, Recent] = {}
         for node, name in enumerate(plan.nodes):
             starts, stops = live.log_start[:history, node], live.log_start[:history, node + 1]
             step = np.repeat(np.arange(history), stops - starts)
@@ -227,8 +226,10 @@ class NetworkRun:
                 [np.zeros(0, np.int64), *map(np.arange, starts.tolist(), stops.tolist())]
             ).astype(np.int64)
             index = live.log_index[places] - plan.first[name]
-            value = live.log_value[places] if live.log_value.size else np.ones(places.size)
-            found[name] = Spikes(step, index, value.astype(np.float32), history, (plan.sizes[name],))
+            value = live.log_value[places] if live.log_value.size else np.ones(places.size, plan.real)
+            found[name] = step, index, value
+            for array in found[name]:
+                array.setflags(write=False)
         return found
 
     def end(self, graph_digest: str) -> NetworkState:
@@ -292,12 +293,12 @@ class NetworkRun:
         for step in range(history):
             for node, name in enumerate(plan.nodes):
                 live.log_start[step, node] = n
-                spikes = state.recent[name]
-                part = slice(*np.searchsorted(spikes.step, (step, step + 1)))
-                index = spikes.index[part]
+                steps, entries, values = state.recent[name]
+                part = slice(*np.searchsorted(steps, (step, step + 1)))
+                index = entries[part]
                 live.log_index[n : n + index.size] = index + plan.first[name]
                 if live.log_value.size:
-                    live.log_value[n : n + index.size] = spikes.value[part]
+                    live.log_value[n : n + index.size] = values[part]
                 n += index.size
             live.log_start[step, -1] = n
             live.log_start[step + 1, 0] = n
@@ -306,11 +307,11 @@ class NetworkRun:
     def _hold(self, row: int, name: str, state: NetworkState) -> None:
         """Neurons that fired in the last steps are still held, at their present membranes."""
         live, first, population = self._live, self.plan.first[name], self._network.populations[row]
-        spikes = state.recent[name]
-        last = spikes.step - self.plan.n_history
+        step, index, _ = state.recent[name]
+        last = step - self.plan.n_history
         rest = (last + population[nw.N_HOLD] + 1).clip(0, nw.MOST_REST)
-        live.rest[population[nw.TILE_LO] * TILE + spikes.index] = rest
-        live.last[first + spikes.index] = last
+        live.rest[population[nw.TILE_LO] * TILE + index] = rest
+        live.last[first + index] = last
         live.held[first : first + self.plan.sizes[name]] = state.variables[name]["v"]
 
     def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:

@@ -109,6 +109,11 @@ class Spread(Flow):
     most_ticks: int
     most: int
 
+    @property
+    def lag(self) -> int:
+        """The shortest delay."""
+        return self.least
+
     def run(self, inputs: Sequence[Batch], run: EventRun) -> Batch:
         """Hand the events on; where delays differ, hold back those that others may still stand before."""
         events, mark = inputs[0].events, inputs[0].mark
@@ -139,9 +144,11 @@ class Spread(Flow):
         """Return what the events become, each at its time of arrival, in the order of their causes."""
         tally = run.tallies.setdefault(self.name, np.zeros(1, np.int64))
         room = self._room(events)
+        if room == 0:
+            return no_events()
         if room > max(run.limit, _AT_ONCE):
             raise TooManySpikesError(self.name, "hands on too many spikes at once", int(events.t[0]))
-        is_late = events.t.size > 0 and events.t[-1] > LATEST_US - self.most_ticks
+        is_late = events.t[-1] > LATEST_US - self.most_ticks
         if self.most_ticks and run.end == FOREVER and is_late:
             raise InputError(
                 f"SparseLinear {self.name!r}: an event at {events.t[-1]} us would leave it after 2**62 us; let the "

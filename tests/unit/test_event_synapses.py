@@ -125,6 +125,17 @@ def test_several_synapses_and_a_cycle_of_sparse_synapses() -> None:
         neuro.simulate(graph, spikes((1, 0)))
 
 
+def test_a_cycle_of_no_synapses_at_all_ends() -> None:
+    """Random wiring may leave one out: the waves through the cycle have to move on."""
+    ring = SparseLinear([], [], [0, 0], 1, delay_s=3e-6)
+    nodes = {"in": Input(1), "neuron": IF(0.5), "ring": ring}
+    edges = [("in", "neuron"), ("ring", "neuron"), ("neuron", "ring")]
+    events = spikes((1, 0), (2, 0), (70, 0), duration_us=2**62)
+    result = neuro.simulate(Graph(nodes, edges, continuous()), events, record={"neuron": "spikes"})
+    assert listed(result.spikes["neuron"]) == [(1, 0, 1), (2, 0, 1), (70, 0, 1)]
+    assert result.counters.synaptic_operations == {"ring": 0}
+
+
 def residual(bias: float) -> Graph:
     """Two convolutions whose currents are added before the neurons."""
     nodes = {

@@ -14,6 +14,7 @@ import neuro
 from neuro import Events
 from neuro.graph import IF, LI, LIF, Add, Conv2d, CubaLIF, Delay, Graph, Input, Linear, continuous
 from neuro.kernels.crossings import FAR, crossing_bound, current_crossing, membrane_after, next_crossing
+from neuro.lowering import event_running
 from neuro.lowering.layout import Layout
 from neuro.lowering.timed import timing_of
 from neuro.reference_event_neurons import _highest
@@ -280,6 +281,32 @@ def test_a_long_silence_in_a_cycle_costs_nothing() -> None:
     events = spikes((0, 0), (2**40, 0), (2**60, 0), duration_us=2**61)
     output = neuro.simulate(Graph(nodes, edges, continuous()), events).output
     assert listed(output) == [(2**40, 0), (2**60, 0)]  # the spike of the first is half of the second
+
+
+def test_a_long_way_into_a_cycle_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cycle need not go step by step through a time for which all inputs are known to be silent."""
+    waves: list[int] = []
+
+    def counted(plan: Any, run: Any, batches: dict[str, Any], wanted: Any) -> None:
+        waves.append(batches["in"].mark)
+        assert len(waves) < 30, "it goes step by step"
+        through(plan, run, batches, wanted)
+
+    through = event_running._through
+    monkeypatch.setattr(event_running, "_through", counted)
+    nodes = {"in": Input(1), "late": Delay(1.0), "add": Add(), "if": IF(0.5), "back": Delay(1e-6)}
+    nodes |= {"weak": Linear([[0.25]]), "out": Delay(0)}
+    edges = [
+        ("in", "late"),
+        ("late", "add"),
+        ("weak", "add"),
+        ("add", "if"),
+        ("if", "back"),
+        ("back", "weak"),
+    ]
+    graph = Graph(nodes, [*edges, ("if", "out")], continuous())
+    output = neuro.simulate(graph, spikes((3, 0), (70, 0), duration_us=10**7)).output
+    assert listed(output) == [(1_000_003, 0), (1_000_070, 0)]
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.3, 0.9, 0.9985, 1.0, 1.0015, 1.2, 5.0, 50.0])

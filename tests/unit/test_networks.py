@@ -96,6 +96,10 @@ def loop(synapses: SparseLinear, neuron: Node, **more: Node) -> Graph:
         (lambda: PoissonSource([1.0], 2, 1), "rate_hz must be a number or have shape (2,), got (1,)"),
         (lambda: PoissonSource(np.nan, 2, 1), "rate_hz must be finite"),
         (lambda: PoissonSource(1.0, 2, -1), "seed must be >= 0, got -1"),
+        (
+            lambda: PoissonSource(1.0, 2, 1, weight=1e-60),
+            "weight must not be 0 in float32, got 1e-60; leave the",
+        ),
         (lambda: CobaLIF(0.02, 0.0, 0.01, -50.0, **COBA), "CobaLIF: tau_exc_s must be > 0 s, got 0.0"),
         (
             lambda: CobaLIF(0.02, 0.01, 0.01, -50.0, **COBA, update="exact"),
@@ -338,6 +342,19 @@ def test_a_state_belongs_to_graph_and_precision() -> None:
         neuro.simulate(noise(), n_steps=5, state=state, precision="float64")
     with pytest.raises(InputError, match="state belongs to another graph"):
         neuro.simulate(loop(sparse(), LIF(0.01)), np.ones((1, 2)), state=state)
+
+
+def test_a_state_keeps_what_is_on_its_way_in_the_precision_of_the_run() -> None:
+    nodes = {
+        "p": PoissonSource(500.0, 4, 1, weight=0.3),  # not a float32 value
+        "late": SparseLinear.from_dense(np.eye(4), delay_s=5 * DT_S),
+        "n": IF(2.0),
+    }
+    graph = Graph(nodes, [("p", "late"), ("late", "n")], clocked(DT_S))
+    whole = neuro.simulate(graph, n_steps=40, precision="float64", record={"n": "membrane"})
+    first = neuro.simulate(graph, n_steps=17, precision="float64")
+    rest = neuro.simulate(graph, n_steps=23, precision="float64", state=first.state, record={"n": "membrane"})
+    assert np.array_equal(rest.membranes["n"], whole.membranes["n"][17:])
 
 
 def test_the_graph_keeps_its_weights() -> None:
