@@ -58,9 +58,13 @@ class StoredFrames:
         if isinstance(chosen, slice):
             numbers = np.arange(*chosen.indices(n), dtype=np.int64)
         else:
-            numbers = np.ascontiguousarray(chosen, np.int64)
-        if numbers.ndim != 1 or (numbers.size and not 0 <= numbers.min() <= numbers.max() < n):
-            raise ArgumentError(f"stored frames: sample numbers must be from 0 to {n - 1}, got {chosen}")
+            given = np.asarray(chosen)
+            is_whole = np.issubdtype(given.dtype, np.integer) or not given.size
+            if given.ndim != 1 or not is_whole or (given.size and not 0 <= given.min() <= given.max() < n):
+                raise ArgumentError(
+                    f"stored frames: give a slice, or an array of sample numbers from 0 to {n - 1}, got {chosen!r}"
+                )
+            numbers = np.ascontiguousarray(given, np.int64)
         frames = np.zeros((len(numbers), self.shape[1], math.prod(self.shape[2:])), self.dtype)
         fill_frames(frames, self.starts, self.places, self.counts, numbers)
         return frames.reshape(len(numbers), *self.shape[1:])

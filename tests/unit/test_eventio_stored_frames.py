@@ -85,10 +85,12 @@ def test_entries_elsewhere_are_refused(
         writer.append(frame=np.array(frame), place=np.array(place), count=np.array(count))
 
 
-@pytest.mark.parametrize("chosen", [np.array([2]), np.array([-1]), np.zeros((1, 1), np.int64)])
+@pytest.mark.parametrize(
+    "chosen", [np.array([2]), np.array([-1]), np.zeros((1, 1), np.int64), 1, np.array([True, False]), [0.5]]
+)
 def test_other_samples_are_refused(chosen: np.ndarray) -> None:
     frames = stored(np.ones((2, 1, 1, 1, 1), np.uint8))
-    with pytest.raises(eventio.ArgumentError, match="sample numbers must be from 0 to 1"):
+    with pytest.raises(eventio.ArgumentError, match="a slice, or an array of sample numbers from 0 to 1"):
         frames[chosen]
 
 
