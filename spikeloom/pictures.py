@@ -23,6 +23,10 @@ FULL_AT_SHARE = 0.95
 MOST_POINTS = 20_000
 SUFFIXES = (".png", ".gif", ".mp4")
 LEAST_SIDE = 240
+#: Up to so many, the frames of a sheet are larger for larger sensors.
+FEW_FRAMES = 40
+#: Pixels that a frame of a sheet has per inch of its share, which its margins are part of.
+ROOM_PER_INCH = 100
 MOST_FRAMES = 2000
 
 Pictures = NDArray[np.uint8]
@@ -133,6 +137,28 @@ def enlarge(pictures: Pictures) -> Pictures:
     return np.pad(larger, odd, mode="edge")
 
 
+def shrink(pictures: Pictures, most_width: int) -> Pictures:
+    """Join pixels to the darkest of a square until so many fit side by side, so that no event is left out.
+
+    Parameters
+    ----------
+    pictures : numpy.ndarray
+        uint8, shape (n, height, width, 3).
+    most_width : int
+        Width that there is room for.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (n, lower, narrower, 3); each channel is the least of its square.
+    """
+    side = -(-pictures.shape[2] // most_width)
+    for axis in (1, 2):
+        starts = np.arange(0, pictures.shape[axis], side)
+        pictures = np.minimum.reduceat(pictures, starts, axis=axis)
+    return pictures
+
+
 def draw_sheet(recording: eventio.Recording, pictures: Pictures, path: Path) -> None:
     """Draw frames side by side, each with its time.
 
@@ -149,7 +175,8 @@ def draw_sheet(recording: eventio.Recording, pictures: Pictures, path: Path) -> 
     n_columns = min(max(n_columns, 1), len(pictures))
     n_rows = -(-len(pictures) // n_columns)
     n_columns = -(-len(pictures) // n_rows)
-    side = 2.4
+    side = 2.4 if len(pictures) > FEW_FRAMES else min(max(2.4, recording.width / ROOM_PER_INCH), 3.4)
+    pictures = shrink(pictures, int(side * ROOM_PER_INCH))
     figure = new_figure(n_columns * side, n_rows * side * recording.height / recording.width + n_rows * 0.3)
     first, last = int(recording.t.min()), int(recording.t.max())
     bin_us = (last - first) // len(pictures) + 1

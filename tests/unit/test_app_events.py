@@ -15,7 +15,7 @@ import eventio
 from eventio import denoising
 from spikeloom.cli import cli
 from spikeloom.filter_options import describe, parse_filter
-from spikeloom.pictures import ON_COLOUR, enlarge, paint
+from spikeloom.pictures import ON_COLOUR, draw_sheet, enlarge, paint, shrink
 from tests.app_models import write_recording
 
 
@@ -98,6 +98,23 @@ def test_paint_colours_and_strengths() -> None:
     assert enlarge(pictures).shape == (2, 240, 720, 3)
     assert enlarge(np.zeros((1, 128, 130, 3), np.uint8)).shape == (1, 256, 260, 3)
     assert enlarge(np.zeros((1, 301, 501, 3), np.uint8)).shape == (1, 302, 502, 3)
+
+
+def test_sheets_show_every_event_of_a_large_sensor(tmp_path: Path) -> None:
+    from PIL import Image
+
+    places = np.arange(12)
+    events = eventio.make_events(t=places, x=101 * places + 3, y=53 * places + 5, p=np.ones(12, bool))
+    recording = eventio.Recording(events, width=1280, height=720)
+    draw_sheet(recording, paint(recording, n_frames=12), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        red, _, blue = np.asarray(image.convert("RGB")).astype(int).transpose(2, 0, 1)
+    assert (blue - red > 100).sum() >= 12
+    pictures = np.full((1, 3, 5, 3), 255, np.uint8)
+    pictures[0, 2, 4] = 9
+    assert shrink(pictures, 2)[0, :, :, 0].tolist() == [[255, 9]]
+    assert shrink(pictures, 3)[0, :, :, 0].tolist() == [[255, 255, 255], [255, 255, 9]]
+    assert shrink(pictures, 5).tolist() == pictures.tolist()
 
 
 def test_bench_compares_filters_and_writes_curves(path: Path, tmp_path: Path) -> None:
