@@ -122,9 +122,9 @@ def write_frames(folder: Path) -> None:
             train, validation = load_frames(parts.train, encoding), load_frames(parts.validation, encoding)
             write(
                 folder / f"{name}-{seed}.npz",
-                train.frames,
+                train.frames[:],
                 train.labels,
-                validation.frames,
+                validation.frames[:],
                 validation.labels,
             )
         root = data_dir()

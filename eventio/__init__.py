@@ -12,6 +12,7 @@ from eventio.errors import (
     MissingPackageError,
     OutOfSensorError,
 )
+from eventio.memory import release_memory
 from eventio.reader import Reader
 from eventio.reading import open, read
 from eventio.recording import EVENT_DTYPE, Metadata, Recording, make_events
@@ -52,6 +53,7 @@ __all__ = [
     "Metadata",
     "EVENT_DTYPE",
     "make_events",
+    "release_memory",
     "Companions",
     "Frame",
     "IMU_DTYPE",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eventio.recording import EVENT_DTYPE, EventArray
+from eventio.memory import make_room
+from eventio.recording import EventArray
 
 
 class EventBuffer:
@@ -18,7 +19,7 @@ class EventBuffer:
     """
 
     def __init__(self, n_expected: int) -> None:
-        self._events: EventArray = np.empty(max(n_expected, 1), EVENT_DTYPE)
+        self._events = make_room(max(n_expected, 1))
         self._n_events = 0
 
     def append(self, events: EventArray) -> None:
@@ -49,7 +50,7 @@ class EventBuffer:
         """
         n_needed = self._n_events + n_least
         if n_needed > len(self._events):
-            grown = np.empty(max(n_needed, 2 * len(self._events)), EVENT_DTYPE)
+            grown = make_room(max(n_needed, 2 * len(self._events)))
             copy_events(self._events[: self._n_events], grown)
             self._events = grown
         return self._events[self._n_events :]

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 Int64s = NDArray[np.int64]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def _way(
     start: Int64s,
     other: Int64s,

@@ -41,7 +41,7 @@ from hw._kernels_synapses import (
     add_wrapped,
     is_too_large,
 )
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 # columns of the table of blocks
 POPULATION, PLACE, SIZE, TILE_FIRST, PAR, PAR_STEP, PART_FIRST, PART_LAST = 0, 1, 2, 3, 4, 5, 6, 7
@@ -77,7 +77,7 @@ class Live(NamedTuple):
     v: Integers
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def bring(net: Net, live: Live, log: Log, block: Int64s, step: int) -> bool:
     """Add what arrives at a block to ``live.row``, marking its tiles; returns whether values were small enough."""
     n_tiles = (block[SIZE] + TILE - 1) // TILE
@@ -114,7 +114,7 @@ def bring(net: Net, live: Live, log: Log, block: Int64s, step: int) -> bool:
     return True
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def reset(net: Net, live: Live, block: Int64s) -> None:
     """Set u, v and what is held to 0."""
     n_tiles = (block[SIZE] + TILE - 1) // TILE
@@ -123,7 +123,7 @@ def reset(net: Net, live: Live, block: Int64s) -> None:
     live.resting[first : first + n_tiles] = 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update(net: Net, live: Live, log: Log, block: Int64s) -> None:
     """Take a step of the tiles of a block that have input or do not rest, and list what fires."""
     n_tiles, n, counts = (
@@ -160,7 +160,7 @@ def update(net: Net, live: Live, log: Log, block: Int64s) -> None:
     live.position[0] = n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_graded(net: Net, live: Live, log: Log, block: Int64s) -> None:
     """Take a step of neurons with graded spikes."""
     n, rules, place = live.position[0], block[RULES], block[PLACE]
@@ -184,7 +184,7 @@ def update_graded(net: Net, live: Live, log: Log, block: Int64s) -> None:
     live.position[0] = n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def record(net: Net, live: Live, block: Int64s, step: int) -> None:
     """Copy u and v of a block into this step's row of the record."""
     base, place = block[TILE_FIRST] * N_STATE * TILE, block[PLACE]

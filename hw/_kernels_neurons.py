@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw._kernels_synapses import LIMIT, TILE, Int32s, Int64s
-from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.options import INLINED, PART, njit
 
 Integers = NDArray[np.signedinteger]
 Bytes = NDArray[np.uint8]
@@ -36,7 +36,7 @@ def decayed_32(x: Any, keep: Any) -> Any:
     return kept if x >= 0 else N32(-kept)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def step_tile(
     s: Int32s, p: Int32s, a: Int32s, fired: Bytes, subtracts: bool, counts: Int64s
 ) -> tuple[bool, bool]:
@@ -68,7 +68,7 @@ def step_tile(
     return over != 0, (moved | over | wrapped | saturated) == 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def step_held_tile(
     s: Integers, p: Int32s, a: Int32s, fired: Bytes, subtracts: bool, counts: Int64s, bounded: bool
 ) -> bool:
@@ -99,13 +99,13 @@ def step_held_tile(
     return bool(over != 0)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def step_graded(x: int, threshold: int, only_positive: bool) -> int:
     """Hand on what arrives where it is beyond the threshold (both ways, or upwards only)."""
     return x if x > threshold or (not only_positive and x < -threshold) else 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def step_difference(x: int, sdn: Int32s, threshold: int, bias: int, mode: Int64s) -> int:
     """Hand on a sum or a difference: what sigma, delta and sigma-delta neurons send.
 

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numpy.typing import NDArray
 
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 from neuro.kernels.vectors import Memory, intrinsic, spread
 
 Int16s = NDArray[np.int16]
@@ -136,7 +136,7 @@ _rows_8, _rows_1 = (_rows(n, is_graded=False) for n in (8, 1))
 _graded_8, _graded_1 = (_rows(n, is_graded=True) for n in (8, 1))
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_dense(a: Int32s, wiring: Wiring, part: Int64s, log: Log, first: int, last: int) -> int:
     """Add the rows of the spikes first .. last; returns the additions."""
     at, pitch, base = 0, part[PITCH], part[WEIGHTS]
@@ -155,7 +155,7 @@ def add_dense(a: Int32s, wiring: Wiring, part: Int64s, log: Log, first: int, las
     return int((last - first) * part[N_OUT])
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_sparse(
     a: Int32s, touched: NDArray[np.uint8], wiring: Wiring, part: Int64s, log: Log, first: int, last: int
 ) -> int:
@@ -174,7 +174,7 @@ def add_sparse(
     return int(count)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_taps(
     a: Int32s, touched: NDArray[np.uint8], wiring: Wiring, part: Int64s, log: Log, first: int, last: int
 ) -> int:
@@ -206,7 +206,7 @@ def add_taps(
     return int(count)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_shifted(a: Int32s, sums: Int32s, down: int) -> None:
     """Add sums that are first divided by ``2^down``, rounded to minus infinity, and clear them."""
     for i in range(a.size):
@@ -214,7 +214,7 @@ def add_shifted(a: Int32s, sums: Int32s, down: int) -> None:
         sums[i] = 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_wrapped(a: Int32s, sums: Int32s) -> int:
     """Add sums that wrap around at 24 bits, as those of convolutions do, and clear them; returns how many did."""
     count = 0
@@ -227,7 +227,7 @@ def add_wrapped(a: Int32s, sums: Int32s) -> int:
     return count
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def is_too_large(log: Log, bound: int, first: int, last: int) -> bool:
     """Return whether values of spikes may bring more than the registers take in a step."""
     largest = np.int64(0)

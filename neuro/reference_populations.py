@@ -105,7 +105,7 @@ class Population:
             v = v + self._real(-np.expm1(-self.dt_s / np.float64(node.tau_mem_s))) * (leak - v)
             for name, tau in taus.items():
                 v = v + self._coupling(node.tau_mem_s, tau) * variables[name]
-                variables[name] = _flushed(self._decay(tau) * variables[name])
+                variables[name] = _decayed(self._decay(tau), variables[name])
             return np.asarray(v)
         total = variables["i"] if node.tau_inh_s is None else variables["i"] + variables["i_inh"]
         v = v + self._factor(node.tau_mem_s) * ((leak - v) + total)
@@ -124,8 +124,8 @@ class Population:
             g = (self.real(1) + e) + i
             x = self._real(self.dt_s / np.float64(node.tau_mem_s)) * g
             v = v + (f / g) * _one_minus_exp(np.minimum(x, self.real(64)) / self.real(64), self.real)
-        variables["g_exc"] = _flushed(self._decay(node.tau_exc_s) * e)
-        variables["g_inh"] = _flushed(self._decay(node.tau_inh_s) * i)
+        variables["g_exc"] = _decayed(self._decay(node.tau_exc_s), e)
+        variables["g_inh"] = _decayed(self._decay(node.tau_inh_s), i)
         return np.asarray(v)
 
     def _adaptive(self, node: AdaptiveLIF) -> Reals:
@@ -134,8 +134,8 @@ class Population:
         a = self._real(-np.expm1(-self.dt_s / np.float64(node.tau_mem_s)))
         free = v + a * ((variables["I"] + self._real(node.v_leak)) - v)
         v = free - self._coupling(node.tau_mem_s, node.tau_adapt_s) * w
-        variables["w"] = _flushed(self._decay(node.tau_adapt_s) * w)
-        variables["theta"] = _flushed(self._decay(node.tau_threshold_s) * variables["theta"])
+        variables["w"] = _decayed(self._decay(node.tau_adapt_s), w)
+        variables["theta"] = _decayed(self._decay(node.tau_threshold_s), variables["theta"])
         return np.asarray(v)
 
     def _izhikevich(self, node: Izhikevich) -> Reals:
@@ -183,9 +183,9 @@ def _start(node: Any) -> dict[str, Any]:
     return values | ({"u": node.u_start} if isinstance(node, Izhikevich) else {})
 
 
-def _flushed(values: Reals) -> Reals:
-    """What is smaller than 2**-100 is 0 (R127)."""
-    return np.where(np.abs(values) >= values.dtype.type(_TINY), values, values.dtype.type(0))
+def _decayed(factor: Any, values: Reals) -> Reals:
+    """The values times a factor; what is smaller than 2**-100 becomes 0 (R127)."""
+    return np.where(np.abs(values) >= values.dtype.type(_TINY), factor * values, values.dtype.type(0))
 
 
 def _one_minus_exp(x: Reals, real: Any) -> Reals:

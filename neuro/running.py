@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from neuro.attention.windows import attend, check_frames, scaled
 from neuro.chained import Chained
 from neuro.collecting import Collected
-from neuro.dynamics import Dynamics
+from neuro.dynamics import Dynamics, ExitRule
 from neuro.graph import Graph
 from neuro.inputs import check_state, checked_input
 from neuro.kernels.arrays import Bytes
@@ -27,8 +27,8 @@ from neuro.lowering.plan import Plan, lower
 from neuro.lowering.run import Path, Run
 from neuro.lowering.signals import Signal
 from neuro.lowering.stopping import Verdict, Watch, blocks
-from neuro.monitors import Monitor, Record, checked_record
-from neuro.results import Result, State
+from neuro.monitors import Monitor, Record, Wanted, checked_record
+from neuro.results import AttentionReport, Result, State
 from neuro.spikes import Spikes
 from neuro.watching import (
     check_heads,
@@ -42,7 +42,35 @@ from neuro.watching import (
 
 __all__ = ["runner", "run_recording"]
 
-_Running = tuple[Plan, Run, Spikes, Bytes]  # what is run, on what, and which steps count
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recording before its first step.
+
+    ``spikes``: what was given; ``entering``: the same, scaled where attention scales; ``kept``: which steps count;
+    ``wanted``: what to record; ``rule``: when to stop; ``stages``: the parts of a network whose heads may end it.
+    """
+
+    graph: Graph
+    plan: Plan
+    run: Run
+    wanted: Wanted
+    rule: ExitRule | None
+    stages: Sequence[Stage]
+    spikes: Spikes
+    entering: Spikes
+    kept: Bytes
+    attention: AttentionReport | None
+    collected: Collected
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """Where a recording ended: the steps run, what the exit rule saw, and the head that was sure enough."""
+
+    n_steps: int
+    verdict: Verdict
+    exit_head: str | None = None
 
 
 def runner(
@@ -141,16 +169,37 @@ def run_recording(
         chained = _chained(graph, record, use_attention, dynamics, path)
     if chained is not None:
         return chained.run(inputs, record=record, state=state)
+    recording = _begun(
+        graph, inputs, record=record, state=state, use_attention=use_attention, path=path, dynamics=dynamics
+    )
+    run = recording.run
+    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
+        run.n_threads = n_threads
+        ending = _run_stages(recording) if recording.stages else _run_steps(recording)
+    n_before = 0 if state is None else state.n_steps
+    return _result(recording, ending, n_before=n_before, is_reported=dynamics is not None)
+
+
+def _begun(
+    graph: Graph,
+    inputs: Any,
+    *,
+    record: Record | None,
+    state: State | None,
+    use_attention: bool,
+    path: Path | None,
+    dynamics: Dynamics | None,
+) -> _Recording:
+    """Check what is asked, put the network where `state` left it, and let attention choose the steps that count."""
     plan = lower(graph)
     spikes = checked_input(graph, plan, inputs)
     wanted = checked_record(graph, record, plan.events, spikes.n_steps)
     check_state(graph, state)
     rule = exit_rule(graph, state, dynamics)
-    watch = None if rule is None else Watch(rule, _n_outputs(graph), spikes.n_steps)
     run = start_run(state, wanted.membrane, path)
     turn_on(run.decisions, use_attention, dynamics)
     close_branches(graph, run, spikes, dynamics)
-    in_stages = check_heads(graph, plan, dynamics)
+    stages = check_heads(graph, plan, dynamics)
     check_frames(graph, spikes.n_steps, state, is_dropping=run.decisions.is_dropping)
     attention = attend(plan, run, spikes)
     kept = np.ones(spikes.n_steps, np.uint8) if attention is None else attention.kept.astype(np.uint8)
@@ -158,85 +207,75 @@ def run_recording(
     if attention is not None and plan.attention is not None and plan.attention.scaling:
         entering = scaled(spikes, attention.scores)
     collected = Collected(graph, plan, wanted, spikes)
-    n_steps, exit_head = spikes.n_steps, None
-    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as run.pool:
-        run.n_threads = n_threads
-        if in_stages:
-            watch, exit_head = _run_stages((plan, run, entering, kept), collected, in_stages)
-        else:
-            n_steps = _run_steps((plan, run, entering, kept), collected, watch)
+    return _Recording(graph, plan, run, wanted, rule, stages, spikes, entering, kept, attention, collected)
+
+
+def _result(recording: _Recording, ending: _Ending, *, n_before: int, is_reported: bool) -> Result:
+    """Put together what a recording left behind; `n_before` steps ran before it."""
+    graph, plan, run, collected = recording.graph, recording.plan, recording.run, recording.collected
+    spikes, n_steps = recording.spikes, ending.n_steps
     if n_steps < spikes.n_steps:
         collected.end(n_steps)
         forget_later_frames(plan, run, spikes, n_steps)
-    if attention is not None:
-        run.decisions.reports[plan.source] = [attention]
+    if recording.attention is not None:
+        run.decisions.reports[plan.source] = [recording.attention]
     reports = run.decisions.joined_reports(graph)
     if plan.attention is not None:
         collected.keep(graph.input_name, spikes, n_steps)  # the Input before it hands on all frames
-    n_before = 0 if state is None else state.n_steps
-    counters = count(plan, counted_of(run, spikes, kept[:n_steps]))
-    verdict = Verdict() if watch is None else watch.verdict
+    counters = count(plan, counted_of(run, spikes, recording.kept[:n_steps]))
+    selections, report = run.decisions.selections, None
+    if is_reported:
+        sums, verdict = frame_sums(spikes), ending.verdict
+        report = report_run(graph, sums, counters, selections, verdict=verdict, exit_head=ending.exit_head)
     return Result(
         outputs=collected.outputs,
-        spikes={name: collected.spikes(name) for name in wanted.spikes},
+        spikes={name: collected.spikes(name) for name in recording.wanted.spikes},
         membranes=collected.membranes,
         spike_counts=collected.spike_counts,
         left_out=collected.left_out(),
         attentions=reports,
-        selections=run.decisions.selections,
+        selections=selections,
         counters=counters,
         attention=next(iter(reports.values()), None),
-        n_threads=n_threads,
+        n_threads=run.n_threads,
         state=end_run(graph.digest, n_before + n_steps, run),
-        dynamics=None
-        if dynamics is None
-        else report_run(
-            graph,
-            frame_sums(spikes),
-            counters,
-            run.decisions.selections,
-            verdict=verdict,
-            exit_head=exit_head,
-        ),
+        dynamics=report,
     )
 
 
-def _n_outputs(graph: Graph) -> int:
-    return math.prod(graph.shapes[graph.output_names[0]])
+def _run_steps(recording: _Recording) -> _Ending:
+    """Run block after block until the end, or until the rule says that it is over."""
+    graph, plan, spikes, rule = recording.graph, recording.plan, recording.entering, recording.rule
+    watch = None
+    if rule is not None:
+        watch = Watch(rule, math.prod(graph.shapes[graph.output_names[0]]), spikes.n_steps)
+    for start, stop in blocks(spikes.n_steps, plan.block_steps, rule):
+        signals = run_block(plan, recording.run, spikes, start, recording.kept[start:stop])
+        recording.collected.add(recording.run, signals, start)
+        if watch is not None and watch.is_over(recording.collected.readout(start, stop), stop):
+            return _Ending(stop, watch.verdict)
+    return _Ending(spikes.n_steps, Verdict() if watch is None else watch.verdict)
 
 
-def _run_steps(running: _Running, collected: Collected, watch: Watch | None) -> int:
-    """Run block after block until the end, or until the watch says that it is over; return the steps run."""
-    plan, run, spikes, kept = running
-    for start, stop in blocks(spikes.n_steps, plan.block_steps, None if watch is None else watch.rule):
-        signals = run_block(plan, run, spikes, start, kept[start:stop])
-        collected.add(run, signals, start)
-        if watch is not None and watch.is_over(collected.readout(start, stop), stop):
-            return stop
-    return spikes.n_steps
-
-
-def _run_stages(
-    running: _Running, collected: Collected, in_stages: Sequence[Stage]
-) -> tuple[Watch | None, str | None]:
-    """Run all steps of one stage after the other; return the last watch, and the head that ended the run."""
-    plan, run, spikes, kept = running
+def _run_stages(recording: _Recording) -> _Ending:
+    """Run all steps of one stage after the other; the last watch's verdict counts."""
+    plan, run, spikes = recording.plan, recording.run, recording.entering
     bounds = list(blocks(spikes.n_steps, plan.block_steps, None))
     known: list[dict[str, Signal] | None] = [None] * len(bounds)
-    watch = None
-    for stage in in_stages:
+    verdict = Verdict()
+    for n_stages, stage in enumerate(recording.stages, 1):
         n_outputs = math.prod(plan.layouts[stage.sink].shape)
         for k, (start, stop) in enumerate(bounds):
-            nodes, before = stage.nodes, known[k]
-            known[k] = signals = run_block(
-                plan, run, spikes, start, kept[start:stop], nodes=nodes, known=before
-            )
-            collected.add(run, signals, start, nodes)
+            kept = recording.kept[start:stop]
+            known[k] = signals = run_block(plan, run, spikes, start, kept, nodes=stage.nodes, known=known[k])
+            recording.collected.add(run, signals, start, stage.nodes)
         if stage.rule is not None:
             watch = Watch(stage.rule, n_outputs, spikes.n_steps)
-            watch.add(collected.outputs[stage.sink].reshape(spikes.n_steps, n_outputs))
-            if spikes.n_steps and watch.is_sure(spikes.n_steps):
-                later = frozenset().union(*(s.nodes for s in in_stages[in_stages.index(stage) + 1 :]))
-                collected.leave_out(later)
-                return watch, stage.sink
-    return watch, None
+            watch.add(recording.collected.outputs[stage.sink].reshape(spikes.n_steps, n_outputs))
+            is_sure = spikes.n_steps > 0 and watch.is_sure(spikes.n_steps)
+            verdict = watch.verdict
+            if is_sure:
+                later = frozenset().union(*(s.nodes for s in recording.stages[n_stages:]))
+                recording.collected.leave_out(later)
+                return _Ending(spikes.n_steps, verdict, stage.sink)
+    return _Ending(spikes.n_steps, verdict)

@@ -192,53 +192,64 @@ def simulate(
     >>> result.output[:, 0].tolist(), result.counters.synaptic_operations
     ([0.0, 1.0, 0.0, 1.0], {'fc': 8})
     """
-    check_graph("simulate", graph)
-    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
-        raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
-    is_clocked = isinstance(graph.execution, Clocked)
-    if is_clocked and max_spikes != MOST_SPIKES:
+    _check_call(graph, n_threads)
+    if not isinstance(graph.execution, Clocked):
+        check_plain(n_steps, duration_s, precision)
+        run = _event_runner(graph, record, max_spikes, state=state, dynamics=dynamics)
+        return _run_each(run, inputs, int(n_threads))
+    if max_spikes != MOST_SPIKES:
         raise InputError(
             "simulate: max_spikes bounds continuous graphs; bound what is kept with a neuro.Monitor"
         )
-    if is_clocked and needs_populations(graph.nodes):
+    if needs_populations(graph.nodes):
         check_state(graph, state)
         settings = NetworkSettings(n_steps, duration_s, record, state, precision, int(n_threads), dynamics)
         return simulate_network(graph, inputs, settings, partial(checked_input, graph, None))
     check_plain(n_steps, duration_s, precision)
-    if not is_clocked and dynamics is not None:
-        raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
-    if not is_clocked and state is not None:
-        raise InputError("simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)")
     if isinstance(inputs, list) and state is not None:
         raise InputError(
             "simulate: state continues one recording, but inputs is a list; pass the recordings one by one"
         )
+    from neuro.running import runner
 
-    run: Callable[..., Any]
-    if not is_clocked:
-        from neuro.event_collecting import as_most, simulate_events
+    run = runner(
+        graph,
+        record=record,
+        state=state,
+        use_attention=use_attention,
+        compare_attention=compare_attention,
+        dynamics=dynamics,
+    )
+    return _run_each(run, inputs, int(n_threads))
 
-        run = partial(simulate_events, graph, record=record, max_spikes=as_most("simulate", max_spikes))
-    else:
-        from neuro.running import runner
 
-        run = runner(
-            graph,
-            record=record,
-            state=state,
-            use_attention=use_attention,
-            compare_attention=compare_attention,
-            dynamics=dynamics,
-        )
+def _check_call(graph: Graph, n_threads: int) -> None:
+    check_graph("simulate", graph)
+    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
+        raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
+
+
+def _event_runner(
+    graph: Graph, record: Record | None, max_spikes: int, *, state: State | None, dynamics: Dynamics | None
+) -> Callable[..., Any]:
+    """Return what runs a recording through a continuous graph; it knows neither dynamics nor state."""
+    if dynamics is not None:
+        raise InputError("simulate: dynamics leave out steps, but a continuous graph has none; leave it out")
+    if state is not None:
+        raise InputError("simulate: a continuous graph takes no state; feed pieces to neuro.stream(graph)")
+    from neuro.event_collecting import as_most, simulate_events
+
+    return partial(simulate_events, graph, record=record, max_spikes=as_most("simulate", max_spikes))
+
+
+def _run_each(run: Callable[..., Any], inputs: Any, n_threads: int) -> Result | EventResult | list[Any]:
+    """Run one recording, or those of a list; threads share the list, else what is inside a recording."""
     if not isinstance(inputs, list):
-        result: Result | EventResult = run(inputs, n_threads=int(n_threads))
+        result: Result | EventResult = run(inputs, n_threads=n_threads)
         return result
-    results: list[Any]
     if n_threads == 1 or len(inputs) < 2:
-        results = [run(one, n_threads=int(n_threads)) for one in inputs]
-        return results
+        return [run(one, n_threads=n_threads) for one in inputs]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(int(n_threads)) as pool:
-        results = list(pool.map(partial(run, n_threads=1), inputs))
-    return results
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(partial(run, n_threads=1), inputs))

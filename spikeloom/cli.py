@@ -27,6 +27,7 @@ from spikeloom.commands.recognize import recognize
 from spikeloom.commands.replay import replay
 from spikeloom.commands.simulate import simulate
 from spikeloom.commands.train import train
+from spikeloom.compiling import told_of_compiling
 from spikeloom.errors import UserError
 from spikeloom.interruption import keep_exit_code, remembered_interrupts, was_interrupted
 from spikeloom.release import release
@@ -40,7 +41,7 @@ class _Commands(click.Group):
     """Turn every exception of a command into one sentence on standard error and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with warnings.catch_warnings(), remembered_interrupts(ctx):
+        with warnings.catch_warnings(), remembered_interrupts(ctx), told_of_compiling():
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _shower_of_warnings()

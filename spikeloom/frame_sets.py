@@ -1,21 +1,24 @@
-"""From labelled recordings to dense frames: the size of a window, and the frames themselves, kept on disk if asked."""
+"""From labelled recordings to frames: the size of a window, and the counts, on disk, of which a batch is dense."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import eventio
-from eventio.datasets import Collection, Sample, SampleCache
+from eventio.datasets import Collection, FrameWriter, Sample, SampleCache
 from spikeloom.encoding import Encoding
 from spikeloom.errors import UserError
 from spikeloom.recordings import REFUSE_DAMAGE, DamagePolicy, Source, excerpts, ordered_chunks, windows
+
+if TYPE_CHECKING:
+    from neuro.training import Frames
 
 #: Longest window chosen by itself; longer recordings give several windows.
 MOST_FRAMES = 32
@@ -25,19 +28,20 @@ COUNT_DTYPE = np.dtype([("window", "<i4"), ("step", "<i4"), ("index", "<i4"), ("
 
 @dataclass(frozen=True, eq=False)
 class FrameSet:
-    """Recordings as dense frames; a recording longer than a window gives several entries.
+    """Recordings as frames; a recording longer than a window gives several entries.
 
     Attributes
     ----------
-    frames : numpy.ndarray
-        uint8 (float32 where a count exceeds 255), shape (n, n_frames, 2, height, width).
+    frames : neuro.training.Frames
+        uint8 (float32 where a count exceeds 255), shape (n, n_frames, 2, height, width): `StoredFrames`, of which a
+        slice or an array of numbers is dense, or an array.
     labels : numpy.ndarray
         int64, shape (n,): class of each entry.
     owners : numpy.ndarray
         int64, shape (n,): position of the recording that an entry belongs to, non-decreasing.
     """
 
-    frames: NDArray[Any]
+    frames: Frames
     labels: NDArray[np.int64]
     owners: NDArray[np.int64]
 
@@ -201,7 +205,10 @@ def load_frames(
     loading: Loading = AS_THEY_ARE,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> FrameSet:
-    """Read recordings into dense frames; no count is clipped.
+    """Read recordings into frames that wait on disk; no count is clipped, and one recording is in memory at a time.
+
+    They wait in the folder of the cache, or in that for temporary files: 3 bytes (of sensors with over 32,768 pixels
+    5) for each frame, polarity and pixel with events.
 
     Parameters
     ----------
@@ -222,21 +229,31 @@ def load_frames(
     Raises
     ------
     UserError
-        When a recording is damaged, comes from another sensor, or the frames do not fit into memory.
+        When a recording is damaged or comes from another sensor.
+    eventio.FileAccessError
+        When the frames do not fit on the disk.
     """
 
     def count(source: Source) -> NDArray[np.void]:
         return count_windows(source, encoding, damage=loading.damage)
 
-    found: list[NDArray[np.void]] = []
-    for position in range(len(collection)):
-        found.append(loading.made(collection, position, "window counts 1", count, asdict(encoding)))
-        if on_progress is not None:
-            on_progress(position + 1, len(collection))
-    n_windows = np.array([int(counts["window"][-1]) + 1 if len(counts) else 0 for counts in found], np.int64)
-    owners = np.repeat(np.arange(len(found)), n_windows)
-    labels = np.array(collection.labels, np.int64)[owners]
-    return FrameSet(_dense(found, n_windows, encoding, collection.name), labels, owners)
+    n_windows = np.zeros(len(collection), np.int64)
+    folder = None if loading.cache is None else loading.cache.folder
+    with FrameWriter((encoding.n_frames, *encoding.shape), folder=folder) as writer:
+        for position in range(len(collection)):
+            counts = loading.made(collection, position, "window counts 1", count, asdict(encoding))
+            n_windows[position] = counts["window"][-1] + 1 if len(counts) else 0
+            writer.append(
+                frame=counts["window"].astype(np.int64) * encoding.n_frames + counts["step"],
+                place=counts["index"],
+                count=counts["count"],
+                n_samples=int(n_windows[position]),
+            )
+            if on_progress is not None:
+                on_progress(position + 1, len(collection))
+        frames = writer.finish()
+    owners = np.repeat(np.arange(len(collection)), n_windows)
+    return FrameSet(frames, np.array(collection.labels, np.int64)[owners], owners)
 
 
 def count_windows(
@@ -269,25 +286,6 @@ def count_windows(
             counts["step"], counts["index"], counts["count"] = spikes.step, spikes.index, spikes.value
         parts.append(counts)
     return np.concatenate(parts) if parts else np.empty(0, COUNT_DTYPE)
-
-
-def _dense(
-    found: Sequence[NDArray[np.void]], n_windows: NDArray[np.int64], encoding: Encoding, name: str
-) -> NDArray[Any]:
-    fits = all(not len(counts) or counts["count"].max() <= 255 for counts in found)
-    shape = (int(n_windows.sum()), encoding.n_frames, int(np.prod(encoding.shape)))
-    try:
-        frames = np.zeros(shape, np.uint8 if fits else np.float32)
-    except MemoryError as error:
-        raise UserError(
-            f"{name}: {shape[0]} windows of {encoding.n_frames} frames do not fit into memory "
-            f"({np.prod(shape, dtype=np.float64) / 1e9:.0f} GB); choose longer frames with --bin-us"
-        ) from error
-    start = 0
-    for counts, n in zip(found, n_windows.tolist(), strict=True):
-        frames[start + counts["window"], counts["step"], counts["index"]] = counts["count"]
-        start += n
-    return frames.reshape(*shape[:2], *encoding.shape)
 
 
 def load_parts(

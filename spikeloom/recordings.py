@@ -247,6 +247,11 @@ def _excerpt(recording: Source) -> Excerpt | None:
     """Give what lies in a file as an excerpt; None for a recording in memory."""
     if isinstance(recording, eventio.Recording):
         return None
+    if not isinstance(recording, (str, Path, Excerpt)):
+        raise UserError(
+            f"a recording must be a path, an eventio.Recording or an Excerpt, got {type(recording).__name__}; "
+            "put an array of events into eventio.Recording(events, width=.., height=..)"
+        )
     return recording if isinstance(recording, Excerpt) else Excerpt(Sample(Path(recording), 0))
 
 

@@ -182,9 +182,9 @@ def _loaded(path: Path, read: Callable[[], Any], kind: str, how: str) -> Any:
     try:
         return read()
     except Exception as err:
-        raise UserError(
-            f"{path}: cannot be read as .{kind} ({type(err).__name__}: {err}); save it with {how}"
-        ) from err
+        # of what is no such file NumPy says that it holds Python objects, and how to run them
+        why = f" ({type(err).__name__}: {err})" if "allow_pickle" not in str(err) else ""
+        raise UserError(f"{path}: cannot be read as .{kind}{why}; save numbers with {how}") from err
 
 
 def _listed(shapes: Shapes, first: str = "") -> str:

@@ -87,9 +87,9 @@ def train_recognizer(
 ) -> TrainingResult:
     """Train a recogniser on labelled recordings.
 
-    The model is the one with the best validation accuracy. The attention threshold drops as many frames as
-    cost at most 0.4 points of the mean probability of the true class, and the temperature minimises the
-    negative log-likelihood of the validation labels.
+    The frames wait on disk (`load_frames`); only those of a batch are in memory. The model is the one with the best
+    validation accuracy. The attention threshold drops as many frames as cost at most 0.4 points of the mean
+    probability of the true class, and the temperature minimises the negative log-likelihood of the validation labels.
 
     Parameters
     ----------
@@ -145,19 +145,12 @@ def train_recognizer(
     learned, checked = load_parts(
         training, validation, encoding, loading=loading, on_progress=progress.loaded
     )
-    config = replace(
-        network or learning.NetworkConfig(),
-        input_shape=encoding.shape,
-        n_classes=len(training.class_names),
-        n_frames=encoding.n_frames,
-        dt_s=encoding.bin_us / 1e6,
-    )
     trained = learning.train(
         learned.frames,
         learned.labels,
         checked.frames,
         checked.labels,
-        config=config,
+        config=_fitted(network or learning.NetworkConfig(), encoding, len(training.class_names)),
         epochs=epochs,
         seed=seed,
         recipe=recipe,
@@ -168,6 +161,17 @@ def train_recognizer(
     )
     name = training.name.removesuffix(" (train)")
     return finish(trained, checked, encoding=encoding, class_names=training.class_names, dataset=name)
+
+
+def _fitted(network: NetworkConfig, encoding: Encoding, n_classes: int) -> NetworkConfig:
+    """Set what the recordings say about a network."""
+    return replace(
+        network,
+        input_shape=encoding.shape,
+        n_classes=n_classes,
+        n_frames=encoding.n_frames,
+        dt_s=encoding.bin_us / 1e6,
+    )
 
 
 def usual_filter_us(collection: Collection) -> int:

@@ -59,7 +59,9 @@ def ingest_keras(path: str | Path, *, architecture: str | Path | None = None) ->
         with h5py.File(path, "r") as file:
             return _Reader(path, file, _description(path, file, architecture)).read()
     except OSError as err:
-        raise ModelFileError(f"{path}: this is not an HDF5 file, or it is damaged") from err
+        raise ModelFileError(
+            f"{path}: this is not an HDF5 file, or it is damaged; give what Keras' model.save() wrote"
+        ) from err
     except LayerError as err:
         raise UnsupportedLayerError(f"{path}: {err}") from err
 
@@ -75,19 +77,23 @@ def _description(path: Path, file: h5py.File, architecture: str | Path | None) -
         source = Path(architecture)
         if not source.is_file():
             raise ModelFileError(f"{source}: there is no such file; save model.to_json() there")
-        text = source.read_text(encoding="utf-8")
+        text = source.read_bytes()
     if text is None:
         has_weights = "layer_names" in file.attrs or "model_weights" in file
         raise ModelFileError(
             f"{path}: holds weights but no network; save it with model.save(), or give the file of model.to_json() as "
             "architecture (--architecture)"
             if has_weights
-            else f"{path}: this is not a Keras file"
+            else f"{path}: this is not a Keras file; give what Keras' model.save() wrote"
         )
     try:
         found = json.loads(_text(text))
     except ValueError as err:
-        raise ModelFileError(f"{source}: its configuration is damaged") from err
+        if architecture is None:
+            raise ModelFileError(
+                f"{path}: its configuration is damaged; save it again with model.save()"
+            ) from err
+        raise ModelFileError(f"{source}: is not JSON ({err}); save model.to_json() there") from err
     if not isinstance(found, dict) or "config" not in found:
         raise ModelFileError(f"{source}: is no configuration of a Keras network; save model.to_json() there")
     return found

@@ -8,6 +8,7 @@ from eventio.datasets.handwritten import digits
 from eventio.datasets.published import asl_dvs, cifar10_dvs, dvs_sign, ncaltech101, ncars, nmnist
 from eventio.datasets.reading import read_sample
 from eventio.datasets.spoken import shd, ssc
+from eventio.datasets.stored_frames import FrameWriter, StoredFrames
 from eventio.datasets.tonic_data import recording_from_tonic
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Sample",
     "read_sample",
     "SampleCache",
+    "FrameWriter",
+    "StoredFrames",
     "digits",
     "folder",
     "nmnist",

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from eventio.denoising import _kernels as kernels
 from eventio.errors import ArgumentError
-from eventio.recording import EVENT_DTYPE, EventArray, Recording, make_checked
+from eventio.memory import make_room
+from eventio.recording import EventArray, Recording, make_checked
 
 Flags = npt.NDArray[np.bool_]
 Marker = Callable[[EventArray], Flags]
@@ -69,7 +70,7 @@ class Filter(ABC):
         ndarray
             Of EVENT_DTYPE, in their order.
         """
-        kept = np.empty(len(recording) + 1, EVENT_DTYPE)
+        kept = make_room(len(recording) + 1)
         n_kept = kernels.copy_marked(recording.events, self.mark(recording), kept)
         return kept[:n_kept]
 

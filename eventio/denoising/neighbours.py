@@ -9,7 +9,8 @@ import numpy as np
 from eventio.arguments import check_whole
 from eventio.denoising import _kernels as kernels
 from eventio.denoising.filters import Filter, Flags, Marker, Times, times_with_margin
-from eventio.recording import EVENT_DTYPE, PLACED_DTYPE, EventArray, Recording
+from eventio.memory import make_room
+from eventio.recording import PLACED_DTYPE, EventArray, Recording
 
 FAR_AWAY = -(1 << 20)
 LONGEST_WINDOW = 1 << 16
@@ -58,7 +59,7 @@ class SpatiotemporalCorrelation(Filter):
 
     def keep(self, recording: Recording) -> EventArray:
         events = recording.events
-        kept = np.empty(len(events) + 1, EVENT_DTYPE)
+        kept = make_room(len(events) + 1)
         latest = times_with_margin(recording.width, recording.height)
         n_done, n_kept = self._keep_fast(recording, latest, kept)
         n_kept += kernels.keep_supported_by(

@@ -161,7 +161,9 @@ def read_film(
     try:
         frames = to_luminance(pictures(), gamma, place)
     except (av.error.FFmpegError, IndexError) as error:
-        raise FormatError(f"{place}: is no film that FFmpeg reads ({error})") from error
+        raise FormatError(
+            f"{place}: is no film that FFmpeg reads ({error}); give a film or a folder of images"
+        ) from error
     since = (np.array(seconds) - seconds[0]) * (slow_down * 1e6)
     times = np.rint(since).astype(np.int64) if np.isfinite(since).all() else np.zeros(len(since), np.int64)
     if (np.diff(times) <= 0).any():

@@ -6,6 +6,8 @@ signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of
 time, because branches that cannot be predicted cost more than the copies.
 """
 
+from typing import Any
+
 import numpy as np
 
 from neuro.kernels.arrays import (
@@ -36,7 +38,7 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 from neuro.kernels.sums import (
     scale_words,
     sum_dense,
@@ -56,7 +58,7 @@ def table(wiring: Wiring, k: int) -> Int32s:
     return wiring.tables[wiring.numbers[FIRST_TABLE + k] : wiring.numbers[FIRST_TABLE + k + 1]]
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def fill_bias(current: Floats, base: U, bias: Floats) -> None:
     """Start the currents of a pixel at the bias."""
     at = U(0)
@@ -65,7 +67,7 @@ def fill_bias(current: Floats, base: U, bias: Floats) -> None:
         at += U(16)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def add_grouped_rows(
     current: Floats, base: U, weight: Floats, row: Int32s, scale: Floats, n_rows: int, n: U, row_first: Int32s
 ) -> None:
@@ -77,7 +79,7 @@ def add_grouped_rows(
             current[first + o] = current[first + o] + weight[a + o] * p
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.float32) -> None:
     """Add a row of n weights, times its scale, to the n currents from `base`."""
     by, at, first = splat(scale), U(0), row * n
@@ -91,7 +93,7 @@ def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.fl
         store_lanes(current, base + at, add(load_lanes(current, base + at, lanes), term), lanes)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring, work: Work) -> None:
     """Write bias + the n rows listed in ``work.row`` to the currents from `base`."""
     n_channels = U(wiring.numbers[OUT_CHANNELS])
@@ -116,7 +118,7 @@ def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring
         sum_rows(work.current, base, wiring.weight, wiring.bias, work.row, n, n_channels)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def gather_row(
     frames: Frames,
     first: int,
@@ -140,7 +142,7 @@ def gather_row(
     n_columns, pitch = numbers[OUT_COLUMNS], U(numbers[PITCH])
     n_rows, n_active = 0, 0
     for x in range(n_columns):
-        n = 0
+        n: Any = np.int64(0)  # were it 0, `sum_pixel` would be compiled for the constant, too
         for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
             line = U(first + tap_pixel[r])
             for c in range(U(runs_of_column[x]), U(runs_of_column[x + 1])):
@@ -166,7 +168,7 @@ def gather_row(
         block.tally[BYTE_OPERATIONS] += n_operations
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def has_input(frames: Frames, first: int, y: int, wiring: Wiring) -> bool:
     """Whether an output row reads an input row that is not silent."""
     taps_of_row, tap_pixel = table(wiring, 0), table(wiring, 1)
@@ -177,7 +179,7 @@ def has_input(frames: Frames, first: int, y: int, wiring: Wiring) -> bool:
     return False
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def scatter_row(
     frames: Frames, first: int, y: int, wants_all: bool, wiring: Wiring, work: Work, block: Block
 ) -> None:
@@ -214,7 +216,9 @@ def scatter_row(
                 row[0] = shift + column_shift[c]
                 n_rows += 1
                 if group_out < n_channels:
-                    add_grouped_rows(current, base, weight, row, scale, 1, group_out, wiring.row_first)
+                    add_grouped_rows(
+                        current, base, weight, row, scale, np.int64(1), group_out, wiring.row_first
+                    )
                 else:
                     add_row(current, base, weight, U(row[0]), n_channels, scale[0])
     for column in range(U(n_columns)):
@@ -226,7 +230,7 @@ def scatter_row(
     block.tally[ACTIVE] += n_active
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None:
     """Write the inputs of a step into a padded array of zeros, as far as a tap reaches them.
 
@@ -247,7 +251,7 @@ def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None
             dense[index[k] + shift] = value[k] if value.size > 0 else np.float32(1)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def multiply_row(frames: Frames, y: int, wiring: Wiring, work: Work, block: Block) -> None:
     """Currents of output row y into the front of ``work.current`` by the dense path (`spread_frame` comes first)."""
     numbers = wiring.numbers
@@ -260,7 +264,7 @@ def multiply_row(frames: Frames, y: int, wiring: Wiring, work: Work, block: Bloc
     block.tally[ACTIVE] += mark_row(y, wiring, work.occupied, work.touched)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def mark_row(y: int, wiring: Wiring, occupied: Bytes, touched: Bytes) -> int:
     """Mark the pixels of an output row that a tap connects to an occupied pixel; return their number."""
     numbers = wiring.numbers
@@ -286,7 +290,7 @@ def mark_row(y: int, wiring: Wiring, occupied: Bytes, touched: Bytes) -> int:
     return n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def count_operations(frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring) -> int:
     """Count operations as the other paths do them: one for each active input, tap inside the rows, and channel."""
     numbers, start = wiring.numbers, frames.start

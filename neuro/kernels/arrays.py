@@ -177,6 +177,6 @@ class Block(NamedTuple):
     tally: Int64s
 
 
-# Places in the `orders` of `neuro.kernels.layers.run_layer` (in this order), and the modes.
+# Places in the `orders` of `neuro.kernels.layers.run_steps` (in this order), and the modes.
 ROW_START, ROW_STOP, SCATTER_UNDER, DENSE_FROM, ALL_FROM, MODE, IS_STEADY, USES_BYTES, N_ORDERS = range(9)
 EACH, EAGER, LAZY = range(3)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Frames
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def sum_channels(frames: Frames, n_pixels: int, n_channels: int, sums: Doubles) 
                 sums[step, index[k] - base] += np.float64(value[k]) if value.size > 0 else 1.0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def fill_maps(
     frames: Frames, step: int, shape: tuple[int, int, int], pad: tuple[int, int], maps: Floats
 ) -> None:

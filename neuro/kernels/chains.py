@@ -61,7 +61,7 @@ from neuro.kernels.chain_rows import (
 )
 from neuro.kernels.frames import sort_by_channel
 from neuro.kernels.layers import run_steps, settle
-from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.options import INLINED, PART, UNCOUNTED, njit
 from neuro.kernels.windows import (
     average_frames,
     copy,
@@ -83,7 +83,7 @@ FINISHED, IS_WRONG, NEEDS_ROOM, BLOCK_DONE, IS_ENDED = range(5)
 MOST, LEAST_SCORE, LEAST_CERTAINTY, TEMPERATURE, CERTAINTY, N_REALS = range(6)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def score(row: Int64s, numbers: Int64s, sums: Doubles, means: Floats, scores: Floats) -> None:
     """Score the frames of a recording by the sums of their values; `means` begins with those of frames before."""
     average_frames(sums, row[N_PIXELS] * row[N_CHANNELS], means)
@@ -105,10 +105,10 @@ def run_layer_at(row: Int64s, kept: Bytes, steps: tuple[int, int]) -> int:
     """Run steps of the layer of a row; return the step reached."""
     frames = Frames(int32s_at(row, IN), int32s_at(row, IN + 1), floats_at(row, IN + 2))
     layer = (frames, wiring_at(row), neurons_at(row), membranes_at(row), work_at(row), block_at(row, kept))
-    return int(run_steps(*layer, int64s_at(row, ORDERS), steps))
+    return int(run_steps(*layer, int64s_at(row, ORDERS), (steps[0], steps[1], False)))
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def settle_rows(table: Int64s, kept: Bytes, stop: int) -> None:
     """Bring the membranes of all layers up to a step of the block that has been run."""
     for k in range(1, table.shape[0]):
@@ -118,7 +118,7 @@ def settle_rows(table: Int64s, kept: Bytes, stop: int) -> None:
             settle(neurons_at(row), voltage, wiring_at(row), work_at(row), block_at(row, kept), orders, stop)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def flatten_at(row: Int64s, steps: tuple[int, int]) -> bool:
     """Run steps of a Flatten; return whether there was room."""
     frames = Frames(int32s_at(row, IN), int32s_at(row, IN + 1), floats_at(row, IN + 2))
@@ -129,7 +129,7 @@ def flatten_at(row: Int64s, steps: tuple[int, int]) -> bool:
     return True
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def put_out(row: Int64s, first: int, steps: tuple[int, int], output: Floats) -> None:
     """Write what the last row hands on in steps of a block, whose first step is `first`, in the graph's layout."""
     n_pixels, n_channels = row[N_PIXELS], row[N_CHANNELS]
@@ -149,7 +149,7 @@ def put_out(row: Int64s, first: int, steps: tuple[int, int], output: Floats) -> 
                     at += 1
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def start_chain(table: Int64s, has_state: bool, state: Floats) -> None:
     """Put all membranes to rest, or where a run left off."""
     for k in range(1, table.shape[0]):
@@ -164,7 +164,7 @@ def start_chain(table: Int64s, has_state: bool, state: Floats) -> None:
                 current[:] = 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def end_chain(table: Int64s, state: Floats) -> None:
     """Copy the membranes, then the synaptic currents, of all layers."""
     for k in range(1, table.shape[0]):
@@ -176,7 +176,7 @@ def end_chain(table: Int64s, state: Floats) -> None:
                 at += values.size
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def start_block(table: Int64s, is_graded: bool, is_any_dropped: bool) -> None:
     """Begin a block of steps: nothing counted, and values only where the entries of the Input are not all 1."""
     for k in range(table.shape[0]):
@@ -191,7 +191,7 @@ def start_block(table: Int64s, is_graded: bool, is_any_dropped: bool) -> None:
             int64s_at(row, ORDERS)[IS_STEADY] = row[HAS_BIAS] == 0 or not is_any_dropped
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def end_block(table: Int64s, n_steps: int, totals: Int64s) -> None:
     """Add the counts of a block to those of the run; the last of each are the entries that came in."""
     for k in range(1, table.shape[0]):
@@ -203,7 +203,7 @@ def end_block(table: Int64s, n_steps: int, totals: Int64s) -> None:
             totals[k, N_TALLIES] += int32s_at(table[k], IN)[n_steps * n_in]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def has_any(flags: Bytes, value: int) -> bool:
     """Whether one of the flags is `value`."""
     for flag in flags:  # noqa: SIM110 - numba has no generators
@@ -229,7 +229,7 @@ def run_rows(table: Int64s, numbers: Int64s, kept: Bytes, steps: tuple[int, int]
     return bool(numbers[ROW] == table.shape[0])
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def look(
     step: Int32s,
     value: Floats,
@@ -251,7 +251,7 @@ def look(
     return True
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def is_over(numbers: Int64s, reals: Doubles, total: Doubles, stop: int, n_steps: int) -> bool:
     """Ask the exit rule after `stop` steps, if it is to be asked then: is the readout sure enough."""
     since = stop - numbers[FIRST_CHECK]
@@ -264,7 +264,7 @@ def is_over(numbers: Int64s, reals: Doubles, total: Doubles, stop: int, n_steps:
     return bool(sure >= reals[LEAST_CERTAINTY])
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def next_stop(numbers: Int64s, n_steps: int) -> int:
     """Return where the steps end that begin at ``numbers[AT]``: with the block, or where the rule is asked."""
     at, stop = numbers[AT], n_steps
@@ -277,7 +277,7 @@ def next_stop(numbers: Int64s, n_steps: int) -> int:
     return int(stop)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def list_input(
     index: Int32s,
     value: Floats,

@@ -21,14 +21,14 @@ from neuro.kernels.coded_rows import (
     VOLTAGE,
     dense_at,
 )
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 
 # Numbers of the row: what the inputs read as, the step in which a count is complete, the sizes of both inputs, and of
 # matrices (rows, inner, columns), else 0.
 CODE, START_STEP, N_FIRST, N_SECOND, N_ROWS, N_INNER, N_COLUMNS = range(7)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def count_step(counts: Floats, slopes: Floats, x: Floats, is_busy: bool, code: int) -> None:
     """Add what an input sends in a step to what it stands for."""
     if code == RADIX_CODE:
@@ -43,21 +43,21 @@ def count_step(counts: Floats, slopes: Floats, x: Floats, is_busy: bool, code: i
             counts[o] = counts[o] + x[o]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_offset(counts: Floats, offset: Floats, is_complete: bool, into: Floats) -> None:
     """Write counts, with their offset where they are complete."""
     for o in range(counts.size):
         into[o] = counts[o] + offset[o] if is_complete else counts[o]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def multiply_entries(a: Floats, b: Floats, n_channels: int, into: Floats) -> None:
     """Multiply entry by entry; a second input of one pixel goes with every pixel."""
     for o in range(into.size):
         into[o] = a[o] * b[o if b.size == a.size else o % n_channels]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def multiply_matrices(a: Floats, b: Floats, numbers: Int64s, n_channels: int, into: Floats) -> None:
     """Multiply matrices channel by channel, from 0 on, one rounded product after the other."""
     for o in range(into.size):
@@ -72,7 +72,7 @@ def multiply_matrices(a: Floats, b: Floats, numbers: Int64s, n_channels: int, in
                     into[at + o] = into[at + o] + a[left + o] * b[right + o]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def send_products(now: Floats, last: Floats, one_more: Floats, code: int, out: Floats) -> None:
     """Write what makes the reader's sums the products, and remember them."""
     for o in range(now.size):
@@ -85,7 +85,7 @@ def send_products(now: Floats, last: Floats, one_more: Floats, code: int, out: F
         last[o] = now[o]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def product_at(row: Int64s, first: int, n_steps: int) -> None:
     """Multiply the counts of two inputs over a block; a step in which neither sends anything changes nothing."""
     numbers, memory, scratch = int64s_at(row, PARAMETERS), floats_at(row, VOLTAGE), floats_at(row, SCRATCH)

@@ -62,7 +62,7 @@ from neuro.kernels.coding import (
     send_two_phase,
 )
 from neuro.kernels.frames import join_channels, sort_by_channel
-from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.options import INLINED, PART, njit
 from neuro.kernels.pooling import pool
 
 # Kinds of rows; `INPUT`, `FLATTEN` and `LAYER` of chains come first.
@@ -257,7 +257,7 @@ def rearrange_at(row: Int64s, n_steps: int) -> None:
                 out[step, o] = currents[step * size + place[o]] if place[o] >= 0 else np.float32(0)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def copy_steps(frames: Frames, first: int, end: int, into: Frames, slot: int) -> None:
     """Copy the lists of the slots `first` to `end` of frames whose entries are all 1 to others, from a slot on."""
     n, shift = into.start[slot], 0

@@ -84,7 +84,7 @@ from neuro.kernels.coded_rows import (
     sum_at,
     write_zeros,
 )
-from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.options import INLINED, PART, UNCOUNTED, njit
 from neuro.kernels.windows import list_frames
 
 BEHIND = (
@@ -92,7 +92,7 @@ BEHIND = (
 )
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def mark_values(table: Int64s, is_graded: bool) -> None:
     """Say for a block which rows hand on values, and let their readers see them; others hand on ones."""
     table[0, IS_GRADED] = is_graded

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def membrane_after(timing: Timing, own: U, v: float, i: float, n: int) -> float:
     return u
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def search(timing: Timing, own: U, v: float, i: float, bracket: tuple[int, int], guess: float) -> int:
     """Return the first tick in (low, high] that fires, for a membrane that rises there.
 
@@ -102,7 +102,7 @@ def search(timing: Timing, own: U, v: float, i: float, bracket: tuple[int, int],
     return high
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def newton_guess(timing: Timing, own: U, v: float, i: float, low: float, high: float) -> float:
     """Return about where a rising membrane reaches its threshold: Newton's steps, kept inside the bracket."""
     rest, mem, above = timing.rest[own], timing.decay[own], timing.fire_above[own]
@@ -120,7 +120,7 @@ def newton_guess(timing: Timing, own: U, v: float, i: float, low: float, high: f
     return x
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def relaxation_crossing(timing: Timing, own: U, v: float) -> int:
     """Return the first tick that fires as v goes to a resting value that fires; FAR if there is none before."""
     rest, mem, above = timing.rest[own], timing.decay[own], timing.fire_above[own]
@@ -131,7 +131,7 @@ def relaxation_crossing(timing: Timing, own: U, v: float) -> int:
     return found
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def is_hopeless(timing: Timing, own: U, v: float, i: float) -> bool:
     """Tell whether the largest sum of what decays and what the current can add stays clearly under the threshold."""
     rest, above = timing.rest[own], timing.fire_above[own]

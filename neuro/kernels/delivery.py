@@ -133,7 +133,7 @@ def drive(net: Network, live: Live, frames: Frames, thread: int, k: int) -> None
             continue
         counts, scale = live.counts[thread], net.scale[net.drives[edge, 0]]
         for tile in range(lo, hi):
-            if draw_counts(net, live, net.drives[edge, 0], tile, frames.n_before + k, thread) == 0:
+            if not draw_counts(net, live, net.drives[edge, 0], tile, frames.n_before + k, thread):
                 continue
             at = population[nw.STATE] + tile * size + TILE
             into = live.state[at : at + TILE]
@@ -142,13 +142,13 @@ def drive(net: Network, live: Live, frames: Frames, thread: int, k: int) -> None
 
 
 @njit(cache=True, **UNCOUNTED)
-def draw_counts(net: Network, live: Live, row: int, tile: int, step: int, thread: int) -> int:
-    """Draw the counts of a tile of a Poisson source into the thread's scratch; return their sum."""
+def draw_counts(net: Network, live: Live, row: int, tile: int, step: int, thread: int) -> bool:
+    """Draw the counts of a tile of a Poisson source into the thread's scratch; return whether there is an event."""
     source, counts = net.sources[row], live.counts[thread]
     draw(net.key[row], step, tile, live.words[thread])
     at = source[nw.TABLE] + tile * source[nw.TABLE_STEP]
-    n_events: int = count_tile(live.random[thread], net.table[at : at + source[nw.N_TABLE] * TILE], counts)
-    return n_events
+    table = net.table[at : at + source[nw.N_TABLE] * TILE]
+    return bool(count_tile(live.random[thread], table, counts))
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -168,7 +168,7 @@ def list_sources(net: Network, live: Live, frames: Frames, k: int, slot: int, n:
             continue
         counts, scale = live.counts[0], net.scale[row]
         for tile in range((size + TILE - 1) // TILE):
-            if draw_counts(net, live, row, tile, frames.n_before + k, 0) == 0:
+            if not draw_counts(net, live, row, tile, frames.n_before + k, 0):
                 continue
             for j in range(min(TILE, size - tile * TILE)):
                 if counts[j]:

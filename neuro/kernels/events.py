@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Floats, Int32s, Int64s, Synapses
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 from neuro.kernels.prefetch import prefetch
 
 Doubles = NDArray[np.float64]
@@ -56,7 +56,7 @@ class Pixels(NamedTuple):
     last: Int64s
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def decay_factor(dynamics: Dynamics, elapsed: int) -> np.float32:
     """Return float32(exp(1024 h r) * exp(l r)) for 1024 h + l ticks, r the first rate; from tables where they reach."""
     high, fine = elapsed >> 10, dynamics.fine[U(elapsed & 1023)]
@@ -65,7 +65,7 @@ def decay_factor(dynamics: Dynamics, elapsed: int) -> np.float32:
     return np.float32(math.exp((high << 10) * dynamics.rate[0]) * fine)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def drive_uniform(
     dynamics: Dynamics,
     voltage: Floats,
@@ -99,7 +99,7 @@ def drive_uniform(
     return n_fired > 0
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def drive_each(
     dynamics: Dynamics,
     voltage: Floats,
@@ -130,7 +130,7 @@ def drive_each(
     return n_fired > 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def emit_fired(
     dynamics: Dynamics, voltage: Floats, t: int, first: U, n_out: U, out: Deltas, n_spikes: int
 ) -> int:
@@ -147,7 +147,7 @@ def emit_fired(
     return n_spikes
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def approach(synapses: Synapses, voltage: Floats, entry: np.int32) -> None:
     """Ask for the membranes that an event at an entry will reach."""
     rows, columns, n = synapses.scatter_row, synapses.scatter_column, U(synapses.out_channels)

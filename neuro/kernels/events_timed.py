@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neuro.kernels.arrays import Floats, Int64s, Synapses
 from neuro.kernels.crossings import FAR, Timing, crossing_bound, gain_after, membrane_after, next_crossing
 from neuro.kernels.events import Deltas
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ def find_first(state: Timed, pixel: int, n: int) -> None:
     state.pixel_due[U(pixel)] = first
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def fire_due(timing: Timing, state: Timed, pixel: int, n: int, limit: int, out: Deltas, n_spikes: int) -> int:
     """List all spikes that a pixel's neurons fire by themselves up to a time; stop early where `out` is full."""
     if state.pixel_due[U(pixel)] > limit:
@@ -106,7 +106,7 @@ def sweep(timing: Timing, state: Timed, n: int, limit: int, out: Deltas, tally: 
     return is_done
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def list_event(out: Deltas, tally: Int64s, t: int, o: int, x: float) -> None:
     """Add one event to a list that has room for it."""
     n = U(tally[1])
@@ -116,7 +116,7 @@ def list_event(out: Deltas, tally: Int64s, t: int, o: int, x: float) -> None:
     tally[1] += 1
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def reach_membranes(
     timing: Timing,
     state: Timed,
@@ -158,7 +158,7 @@ def reach_membranes(
         state.since[o] = since
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def reach_currents(
     timing: Timing, state: Timed, at: tuple[int, int], weight: Floats, row: int, by: tuple[int, float]
 ) -> None:

@@ -6,10 +6,10 @@
 import numpy as np
 
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def sort_step(
     index: Int32s, value: Floats, entries: tuple[int, int], layout: tuple[int, int], slot: int, into: Frames
 ) -> None:
@@ -48,7 +48,7 @@ def sort_by_pixel(
 ) -> None:
     """Bring entries listed in (step, channel, pixel) order into per-pixel lists, leaving out dropped steps."""
     into.start[0] = 0
-    stop = 0
+    stop = np.int64(0)  # were it 0, `sort_step` would be compiled twice
     for k in range(kept.size):
         begin, slot = stop, k * n_pixels
         while stop < step.size and step[stop] == k:

@@ -50,14 +50,14 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 from neuro.kernels.pixels import is_above, is_reset_silent, rest_pixel, step_pixel
 from neuro.kernels.populations import PASS, emit, step_neurons
 
 U = np.uint64
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def finish(
     neurons: Neurons, membranes: Membranes, work: Work, lo: int, n: int, step: int, block: Block
 ) -> None:
@@ -78,7 +78,7 @@ def finish(
     block.tally[VISITS] += n // block.n_channels
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def close_gaps(current: Floats, n_columns: int, n_channels: int, pitch: int) -> None:
     """Move the currents of the pixels of a row together."""
     for x in range(1, n_columns):
@@ -87,7 +87,7 @@ def close_gaps(current: Floats, n_columns: int, n_channels: int, pitch: int) -> 
             current[to + o] = current[source + o]
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def is_up_to_date(work: Work, first: int, n: int, step: int) -> bool:
     """Whether n pixels have all steps before this one behind them, and none of them is hot."""
     behind, hot = 0, 0
@@ -97,7 +97,7 @@ def is_up_to_date(work: Work, first: int, n: int, step: int) -> bool:
     return behind == 0 and hot == 0
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def step_row(
     neurons: Neurons,
     voltage: Floats,
@@ -145,7 +145,7 @@ def step_row(
     return n_hot
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def rest_pixels(
     neurons: Neurons, voltage: Floats, wiring: Wiring, work: Work, block: Block, orders: Int64s, stop: int
 ) -> None:
@@ -159,7 +159,7 @@ def rest_pixels(
             block.tally[VISITS] += 1
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def start_block(
     neurons: Neurons, voltage: Floats, wiring: Wiring, work: Work, block: Block, orders: Int64s
 ) -> int:
@@ -175,7 +175,7 @@ def start_block(
     return n_hot
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def pass_over(block: Block, slot: int, n: int) -> None:
     """List no spikes for n pixels from a slot on."""
     n_spikes = block.tally[SPIKES]
@@ -183,7 +183,7 @@ def pass_over(block: Block, slot: int, n: int) -> None:
         block.start[k] = n_spikes
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def run_step(
     frames: Frames,
     wiring: Wiring,
@@ -235,6 +235,15 @@ def run_step(
     return n_hot
 
 
+@njit(cache=True, **PART)
+def settle(
+    neurons: Neurons, voltage: Floats, wiring: Wiring, work: Work, block: Block, orders: Int64s, stop: int
+) -> None:
+    """Bring the membranes of a layer up to the step `stop` of a block."""
+    if orders[MODE] == LAZY:
+        rest_pixels(neurons, voltage, wiring, work, block, orders, stop)
+
+
 @njit(cache=True, **UNCOUNTED)
 def run_steps(
     frames: Frames,
@@ -244,18 +253,18 @@ def run_steps(
     work: Work,
     block: Block,
     orders: Int64s,
-    steps: tuple[int, int],
+    steps: tuple[int, int, bool],
 ) -> int:
     """Run the steps ``steps[0]`` to ``steps[1]`` of a block; return the step reached: the end, or one without room.
 
-    Lazy pixels are left behind: `settle` brings them up to date.
+    Lazy pixels are left behind: at the end they are brought up to date if ``steps[2]``, else `settle` does it later.
 
     ``orders``: int64, shape (N_ORDERS,): output rows ``ROW_START`` to ``ROW_STOP``; a step with at least ``DENSE_FROM``
     active inputs is multiplied, one with fewer than ``SCATTER_UNDER`` scattered, others gathered (``USES_BYTES``: int8
     weights); from ``ALL_FROM`` on no pixel is left alone; ``MODE``; ``IS_STEADY``: all silent steps of the block are
     alike.
     """
-    first_step, stop = steps
+    first_step, stop, is_settled = steps
     most = block.n_pixels * block.n_channels
     if first_step == 0:
         block.tally[N_HOT] = start_block(neurons, membranes.voltage, wiring, work, block, orders)
@@ -269,35 +278,9 @@ def run_steps(
         else:
             place = (step, block.tally[N_HOT])
             block.tally[N_HOT] = run_step(frames, wiring, neurons, membranes, work, block, orders, place)
+    if is_settled:
+        settle(neurons, membranes.voltage, wiring, work, block, orders, stop)
     return stop
-
-
-@njit(cache=True, **UNCOUNTED)
-def settle(
-    neurons: Neurons, voltage: Floats, wiring: Wiring, work: Work, block: Block, orders: Int64s, stop: int
-) -> None:
-    """Bring the membranes of a layer up to the step `stop` of a block."""
-    if orders[MODE] == LAZY:
-        rest_pixels(neurons, voltage, wiring, work, block, orders, stop)
-
-
-@njit(cache=True, **UNCOUNTED)
-def run_layer(
-    frames: Frames,
-    wiring: Wiring,
-    neurons: Neurons,
-    membranes: Membranes,
-    work: Work,
-    block: Block,
-    orders: Int64s,
-    first_step: int,
-) -> int:
-    """Run a layer from a step of a block on; return the step reached: the end, or one whose spikes may find no room."""
-    n_steps = block.kept.size
-    done = run_steps(frames, wiring, neurons, membranes, work, block, orders, (first_step, n_steps))
-    if done == n_steps:
-        settle(neurons, membranes.voltage, wiring, work, block, orders, n_steps)
-    return int(done)
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -1,8 +1,10 @@
 """One step of a tile of neurons, by model: take the input, update, compare.
 
 ``s``: the tile's fields, ``p``: its parameters; ``fired``: uint8, 1 for each neuron over its threshold (a count beside
-float32 values would halve the lanes). Resets, jumps and refractory periods follow in `neuro.kernels.spiking`. Every
-product is rounded before it is added, in the order of the stated equations; no loop has a branch.
+float32 values would halve the lanes). ``over``: uint64, a bit for each neuron over its threshold that is not surely
+held, as ``rest`` says: the steps for which each is still held, counted down on the way. Resets, jumps and refractory
+periods follow in `neuro.kernels.spiking`. Every product is rounded before it is added, in the order of the stated
+equations; no loop has a branch.
 """
 
 import numpy as np
@@ -14,6 +16,7 @@ from neuro.kernels.vectors import (
     LANES,
     above,
     add,
+    count_down,
     divide,
     load,
     multiply,
@@ -24,11 +27,12 @@ from neuro.kernels.vectors import (
     zeros,
 )
 
+U = np.uint64
 A, B, C, D, E, F = (slot * TILE for slot in range(nw.OWN, nw.OWN + 6))  # a model's own parameters
 SECOND, THIRD = 2 * TILE, 3 * TILE  # fields of the state
 MOST = 64.0
 BELOW_TINY = float(np.nextafter(np.float32(2.0**-100), np.float32(0)))
-TINY = 2.0**-100  # what decays further is 0: denormal numbers would be computed a hundred times slower
+TINY = 2.0**-100  # what is smaller decays to 0: denormal numbers would be computed a hundred times slower
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -94,8 +98,7 @@ def update_exact(s: Reals, p: Reals, fired: Bytes) -> None:
     for j in range(TILE):
         i = s[TILE + j]
         v = (s[j] + p[A + j] * (p[B + j] - s[j])) + p[D + j] * i
-        i = p[C + j] * i
-        s[TILE + j] = i if abs(i) >= tiny else zero
+        s[TILE + j] = p[C + j] * i if abs(i) >= tiny else zero
         s[j] = v
         fired[j] = v > p[j]
 
@@ -107,10 +110,8 @@ def update_exact_two(s: Reals, p: Reals, fired: Bytes) -> None:
     for j in range(TILE):
         i, k = s[TILE + j], s[SECOND + j]
         v = ((s[j] + p[A + j] * (p[B + j] - s[j])) + p[D + j] * i) + p[F + j] * k
-        i = p[C + j] * i
-        s[TILE + j] = i if abs(i) >= tiny else zero
-        k = p[E + j] * k
-        s[SECOND + j] = k if abs(k) >= tiny else zero
+        s[TILE + j] = p[C + j] * i if abs(i) >= tiny else zero
+        s[SECOND + j] = p[E + j] * k if abs(k) >= tiny else zero
         s[j] = v
         fired[j] = v > p[j]
 
@@ -139,10 +140,8 @@ def update_coba(s: Reals, p: Reals, fired: Bytes) -> None:
         q = q * (two - q)
         q = q * (two - q)
         v = v + (f / g) * q
-        e = p[E + j] * e
-        s[TILE + j] = e if abs(e) >= tiny else zero
-        i = p[F + j] * i
-        s[SECOND + j] = i if abs(i) >= tiny else zero
+        s[TILE + j] = p[E + j] * e if abs(e) >= tiny else zero
+        s[SECOND + j] = p[F + j] * i if abs(i) >= tiny else zero
         s[j] = v
         fired[j] = v > p[j]
 
@@ -155,10 +154,8 @@ def update_coba_euler(s: Reals, p: Reals, fired: Bytes) -> None:
         v, e, i = s[j], s[TILE + j], s[SECOND + j]
         f = ((p[A + j] - v) + e * (p[B + j] - v)) + i * (p[C + j] - v)
         v = v + p[D + j] * f
-        e = p[E + j] * e
-        s[TILE + j] = e if abs(e) >= tiny else zero
-        i = p[F + j] * i
-        s[SECOND + j] = i if abs(i) >= tiny else zero
+        s[TILE + j] = p[E + j] * e if abs(e) >= tiny else zero
+        s[SECOND + j] = p[F + j] * i if abs(i) >= tiny else zero
         s[j] = v
         fired[j] = v > p[j]
 
@@ -170,11 +167,9 @@ def update_adaptive(s: Reals, p: Reals, fired: Bytes) -> None:
     for j in range(TILE):
         w = s[SECOND + j]
         v = (s[j] + p[A + j] * ((s[TILE + j] + p[B + j]) - s[j])) - p[C + j] * w
-        theta = p[E + j] * s[THIRD + j]
-        theta = theta if abs(theta) >= tiny else zero
+        theta = p[E + j] * s[THIRD + j] if abs(s[THIRD + j]) >= tiny else zero
         s[TILE + j] = zero
-        w = p[D + j] * w
-        s[SECOND + j] = w if abs(w) >= tiny else zero
+        s[SECOND + j] = p[D + j] * w if abs(w) >= tiny else zero
         s[THIRD + j] = theta
         s[j] = v
         fired[j] = v > p[j] + theta
@@ -203,78 +198,67 @@ def update_exact_two_alike(s: Reals, p: Reals, fired: Bytes) -> None:
     for j in range(TILE):
         i, k = s[TILE + j], s[SECOND + j]
         v = ((s[j] + a * (b - s[j])) + d * i) + f * k
-        i = c * i
-        s[TILE + j] = i if abs(i) >= tiny else zero
-        k = e * k
-        s[SECOND + j] = k if abs(k) >= tiny else zero
+        s[TILE + j] = c * i if abs(i) >= tiny else zero
+        s[SECOND + j] = e * k if abs(k) >= tiny else zero
         s[j] = v
         fired[j] = v > threshold
 
 
 @njit(cache=True, **UNCOUNTED)
-def mark(s: Reals, threshold: float, rest: Bytes, fired: Bytes) -> None:
-    """Mark the neurons over one threshold that are not surely held."""
-    for j in range(TILE):
-        fired[j] = (s[j] > threshold) & (rest[j] == 0)
-
-
-@njit(cache=True, **UNCOUNTED)
-def update_exact_two_wide(s: Reals, p: Reals, rest: Bytes, fired: Bytes) -> bool:
-    """As `update_exact_two_alike` in float32, sixteen neurons at a time (LLVM takes eight); whether any is marked."""
+def update_exact_two_wide(s: Reals, p: Reals, rest: Bytes, over: UInt64s) -> None:
+    """As `update_exact_two_alike` in float32, sixteen neurons at a time (LLVM takes eight)."""
     a, b, c, d = splat(p[A]), splat(p[B]), splat(p[C]), splat(p[D])
     e, f, threshold, zero = splat(p[E]), splat(p[F]), splat(p[0]), splat(np.float32(0))
     above_tiny, under_tiny = splat(np.float32(BELOW_TINY)), splat(np.float32(-BELOW_TINY))
-    over = np.uint32(0)
-    for j in range(0, TILE, LANES):
-        o = np.uint64(j)
-        v, i, k = load(s, o), load(s, o + np.uint64(TILE)), load(s, o + np.uint64(SECOND))
-        v = add(add(add(v, multiply(a, subtract(b, v))), multiply(d, i)), multiply(f, k))
-        i, k = multiply(c, i), multiply(e, k)
-        i = select(above(i, above_tiny) | above(under_tiny, i), i, zero)
-        k = select(above(k, above_tiny) | above(under_tiny, k), k, zero)
-        store(s, o, v)
-        store(s, o + np.uint64(TILE), i)
-        store(s, o + np.uint64(SECOND), k)
-        over |= above(v, threshold) & zeros(rest, o)
-    if over != 0:
-        mark(s, p[0], rest, fired)
-    return bool(over != 0)
+    for word in range(U(TILE // 64)):
+        bits = U(0)
+        for part in range(U(0), U(64), U(LANES)):
+            o = U(64) * word + part
+            v, i, k = load(s, o), load(s, o + U(TILE)), load(s, o + U(SECOND))
+            v = add(add(add(v, multiply(a, subtract(b, v))), multiply(d, i)), multiply(f, k))
+            store(s, o, v)
+            is_kept = above(i, above_tiny) | above(under_tiny, i)
+            store(s, o + U(TILE), select(is_kept, multiply(c, i), zero))
+            is_kept = above(k, above_tiny) | above(under_tiny, k)
+            store(s, o + U(SECOND), select(is_kept, multiply(e, k), zero))
+            bits |= U(above(v, threshold)) << part
+        over[word] = bits & count_down(rest, U(64) * word)
 
 
 @njit(cache=True, **UNCOUNTED)
-def update_coba_wide(s: Reals, p: Reals, rest: Bytes, fired: Bytes) -> bool:
-    """As `update_coba_alike` in float32, sixteen neurons at a time; whether any is marked."""
+def update_coba_wide(s: Reals, p: Reals, rest: Bytes, over: UInt64s) -> None:
+    """As `update_coba_alike` in float32, sixteen neurons at a time."""
     leak, exc, inh, rate = splat(p[A]), splat(p[B]), splat(p[C]), splat(p[D])
     fall, inh_fall, threshold, zero = splat(p[E]), splat(p[F]), splat(p[0]), splat(np.float32(0))
     above_tiny, under_tiny = splat(np.float32(BELOW_TINY)), splat(np.float32(-BELOW_TINY))
     one, two = splat(np.float32(1)), splat(np.float32(2))
-    most, part = splat(np.float32(MOST)), splat(np.float32(1 / 64))
+    most, part_64 = splat(np.float32(MOST)), splat(np.float32(1 / 64))
     c2, c3, c4 = splat(np.float32(-1 / 2)), splat(np.float32(1 / 6)), splat(np.float32(-1 / 24))
     c5, c6 = splat(np.float32(1 / 120)), splat(np.float32(-1 / 720))
     c7, c8 = splat(np.float32(1 / 5040)), splat(np.float32(-1 / 40320))
-    over = np.uint32(0)
-    for j in range(0, TILE, LANES):
-        o = np.uint64(j)
-        v, e, i = load(s, o), load(s, o + np.uint64(TILE)), load(s, o + np.uint64(SECOND))
-        f = add(subtract(leak, v), multiply(e, subtract(exc, v)))
-        f = add(f, multiply(i, subtract(inh, v)))
-        g = add(add(one, e), i)
-        x = multiply(rate, g)
-        x = multiply(select(above(x, most), most, x), part)
-        q = add(c6, multiply(x, add(c7, multiply(x, c8))))
-        q = add(c3, multiply(x, add(c4, multiply(x, add(c5, multiply(x, q))))))
-        q = multiply(x, add(one, multiply(x, add(c2, multiply(x, q)))))
-        for _ in range(6):
-            q = multiply(q, subtract(two, q))
-        v = add(v, multiply(divide(f, g), q))
-        e, i = multiply(fall, e), multiply(inh_fall, i)
-        store(s, o, v)
-        store(s, o + np.uint64(TILE), select(above(e, above_tiny) | above(under_tiny, e), e, zero))
-        store(s, o + np.uint64(SECOND), select(above(i, above_tiny) | above(under_tiny, i), i, zero))
-        over |= above(v, threshold) & zeros(rest, o)
-    if over != 0:
-        mark(s, p[0], rest, fired)
-    return bool(over != 0)
+    for word in range(U(TILE // 64)):
+        bits = U(0)
+        for part in range(U(0), U(64), U(LANES)):
+            o = U(64) * word + part
+            v, e, i = load(s, o), load(s, o + U(TILE)), load(s, o + U(SECOND))
+            f = add(subtract(leak, v), multiply(e, subtract(exc, v)))
+            f = add(f, multiply(i, subtract(inh, v)))
+            g = add(add(one, e), i)
+            x = multiply(rate, g)
+            x = multiply(select(above(x, most), most, x), part_64)
+            q = add(c6, multiply(x, add(c7, multiply(x, c8))))
+            q = add(c3, multiply(x, add(c4, multiply(x, add(c5, multiply(x, q))))))
+            q = multiply(x, add(one, multiply(x, add(c2, multiply(x, q)))))
+            for _ in range(6):
+                q = multiply(q, subtract(two, q))
+            v = add(v, multiply(divide(f, g), q))
+            store(s, o, v)
+            is_kept = above(e, above_tiny) | above(under_tiny, e)
+            store(s, o + U(TILE), select(is_kept, multiply(fall, e), zero))
+            is_kept = above(i, above_tiny) | above(under_tiny, i)
+            store(s, o + U(SECOND), select(is_kept, multiply(inh_fall, i), zero))
+            bits |= U(above(v, threshold)) << part
+        over[word] = bits & count_down(rest, U(64) * word)
 
 
 @njit(cache=True, **DIVIDING)
@@ -299,29 +283,39 @@ def update_coba_alike(s: Reals, p: Reals, fired: Bytes) -> None:
         q = q * (two - q)
         q = q * (two - q)
         v = v + (f / g) * q
-        e = fall * e
-        s[TILE + j] = e if abs(e) >= tiny else zero
-        i = inh_fall * i
-        s[SECOND + j] = i if abs(i) >= tiny else zero
+        s[TILE + j] = fall * e if abs(e) >= tiny else zero
+        s[SECOND + j] = inh_fall * i if abs(i) >= tiny else zero
         s[j] = v
         fired[j] = v > threshold
 
 
 @njit(cache=True, **UNCOUNTED)
+def gather_bits(fired: Bytes, rest: Bytes, over: UInt64s) -> None:
+    """Write the bits of the neurons that are marked and not surely held."""
+    for word in range(U(TILE // 64)):
+        bits = U(0)
+        for part in range(U(0), U(64), U(LANES)):
+            bits |= U(zeros(fired, U(64) * word + part)) << part
+        over[word] = ~bits & count_down(rest, U(64) * word)
+
+
+@njit(cache=True, **UNCOUNTED)
 def update_tile(
-    model: int, is_alike: bool, s: Reals, p: Reals, rest: Bytes, fired: Bytes, words: UInt64s
-) -> bool:
-    """One step of a tile of neurons of any model; return whether one is over the threshold and not surely held."""
+    model: int, is_alike: bool, s: Reals, p: Reals, rest: Bytes, fired: Bytes, over: UInt64s
+) -> None:
+    """One step of a tile of neurons of any model."""
+    if is_alike and s.itemsize == 4 and model == nw.EXACT_TWO:
+        update_exact_two_wide(s, p, rest, over)
+        return
+    if is_alike and s.itemsize == 4 and model == nw.COBA:
+        update_coba_wide(s, p, rest, over)
+        return
     if model == nw.EXACT_TWO:
-        if is_alike and s.itemsize == 4:
-            return bool(update_exact_two_wide(s, p, rest, fired))
         if is_alike:
             update_exact_two_alike(s, p, fired)
         else:
             update_exact_two(s, p, fired)
     elif model == nw.COBA:
-        if is_alike and s.itemsize == 4:
-            return bool(update_coba_wide(s, p, rest, fired))
         if is_alike:
             update_coba_alike(s, p, fired)
         else:
@@ -344,9 +338,4 @@ def update_tile(
         update_adaptive(s, p, fired)
     else:
         update_izhikevich(s, p, fired)
-    for j in range(TILE):
-        fired[j] = fired[j] & (rest[j] == 0)
-    found = words[0]
-    for word in range(1, TILE // 8):
-        found |= words[word]
-    return bool(found != 0)
+    gather_bits(fired, rest, over)

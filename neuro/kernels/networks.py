@@ -18,7 +18,7 @@ Int64s = NDArray[np.int64]
 UInt32s = NDArray[np.uint32]
 UInt64s = NDArray[np.uint64]
 
-TILE = 256
+TILE, GROUP = 256, 16  # neurons of a tile; tiles that are updated before those of them that fired are listed
 IF, LIF, DECAY, CUBA, CUBA_TWO, EXACT, EXACT_TWO, COBA, COBA_EULER, ADAPTIVE, IZHIKEVICH = range(11)
 
 # columns of `Network.populations`
@@ -108,7 +108,7 @@ class Live(NamedTuple):
     found: Int32s
     n_found: Int64s
     fired: Bytes
-    fired_words: UInt64s
+    over: UInt64s
     counts: UInt32s
     words: UInt64s
     random: UInt32s

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuro.kernels.arrays import Bytes, Floats, Int32s, Neurons
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 from neuro.kernels.populations import DECAY
 from neuro.kernels.vectors import (
     PLACES,
@@ -34,7 +34,7 @@ U = np.uint64
 _OFTEN = 16  # silent steps between two looks at whether anything still changes
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def updated(is_decay: bool, v: Any, x: Any, gain: Any, leak: Any) -> Any:
     """DECAY: gain * v + x; BOX: v + gain * ((x + leak) - v)."""
     if is_decay:
@@ -42,13 +42,13 @@ def updated(is_decay: bool, v: Any, x: Any, gain: Any, leak: Any) -> Any:
     return add(v, multiply(gain, subtract(add(x, leak), v)))
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def is_reset_silent(neurons: Neurons) -> bool:
     """Whether no neuron is still above its threshold after its reset."""
     return not neurons.is_subtracting and neurons.reset[0] <= neurons.fire_above[0]
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def step_vector(
     rule: Any, constants: Any, voltage: Floats, where: U, current: Floats, at: U
 ) -> tuple[Any, Any]:
@@ -61,7 +61,7 @@ def step_vector(
     return fired, v
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def step_pixel(
     neurons: Neurons, voltage: Floats, base: U, n: U, current: Floats, at: U, index: Int32s, n_spikes: U
 ) -> tuple[U, bool]:
@@ -102,7 +102,7 @@ def step_pixel(
     return n_spikes, hot != 0
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def rest_pixel(
     neurons: Neurons,
     voltage: Floats,
@@ -154,7 +154,7 @@ def rest_pixel(
         n += U(16)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def is_above(voltage: Floats, base: U, n: U, fire_above: np.float32) -> bool:
     """Whether one of n neurons from `base` stands above its threshold: it may fire without input."""
     limit, o = splat(fire_above), U(0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuro.kernels.networks import TILE, UInt32s, UInt64s
 from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.vectors import LANES, add, reaches, select, splat, store_counts
 
 U = np.uint64
 GOLDEN, FIRST, SECOND = U(0x9E3779B97F4A7C15), U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
@@ -17,28 +18,34 @@ GOLDEN, FIRST, SECOND = U(0x9E3779B97F4A7C15), U(0xBF58476D1CE4E5B9), U(0x94D049
 @njit(cache=True, **UNCOUNTED)
 def draw(key: np.uint64, step: int, tile: int, words: UInt64s) -> None:
     """Draw the random words of a tile of entries."""
-    base = (U(step) << U(32)) + U(tile) * U(TILE // 2) + U(1)
+    counter = key + ((U(step) << U(32)) + U(tile) * U(TILE // 2) + U(1)) * GOLDEN
     for j in range(TILE // 2):
-        z = key + (base + U(j)) * GOLDEN
-        z = (z ^ (z >> U(30))) * FIRST
+        z = (counter ^ (counter >> U(30))) * FIRST
+        counter += GOLDEN
         z = (z ^ (z >> U(27))) * SECOND
         words[j] = z ^ (z >> U(31))
 
 
 @njit(cache=True, **UNCOUNTED)
-def count_tile(random: UInt32s, table: UInt32s, counts: UInt32s) -> int:
-    """Count the events of a tile; ``table``: thresholds, `TILE` for each number of events; return their number."""
-    total = 0
-    for j in range(TILE):
-        counts[j] = 0
-    for first in range(0, table.size, TILE):
-        threshold = table[first : first + TILE]
-        n_hits = np.uint32(0)
-        for j in range(TILE):
-            hit = np.uint32(random[j] >= threshold[j])
-            counts[j] += hit
-            n_hits = np.uint32(n_hits + hit)  # else it is a sum of 64 bits, which halves the lanes
-        if n_hits == 0:
-            break
-        total += int(n_hits)
-    return total
+def count_tile(random: UInt32s, table: UInt32s, counts: UInt32s) -> bool:
+    """Count events of a tile; ``table``: thresholds, `TILE` for each number of events; return whether there are any."""
+    is_any, one = np.uint32(0), splat(np.float32(1))
+    for o in range(U(0), U(TILE), U(4 * LANES)):  # 64 entries at a time, whose counts stay in registers
+        a = b = c = d = splat(np.float32(0))
+        for at in range(o, U(table.size), U(TILE)):
+            hits_a, hits_b = reaches(random, o, table, at), reaches(random, o + U(16), table, at + U(16))
+            hits_c, hits_d = (
+                reaches(random, o + U(32), table, at + U(32)),
+                reaches(random, o + U(48), table, at + U(48)),
+            )
+            hits = (hits_a | hits_b) | (hits_c | hits_d)
+            if hits == 0:
+                break
+            is_any |= hits
+            a, b = select(hits_a, add(a, one), a), select(hits_b, add(b, one), b)
+            c, d = select(hits_c, add(c, one), c), select(hits_d, add(d, one), d)
+        store_counts(counts, o, a)
+        store_counts(counts, o + U(16), b)
+        store_counts(counts, o + U(32), c)
+        store_counts(counts, o + U(48), d)
+    return bool(is_any != 0)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from neuro.kernels.arrays import Floats, Frames, Synapses
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 MAXIMUM, SUM = 0, 1
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def pool_pixel(
     frames: Frames, first: int, window: Synapses, row: int, column: int, maximum: bool, total: Floats
 ) -> int:

@@ -6,13 +6,13 @@ Every product is rounded before it is added (no contraction), in the order of th
 import numpy as np
 
 from neuro.kernels.arrays import Block, Bytes, Floats, Membranes, Neurons, Work
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 
 U = np.uint64
 BOX, DECAY, CUBA, INTEGRATOR, PASS = 0, 1, 2, 3, 4
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_uniform(neurons: Neurons, voltage: Floats, current: Floats, fired: Bytes, is_kept: bool) -> None:
     """BOX: u = v + gain * ((I + leak) - v); DECAY: u = gain * v + I; spike where u > fire_above, then reset."""
     gain, leak, reset = neurons.gain[0], neurons.leak[0], neurons.reset[0]
@@ -40,7 +40,7 @@ def update_uniform(neurons: Neurons, voltage: Floats, current: Floats, fired: By
             voltage[o] = reset if u > fire_above else u
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def drive(neurons: Neurons, lo: int, membranes: Membranes, current: Floats) -> None:
     """Update the neurons lo, lo + 1, ... with a parameter each; short loops so that each is vectorised."""
     n = current.size
@@ -72,7 +72,7 @@ def drive(neurons: Neurons, lo: int, membranes: Membranes, current: Floats) -> N
         voltage[o] = voltage[o] + gain[o] * current[o]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def fire(neurons: Neurons, lo: int, voltage: Floats, fired: Bytes) -> None:
     """Compare and reset the neurons lo, lo + 1, ... with a parameter each."""
     n = voltage.size
@@ -87,7 +87,7 @@ def fire(neurons: Neurons, lo: int, voltage: Floats, fired: Bytes) -> None:
             voltage[o] = reset[o] if fired[o] else voltage[o]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def step_held(
     neurons: Neurons, lo: int, membranes: Membranes, current: Floats, fired: Bytes, is_kept: bool
 ) -> None:
@@ -114,7 +114,7 @@ def step_held(
         fired[o - lo] = fires
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def step_neurons(
     neurons: Neurons, lo: int, membranes: Membranes, current: Floats, fired: Bytes, is_kept: bool
 ) -> None:
@@ -131,7 +131,7 @@ def step_neurons(
         fire(neurons, lo, voltage, fired)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def emit(work: Work, step: int, lo: int, n: int, block: Block, is_kept: bool) -> None:
     """Append the fired neurons among lo .. lo + n (whole pixels); ``tally[0]`` counts all spikes of the block."""
     start, index, fired, words = block.start, block.index, work.fired, work.fired_words

@@ -4,57 +4,72 @@ import numpy as np
 
 from neuro.kernels import networks as nw
 from neuro.kernels.models import update_tile
-from neuro.kernels.networks import TILE, Live, Network, Reals
+from neuro.kernels.networks import GROUP, TILE, Live, Network, Reals
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.vectors import lowest_bit
 
 U = np.uint64
 
 
+@njit(cache=True, **UNCOUNTED)
+def summarize(over: nw.UInt64s, n_lanes: int) -> U:
+    """Return a bit for each word in which a neuron is over the threshold; lanes after `n_lanes` are none."""
+    n_words, n_more = U(n_lanes + 63) // U(64), U(n_lanes) % U(64)
+    if n_more != 0:
+        over[n_words - U(1)] &= (U(1) << n_more) - U(1)
+    bits = U(0)
+    for word in range(n_words):
+        bits |= U(over[word] != 0) << word
+    return bits
+
+
 @njit(cache=True, **INLINED)
-def fire_tile(
-    population: nw.Int64s, tile: int, thread: int, step: int, s: Reals, p: Reals, live: Live, n: int
+def fire_group(
+    population: nw.Int64s,
+    first_tile: int,
+    n_lanes: int,
+    thread: int,
+    step: int,
+    par: Reals,
+    live: Live,
+    n: int,
 ) -> int:
-    """Reset and list the neurons of a tile that are over the threshold and not held; return the new number listed."""
-    first = population[nw.FIRST] + tile * TILE
-    n_lanes = min(TILE, population[nw.SIZE] - tile * TILE)
-    n_hold, model = population[nw.N_HOLD], population[nw.MODEL]
-    fired, words, found = live.fired[thread], live.fired_words[thread], live.found[thread]
-    word = next_fired(words, 0)
-    while word < TILE // 8:
-        for j in range(8 * word, min(8 * word + 8, n_lanes)):
-            if not fired[j] or (n_hold > nw.MOST_REST and live.last[first + j] + n_hold >= step):
+    """Reset and list the neurons of a group that are over the threshold and not held; return the new number listed."""
+    n_hold, size = population[nw.N_HOLD], population[nw.N_FIELDS] * TILE
+    over, found = live.over[thread], live.found[thread]
+    words = summarize(over, n_lanes)
+    while words != 0:
+        word = lowest_bit(words)
+        words &= words - U(1)
+        bits = over[word]
+        while bits != 0:
+            place = U(64) * word + lowest_bit(bits)
+            bits &= bits - U(1)
+            number = population[nw.FIRST] + first_tile * TILE + np.int64(place)
+            if n_hold > nw.MOST_REST and live.last[number] + n_hold >= step:
                 continue
-            reset = p[nw.RESET * TILE + j]
-            s[j] = s[j] - reset if population[nw.IS_SUBTRACTING] else reset
-            if model >= nw.ADAPTIVE:
-                s[2 * TILE + j] += p[nw.JUMP * TILE + j]
-                if model == nw.ADAPTIVE:
-                    s[3 * TILE + j] += p[nw.SECOND_JUMP * TILE + j]
+            tile, lane = first_tile + np.int64(place // U(TILE)), place % U(TILE)
+            at = U(population[nw.STATE] + tile * size) + lane
+            fire(population, at, U(population[nw.PAR] + tile * population[nw.PAR_STEP]) + lane, par, live)
             if n_hold:
-                live.held[first + j] = s[j]
-                live.rest[(population[nw.TILE_LO] + tile) * TILE + j] = min(n_hold, nw.MOST_REST)
+                live.held[number] = live.state[at]
+                live.rest[U((population[nw.TILE_LO] + tile) * TILE) + lane] = min(n_hold, nw.MOST_REST)
             if n_hold > nw.MOST_REST:
-                live.last[first + j] = step
-            found[n] = first + j
+                live.last[number] = step
+            found[n] = number
             n += 1
-        word = next_fired(words, word + 1)
     return n
 
 
-@njit(cache=True, **UNCOUNTED)
-def next_fired(words: nw.UInt64s, word: int) -> int:
-    """Return the place of the next eight neurons of which one is over the threshold: most have none."""
-    at = U(word)
-    while at < U(words.size) and words[at] == 0:
-        at += U(1)
-    return int(at)
-
-
-@njit(cache=True, **UNCOUNTED)
-def count_down(rest: nw.Bytes) -> None:
-    """A step of a tile has passed."""
-    for j in range(TILE):
-        rest[j] -= rest[j] != 0
+@njit(cache=True, **INLINED)
+def fire(population: nw.Int64s, at: U, par_at: U, par: Reals, live: Live) -> None:
+    """Reset the neuron at a place of the state, whose parameters begin at another, and add its jumps."""
+    model, reset = population[nw.MODEL], par[par_at + U(nw.RESET * TILE)]
+    live.state[at] = live.state[at] - reset if population[nw.IS_SUBTRACTING] else reset
+    if model >= nw.ADAPTIVE:
+        live.state[at + U(2 * TILE)] += par[par_at + U(nw.JUMP * TILE)]
+        if model == nw.ADAPTIVE:
+            live.state[at + U(3 * TILE)] += par[par_at + U(nw.SECOND_JUMP * TILE)]
 
 
 @njit(cache=True, **INLINED)
@@ -91,19 +106,19 @@ def step_population(net: Network, live: Live, row: int, thread: int, step: int, 
     model, par_step = population[nw.MODEL], population[nw.PAR_STEP]
     is_alike = par_step == 0
     state, par = live.state, net.par
-    for tile in range(lo, hi):
-        at, par_at = population[nw.STATE] + tile * size, population[nw.PAR] + tile * par_step
-        s, p = state[at : at + size], par[par_at : par_at + width]
-        rest_at = (population[nw.TILE_LO] + tile) * TILE
-        rest = live.rest[rest_at : rest_at + TILE]
-        is_over = update_tile(model, is_alike, s, p, rest, live.fired[thread], live.fired_words[thread])
-        if population[nw.N_HOLD]:
-            count_down(rest)
-        if is_over:
-            n = fire_tile(population, tile, thread, step, s, p, live, n)
-    if population[
-        nw.N_HOLD
-    ]:  # what a membrane does while it is held is seen in traces and by Izhikevich's u only
+    for first in range(lo, hi, GROUP):
+        n_group = min(GROUP, hi - first)
+        for tile in range(first, first + n_group):
+            at, par_at = population[nw.STATE] + tile * size, population[nw.PAR] + tile * par_step
+            s, p = state[at : at + size], par[par_at : par_at + width]
+            rest_at = (population[nw.TILE_LO] + tile) * TILE
+            rest = live.rest[rest_at : rest_at + TILE]
+            place = (tile - first) * (TILE // 64)
+            over = live.over[thread, place : place + TILE // 64]
+            update_tile(model, is_alike, s, p, rest, live.fired[thread], over)
+        n_lanes = min(n_group * TILE, population[nw.SIZE] - first * TILE)
+        n = fire_group(population, first, n_lanes, thread, step, par, live, n)
+    if population[nw.N_HOLD]:  # what a held membrane does is seen in traces and by Izhikevich's u only
         start = slot - population[nw.N_HOLD]
         is_seen = population[nw.TRACE] >= 0 or model == nw.IZHIKEVICH
         stop = slot if is_seen else min(start + 1, slot)

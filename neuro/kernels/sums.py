@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 
 from neuro.kernels.arrays import Floats, Int32s, Int64s
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 from neuro.kernels.vectors import (
     FLOATS,
     LANES,
@@ -99,7 +99,7 @@ _rows_8, _rows_4, _rows_2, _rows_1 = (_float_rows(n, is_scaled=False) for n in (
 _scaled_8, _scaled_4, _scaled_2, _scaled_1 = (_float_rows(n, is_scaled=True) for n in (8, 4, 2, 1))
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def sum_rows(
     current: Floats, base: U, weight: Floats, bias: Floats, row: Int32s, n_rows: int, n_out: U
 ) -> None:
@@ -119,7 +119,7 @@ def sum_rows(
         at += U(16)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def sum_scaled_rows(
     current: Floats,
     base: U,
@@ -178,7 +178,7 @@ _short_4, _short_2, _short_1 = (_byte_rows(n, 16) for n in (4, 2, 1))
 _wide_4, _wide_2, _wide_1 = (_byte_rows(n, 32) for n in (4, 2, 1))
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def sum_short_bytes(words: Any, weight: Any, row: Int32s, n_rows: int, n_out: U) -> None:
     """Write the sum of rows of bytes to int16 `words`."""
     at, n = U(0), np.int64(n_rows)
@@ -193,7 +193,7 @@ def sum_short_bytes(words: Any, weight: Any, row: Int32s, n_rows: int, n_out: U)
         at += U(32)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def sum_wide_bytes(words: Any, weight: Any, row: Int32s, n_rows: int, n_out: U) -> None:
     """Write the sum of rows of bytes to int32 `words`."""
     at, n = U(0), np.int64(n_rows)
@@ -208,7 +208,7 @@ def sum_wide_bytes(words: Any, weight: Any, row: Int32s, n_rows: int, n_out: U) 
         at += U(32)
 
 
-@njit(cache=True, forceinline=True, **UNCOUNTED)
+@njit(cache=True, forceinline=True, **PART)
 def scale_words(words: Any, current: Floats, base: U, bias: Floats, factor: np.float32, n_out: U) -> None:
     """Write ``bias + factor * words`` to ``current[base:]``; exact where the caller made sure of it."""
     by = splat(factor)
@@ -289,7 +289,7 @@ _graded_44, _graded_41, _graded_11 = (
 )
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def sum_dense(
     current: Floats,
     weight: Floats,

@@ -21,6 +21,7 @@ __all__ = [
     "above",
     "add",
     "copy_shifted",
+    "count_down",
     "differs",
     "divide",
     "list_bits",
@@ -29,10 +30,13 @@ __all__ = [
     "list_bits_from_48",
     "load",
     "load_lanes",
+    "lowest_bit",
     "multiply",
+    "reaches",
     "select",
     "splat",
     "store",
+    "store_counts",
     "store_lanes",
     "subtract",
     "words_as_floats",
@@ -235,6 +239,58 @@ def zeros(typing: Any, array: Any, at: Any) -> Any:
         return _as_bits(builder, builder.icmp_unsigned("==", found, ir.Constant(_BYTES, None)))
 
     return types.uint32(array, at), generate
+
+
+@intrinsic
+def count_down(typing: Any, array: Any, at: Any) -> Any:
+    """Return a bit (of a uint64) for each of 64 bytes from element `at` (uint64) that is 0; take 1 from the others."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), 64)
+        memory = Memory(context, builder, signature.args[0], arguments[0])
+        found = memory.read(arguments[1], kind, align=1)
+        kinds = ir.FunctionType(kind, [kind, kind])
+        less = builder.module.declare_intrinsic("llvm.usub.sat.v64i8", fnty=kinds)
+        memory.write(builder.call(less, [found, ir.Constant(kind, [1] * 64)]), arguments[1], align=1)
+        return builder.bitcast(builder.icmp_unsigned("==", found, ir.Constant(kind, None)), _I64)
+
+    return types.uint64(array, at), generate
+
+
+@intrinsic
+def reaches(typing: Any, array: Any, at: Any, least: Any, least_at: Any) -> Any:
+    """Return a bit (of a uint32) for each of 16 uint32 that is not smaller than another."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, limits = (
+            Memory(context, builder, signature.args[k], arguments[k]).read(arguments[k + 1], _INTS)
+            for k in (0, 2)
+        )
+        return _as_bits(builder, builder.icmp_unsigned(">=", values, limits))
+
+    return types.uint32(array, at, least, least_at), generate
+
+
+@intrinsic
+def store_counts(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write 16 floats that are whole numbers >= 0 as uint32 from element `at` (uint64) on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        counts = builder.fptoui(arguments[2], _INTS)
+        Memory(context, builder, signature.args[0], arguments[0]).write(counts, arguments[1])
+        return context.get_dummy_value()
+
+    return types.void(array, at, vector), generate
+
+
+@intrinsic
+def lowest_bit(typing: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit that is set in a uint64 other than 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
 
 
 @intrinsic

@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s, Int64s
 from neuro.kernels.frames import sort_step
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 
 Doubles = NDArray[np.float64]
 NEAR = 1e-6  # a score closer to the threshold may be decided otherwise by another implementation
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def copy(values: Floats, into: Floats) -> None:
     """Write values to the front of another array (an assignment of arrays would allocate)."""
     for k in range(values.size):
         into[k] = values[k]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def look_over(
     step: Int32s, value: Floats, most: float, ends: Int64s, sums: Doubles, is_graded: Bytes
 ) -> bool:
@@ -52,7 +52,7 @@ def sum_steps(step: Int32s, value: Floats, sums: Doubles) -> None:
         sums[step[j]] += np.float64(value[j])
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def average_frames(sums: Doubles, size: int, means: Floats) -> None:
     """Write the means of frames of `size` entries to the end of `means`, which begins with those of frames before."""
     n_before = means.size - sums.size
@@ -82,7 +82,7 @@ def sigmoid(logits: Floats, scores: Floats) -> None:
         scores[k] = np.float32(0.5 * (1.0 + math.tanh(0.5 * np.float64(logits[k]))))
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_columns(weight: Floats, values: Floats, bias: Floats, total: Floats) -> None:
     """Write ``bias + weight @ values`` to `total`: rounded products, added in ascending order; `weight` is flat."""
     n = values.size
@@ -159,7 +159,7 @@ def score_moving(
     sigmoid(scores, scores)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def list_frames(
     index: Int32s,
     value: Floats,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neuro.kernels import arrays
 from neuro.kernels.arrays import SPARE, Block, Floats, Frames, Membranes, Neurons, Wiring, Work
 from neuro.kernels.frames import join_strips
-from neuro.kernels.layers import run_layer, run_neurons
+from neuro.kernels.layers import run_neurons, run_steps
 from neuro.lowering.costs import ALWAYS, Thresholds
 from neuro.lowering.operations import Operation
 from neuro.lowering.run import Path, Run
@@ -116,11 +116,11 @@ class Layer(Operation):
         )
         scratch = self._scratch(rows[0] * columns)
         arguments = (frames, self.wiring, self.neurons, membranes, scratch.work)
-        done = run_layer(*arguments, block, orders, 0)
+        done = run_steps(*arguments, block, orders, (0, n_steps, True))
         while done < n_steps:
             scratch.index = _grown(block.index, n_steps * most + SPARE)
             block = block._replace(index=scratch.index)
-            done = run_layer(*arguments, block, orders, done)
+            done = run_steps(*arguments, block, orders, (done, n_steps, True))
         return block
 
     def _block(self, run: Run, trace: Floats, first_pixel: int, n_pixels: int, n_room: int) -> Block:

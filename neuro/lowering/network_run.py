@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neuro.errors import InputError
 from neuro.kernels import networks as nw
-from neuro.kernels.networks import ALONE, LINE, LONELY, TILE, Frames, Live, Network, shared_size
+from neuro.kernels.networks import ALONE, GROUP, LINE, LONELY, TILE, Frames, Live, Network, shared_size
 from neuro.lowering.entries import Entry
 from neuro.lowering.network_parts import Connection
 from neuro.lowering.networks import NetworkPlan, n_tiles
@@ -105,7 +105,6 @@ class NetworkRun:
             plan.n_history + self._block_steps,
         )
         capacity = n_numbers * (plan.n_history + 2) + 2**16
-        words = np.zeros((n_threads, TILE // 8), np.uint64)
         random = np.zeros((n_threads, TILE // 2), np.uint64)
         counts = np.zeros((n_threads, TILE), np.uint32)
         return Live(
@@ -119,8 +118,8 @@ class NetworkRun:
             log_value=np.empty(capacity if self._is_listed.any() else 0, plan.real),
             found=np.empty((n_threads, n_numbers), np.int32),
             n_found=np.zeros((n_threads, -(-len(plan.parts.populations) // LINE) * LINE + LINE), np.int64),
-            fired=words.view(np.uint8),
-            fired_words=words,
+            fired=np.zeros((n_threads, TILE), np.uint8),
+            over=np.zeros((n_threads, GROUP * TILE // 64), np.uint64),
             counts=counts,
             words=random,
             random=random.view(np.uint32),

@@ -4,6 +4,7 @@ from neuro.training import packages  # first: it says what to install when torch
 from neuro.training.configuration import Augmentation, ConvLayer, NetworkConfig, Recipe
 from neuro.training.exporting import export, graph_of
 from neuro.training.fitting import train
+from neuro.training.frames import Frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.scores import threshold_for
 from neuro.training.stack import AttentionStack
@@ -17,6 +18,7 @@ __all__ = [
     "Augmentation",
     "ConvLayer",
     "EpochReport",
+    "Frames",
     "NetworkConfig",
     "Recipe",
     "SpikingNetwork",

@@ -13,17 +13,18 @@ import torch
 
 from neuro.errors import InputError, ModelFileError
 from neuro.graph.storage import replace_bytes
+from neuro.training.frames import Frames, parts
 
 _FORMAT = "spikeloom training checkpoint 1"
 
 
-def fingerprint(arrays: tuple[np.ndarray, ...], settings: tuple[object, ...]) -> str:
+def fingerprint(arrays: tuple[Frames, ...], settings: tuple[object, ...]) -> str:
     """Digest of the data and settings of a training.
 
     Parameters
     ----------
-    arrays : tuple[numpy.ndarray, ...]
-        Frames and labels.
+    arrays : tuple[Frames, ...]
+        Frames, and arrays of labels.
     settings : tuple[object, ...]
         Values whose repr tells them apart.
 
@@ -35,7 +36,8 @@ def fingerprint(arrays: tuple[np.ndarray, ...], settings: tuple[object, ...]) ->
     digest = hashlib.sha256(repr(settings).encode())
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        for part in parts(array):
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 

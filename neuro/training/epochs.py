@@ -13,6 +13,7 @@ from torch import nn
 
 from neuro.training.augmentation import augment
 from neuro.training.configuration import NetworkConfig, Recipe
+from neuro.training.frames import Frames, parts, tensor_of
 from neuro.training.measurement import events_of, measure, to_frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.scores import straight_through, threshold_for
@@ -25,7 +26,7 @@ class Task:
 
     Attributes
     ----------
-    frames, validation_frames : torch.Tensor
+    frames, validation_frames : Frames
         uint8 or float32, shape (n, T, channels, rows, columns).
     labels, validation_labels : torch.Tensor
         int64, shape (n,).
@@ -39,9 +40,9 @@ class Task:
         Where the network is trained.
     """
 
-    frames: torch.Tensor
+    frames: Frames
     labels: torch.Tensor
-    validation_frames: torch.Tensor
+    validation_frames: Frames
     validation_labels: torch.Tensor
     config: NetworkConfig
     recipe: Recipe
@@ -109,7 +110,7 @@ class Training:
         self.generator = torch.Generator().manual_seed(task.seed)
         self.network = SpikingNetwork(task.config)
         if self.network.scores is not None:
-            squeezed = task.frames.sum(dim=(2, 3, 4)).double() / math.prod(task.config.input_shape)
+            squeezed = _events_per_frame(task.frames) / math.prod(task.config.input_shape)
             self.network.scores.start_from(float(squeezed.mean()), float(squeezed.std(correction=0)))
             self.network.scores.weaken(task.recipe.score_strength)
         self.network.to(task.device)
@@ -175,7 +176,7 @@ class Training:
     def _step(self, batch: torch.Tensor, phase: str) -> tuple[float, float, float, float]:
         """Train on one batch: loss, accuracy, mean score, spike rate."""
         task, recipe = self.task, self.task.recipe
-        moved = augment(task.frames[batch], recipe.augmentation, self.generator)
+        moved = augment(tensor_of(task.frames[batch.numpy()]), recipe.augmentation, self.generator)
         frames = to_frames(moved).to(task.device)
         labels = task.labels[batch].to(task.device)
         gain, kept, scores, score = None, None, None, None
@@ -275,6 +276,11 @@ class Training:
         self.history = [EpochReport(**report) for report in values["history"]]
         self.best = values["best"]
         self.best_report = self.history[values["best_epoch"] - 1] if values["best_epoch"] else None
+
+
+def _events_per_frame(frames: Frames) -> torch.Tensor:
+    """Sum the counts of every frame: float64, shape (n, T)."""
+    return torch.cat([tensor_of(part).sum(dim=(2, 3, 4)).double() for part in parts(frames)])
 
 
 def _losses(

@@ -13,8 +13,8 @@ from neuro.training.checkpoints import check_folder, fingerprint, read_checkpoin
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.determinism import controlled, usable_device
 from neuro.training.epochs import Task, Training
-from neuro.training.measurement import tensor_of
-from neuro.training.trained import EpochReport, TrainedNetwork, check_frames
+from neuro.training.frames import Frames, check_recordings, tensor_of
+from neuro.training.trained import EpochReport, TrainedNetwork
 
 Progress = Callable[[EpochReport], None]
 
@@ -22,9 +22,9 @@ MAX_SEED = 2**63 - 1
 
 
 def train(
-    frames: np.ndarray,
+    frames: Frames,
     labels: np.ndarray,
-    validation_frames: np.ndarray,
+    validation_frames: Frames,
     validation_labels: np.ndarray,
     *,
     config: NetworkConfig,
@@ -46,8 +46,9 @@ def train(
 
     Parameters
     ----------
-    frames : numpy.ndarray
-        uint8 or float32, shape (n, T, channels, rows, columns): event counts of the training recordings.
+    frames : Frames
+        uint8 or float32, shape (n, T, channels, rows, columns): event counts of the training recordings, an array or
+        anything that gives arrays of some of them by index; no more than a batch is dense at a time.
     labels : numpy.ndarray
         Integers, shape (n,), 0 to n_classes - 1.
     validation_frames, validation_labels : numpy.ndarray
@@ -83,16 +84,13 @@ def train(
         `resume` is not a checkpoint, is damaged, or cannot be written any more.
     """
     recipe = Recipe() if recipe is None else recipe
-    _check_data("training", frames, labels, config)
-    _check_data("validation", validation_frames, validation_labels, config)
-    if epochs < 1:
-        raise InputError(f"epochs must be >= 1, got {epochs}")
-    if not 0 <= seed <= MAX_SEED:
-        raise InputError(f"seed must be from 0 to {MAX_SEED}, got {seed}")
+    check_recordings("training", frames, labels, config)
+    check_recordings("validation", validation_frames, validation_labels, config)
+    _check_numbers(epochs, seed)
     task = Task(
-        tensor_of(frames),
+        frames,
         tensor_of(labels).long(),
-        tensor_of(validation_frames),
+        validation_frames,
         tensor_of(validation_labels).long(),
         config=config,
         recipe=recipe,
@@ -101,21 +99,29 @@ def train(
         device=usable_device(device),
     )
     with controlled(seed, device=device, threads=threads):
-        training = Training(task)
-        checkpoint = None if resume is None else _Checkpoint(Path(resume), task)
-        if checkpoint is not None:
-            checkpoint.restore(training)
-        _run(training, checkpoint, on_progress)
-        return training.finish()
+        return _run(task, None if resume is None else Path(resume), on_progress)
 
 
-def _run(training: Training, checkpoint: _Checkpoint | None, on_progress: Progress | None) -> None:
+def _check_numbers(epochs: int, seed: int) -> None:
+    if epochs < 1:
+        raise InputError(f"epochs must be >= 1, got {epochs}")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"seed must be from 0 to {MAX_SEED}, got {seed}")
+
+
+def _run(task: Task, resume: Path | None, on_progress: Progress | None) -> TrainedNetwork:
+    """Train from the beginning, or from a checkpoint on."""
+    training = Training(task)
+    checkpoint = None if resume is None else _Checkpoint(resume, task)
+    if checkpoint is not None:
+        checkpoint.restore(training)
     while len(training.history) < training.task.epochs:
         report = training.epoch()
         if checkpoint is not None:
             checkpoint.store(training)
         if on_progress is not None:
             on_progress(report)
+    return training.finish()
 
 
 class _Checkpoint:
@@ -125,10 +131,7 @@ class _Checkpoint:
         check_folder(path)
         self.path = path
         self.key = fingerprint(
-            tuple(
-                tensor.numpy()
-                for tensor in (task.frames, task.labels, task.validation_frames, task.validation_labels)
-            ),
+            (task.frames, task.labels.numpy(), task.validation_frames, task.validation_labels.numpy()),
             (task.config, task.recipe, task.epochs, task.seed, str(task.device), torch.get_num_threads()),
         )
 
@@ -139,16 +142,3 @@ class _Checkpoint:
 
     def store(self, training: Training) -> None:
         write_checkpoint(self.path, self.key, training.values())
-
-
-def _check_data(what: str, frames: np.ndarray, labels: np.ndarray, config: NetworkConfig) -> None:
-    check_frames(what, frames, config)
-    if labels.shape != (len(frames),) or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(
-            f"{what} labels must be {len(frames)} integers, got {labels.dtype} of shape {labels.shape}"
-        )
-    if labels.min() < 0 or labels.max() >= config.n_classes:
-        bad = int(np.flatnonzero((labels < 0) | (labels >= config.n_classes))[0])
-        raise InputError(
-            f"{what} labels[{bad}] = {labels[bad]}: must lie within 0..{config.n_classes - 1} (n_classes)"
-        )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
 
+from neuro.training.frames import Frames, parts, tensor_of
 from neuro.training.network import SpikingNetwork
 from neuro.training.scores import threshold_for
-
-_BATCH = 100
 
 
 def measure(
     network: SpikingNetwork,
-    frames: torch.Tensor,
+    frames: Frames,
     labels: torch.Tensor,
     *,
     shares: tuple[float, ...] | None,
@@ -26,7 +27,7 @@ def measure(
     ----------
     network : SpikingNetwork
         The network; it is in evaluation mode afterwards.
-    frames : torch.Tensor
+    frames : Frames
         uint8 or float32, shape (n, T, channels, rows, columns).
     labels : torch.Tensor
         int64, shape (n,).
@@ -44,45 +45,41 @@ def measure(
     network.eval()
     device = network.output.weight.device
     with torch.no_grad():
-        parts = [to_frames(part).to(device) for part in frames.split(_BATCH)]
-        if network.scores is None:
-            found = [_logits(network, parts, None, None)]
-        else:
-            scores = [network.scores(part) for part in parts]
-            if shares is None:
-                found = [_logits(network, parts, scores, None)]
-            else:
-                every = torch.cat(scores, dim=1).cpu().numpy()
-                events = torch.cat([events_of(part) for part in parts], dim=1).cpu().numpy()
-                weights = events if by_events else None
-                limits = [threshold_for(every, share, weights=weights) for share in shares]
-                found = [_logits(network, parts, None, [s >= limit for s in scores]) for limit in limits]
-        results = [
-            (
-                nn.functional.cross_entropy(logits, labels).item(),
-                (logits.argmax(1) == labels).double().mean().item(),
-            )
-            for logits in found
-        ]
+        masks = _masks(network, frames, shares, by_events)
+        found: list[list[torch.Tensor]] = [[] for _ in masks]
+        for k, part in enumerate(parts(frames)):
+            dense = to_frames(tensor_of(part)).to(device)
+            gain = None if network.scores is None or shares is not None else network.scores(dense)
+            for logits, mask in zip(found, masks, strict=True):
+                kept = None if mask is None else mask[k]
+                logits.append(network.forward_fast(dense, gain=gain, kept=kept).sum(0).cpu())
+        results = [_loss_and_accuracy(torch.cat(logits), labels) for logits in found]
     loss, accuracy = np.mean(results, axis=0).tolist()
     return loss, accuracy
 
 
-def _logits(
-    network: SpikingNetwork,
-    parts: list[torch.Tensor],
-    gains: list[torch.Tensor] | None,
-    kept: list[torch.Tensor] | None,
-) -> torch.Tensor:
-    logits = [
-        network.forward_fast(
-            part,
-            gain=None if gains is None else gains[k],
-            kept=None if kept is None else kept[k],
-        ).sum(0)
-        for k, part in enumerate(parts)
-    ]
-    return torch.cat(logits).cpu()
+def _masks(
+    network: SpikingNetwork, frames: Frames, shares: tuple[float, ...] | None, by_events: bool
+) -> Sequence[list[torch.Tensor] | None]:
+    """Which frames each share keeps: bool (T, B) for each part, for each share; None: all of them."""
+    if network.scores is None or shares is None:
+        return [None]
+    device = network.output.weight.device
+    scores: list[torch.Tensor] = []
+    events: list[torch.Tensor] = []
+    for part in parts(frames):
+        dense = to_frames(tensor_of(part)).to(device)
+        scores.append(network.scores(dense))
+        events.append(events_of(dense).cpu())
+    weights = torch.cat(events, dim=1).numpy() if by_events else None
+    every = torch.cat(scores, dim=1).cpu().numpy()
+    limits = [threshold_for(every, share, weights=weights) for share in shares]
+    return [[score >= limit for score in scores] for limit in limits]
+
+
+def _loss_and_accuracy(logits: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    loss = nn.functional.cross_entropy(logits, labels).item()
+    return loss, (logits.argmax(1) == labels).double().mean().item()
 
 
 def events_of(frames: torch.Tensor) -> torch.Tensor:
@@ -99,22 +96,6 @@ def events_of(frames: torch.Tensor) -> torch.Tensor:
         float32, shape (T, B).
     """
     return frames.sum(dim=(2, 3, 4))
-
-
-def tensor_of(array: np.ndarray) -> torch.Tensor:
-    """Make a tensor of an array; read-only and strided arrays are copied.
-
-    Parameters
-    ----------
-    array : numpy.ndarray
-        Any array of numbers.
-
-    Returns
-    -------
-    torch.Tensor
-        Shares the memory of a writable contiguous array.
-    """
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def to_frames(batch: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import nn
 from neuro.errors import InputError
 from neuro.graph import Graph
 from neuro.training.determinism import controlled, usable_device
-from neuro.training.measurement import tensor_of
+from neuro.training.frames import Frames, check_recordings, parts, tensor_of
 from neuro.training.stack import AttentionStack
 from neuro.training.stack_configuration import StackConfig
 from neuro.training.stack_exporting import fold_stack, stack_graph
@@ -171,9 +171,9 @@ class TrainedStack:
 
 
 def train_stack(
-    frames: np.ndarray,
+    frames: Frames,
     labels: np.ndarray,
-    validation_frames: np.ndarray,
+    validation_frames: Frames,
     validation_labels: np.ndarray,
     *,
     config: StackConfig,
@@ -191,8 +191,9 @@ def train_stack(
 
     Parameters
     ----------
-    frames : numpy.ndarray
-        uint8 or float32, shape ``(n, T, *input_shape)``: counts of the training recordings.
+    frames : Frames
+        uint8 or float32, shape ``(n, T, *input_shape)``: counts of the training recordings, an array or anything that
+        gives arrays of some of them by index.
     labels : numpy.ndarray
         Integers, shape (n,), 0 to n_classes - 1.
     validation_frames, validation_labels : numpy.ndarray
@@ -223,19 +224,23 @@ def train_stack(
         Shapes, labels or counts do not fit the config, or the device cannot be used.
     """
     recipe = StackRecipe() if recipe is None else recipe
-    _check("training", frames, labels, config)
-    _check("validation", validation_frames, validation_labels, config)
+    check_recordings("training", frames, labels, config)
+    check_recordings("validation", validation_frames, validation_labels, config)
     if epochs < 1:
         raise InputError(f"epochs must be >= 1, got {epochs}")
     where = usable_device(device)
     with controlled(seed, device=device, threads=threads):
         training = _Training(config, recipe, epochs, where)
-        parts = [tensor_of(array) for array in (frames, labels, validation_frames, validation_labels)]
+        learned = frames, tensor_of(labels).long()
+        checked = validation_frames, tensor_of(validation_labels).long()
         for _ in range(epochs):
-            report = training.epoch(*parts)
+            report = training.epoch(learned, checked)
             if on_progress is not None:
                 on_progress(report)
         return training.finish(seed)
+
+
+_Recordings = tuple[Frames, torch.Tensor]
 
 
 class _Training:
@@ -252,23 +257,18 @@ class _Training:
         self.best: EpochReport | None = None
         self.state: dict[str, torch.Tensor] = {}
 
-    def epoch(
-        self,
-        frames: torch.Tensor,
-        labels: torch.Tensor,
-        validation_frames: torch.Tensor,
-        validation_labels: torch.Tensor,
-    ) -> EpochReport:
+    def epoch(self, learned: _Recordings, checked: _Recordings) -> EpochReport:
         """Train once over all recordings, then measure the validation accuracy."""
         started = time.perf_counter()
+        frames, labels = learned
         self.network.train()
         totals = np.zeros(4)
         for batch in torch.randperm(len(frames)).split(self.recipe.batch_size):
             if len(batch) > 1:  # batch norm needs two recordings where a layer has one pixel
-                totals += len(batch) * np.array(self._step(frames[batch], labels[batch].long()))
+                totals += len(batch) * np.array(self._step(tensor_of(frames[batch.numpy()]), labels[batch]))
         loss, accuracy, score, rate = (totals / len(frames)).tolist()
         self.schedule.step(loss)
-        validation_loss, validation_accuracy = self._measure(validation_frames, validation_labels.long())
+        validation_loss, validation_accuracy = self._measure(*checked)
         best = self.best
         is_best = best is None or (validation_accuracy, -validation_loss) > (
             best.validation_accuracy,
@@ -310,11 +310,15 @@ class _Training:
         accuracy = (rates.argmax(1) == labels).double().mean().item()
         return loss.item(), accuracy, float(np.mean(scores)) if scores else math.nan, rate.mean().item()
 
-    def _measure(self, frames: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    def _measure(self, frames: Frames, labels: torch.Tensor) -> tuple[float, float]:
         self.network.eval()
         with torch.no_grad():
-            parts = frames.split(max(1, self.recipe.batch_size))
-            rates = torch.cat([self.network(_frames(part).to(self.device)).mean(0).cpu() for part in parts])
+            rates = torch.cat(
+                [
+                    self.network(_frames(tensor_of(part)).to(self.device)).mean(0).cpu()
+                    for part in parts(frames, self.recipe.batch_size)
+                ]
+            )
         loss = nn.functional.mse_loss(rates, nn.functional.one_hot(labels, self.config.n_classes).float())
         return loss.item(), (rates.argmax(1) == labels).double().mean().item()
 
@@ -338,21 +342,3 @@ class _Training:
 def _frames(batch: torch.Tensor) -> torch.Tensor:
     """Bring a batch (B, T, ...) of counts to float32 (T, B, ...)."""
     return batch.transpose(0, 1).to(torch.float32)
-
-
-def _check(what: str, frames: np.ndarray, labels: np.ndarray, config: StackConfig) -> None:
-    expected = (config.n_frames, *config.input_shape)
-    if frames.ndim != 1 + len(expected) or frames.shape[1:] != expected or len(frames) == 0:
-        raise InputError(f"{what}: frames must have shape (n, {str(expected)[1:-1]}), got {frames.shape}")
-    if frames.dtype not in (np.uint8, np.float32):
-        raise InputError(f"{what}: frames must be uint8 or float32, got {frames.dtype}")
-    if not (frames.min() >= 0 and frames.max() <= config.max_count and (frames == np.floor(frames)).all()):
-        raise InputError(f"{what}: frames must hold whole counts from 0 to max_count = {config.max_count}")
-    if labels.shape != (len(frames),) or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(
-            f"{what} labels must be {len(frames)} integers, got {labels.dtype} of shape {labels.shape}"
-        )
-    if labels.min() < 0 or labels.max() >= config.n_classes:
-        raise InputError(
-            f"{what} labels must lie within 0..{config.n_classes - 1}, got {labels.min()} to {labels.max()}"
-        )

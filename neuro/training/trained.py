@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuro.errors import InputError
 from neuro.graph import Graph
 from neuro.training.configuration import NetworkConfig, Recipe
 from neuro.training.exporting import graph_of
-from neuro.training.measurement import tensor_of, to_frames
+from neuro.training.frames import Frames, check_counts, check_shape, parts, tensor_of
+from neuro.training.measurement import to_frames
 from neuro.training.network import SpikingNetwork
 from neuro.training.snapping import Synapse, fold_batch_norm, snap
 
@@ -127,7 +127,7 @@ class TrainedNetwork:
 
     def run(
         self,
-        frames: np.ndarray,
+        frames: Frames,
         *,
         threshold: float = 0.0,
         record_spikes: bool = False,
@@ -137,7 +137,7 @@ class TrainedNetwork:
 
         Parameters
         ----------
-        frames : numpy.ndarray
+        frames : Frames
             uint8 or float32, shape (n, T, channels, rows, columns): event counts.
         threshold : float
             Frames with a lower score are dropped (0: none).
@@ -183,7 +183,7 @@ class TrainedNetwork:
 
 def evaluate_torch(
     network: SpikingNetwork,
-    frames: np.ndarray,
+    frames: Frames,
     *,
     threshold: float = 0.0,
     record_spikes: bool = False,
@@ -195,7 +195,7 @@ def evaluate_torch(
     ----------
     network : SpikingNetwork
         The network; put into evaluation mode for the run.
-    frames : numpy.ndarray
+    frames : Frames
         uint8 or float32, shape (n, T, channels, rows, columns): event counts.
     threshold : float
         Frames with a lower score are dropped (0: none).
@@ -209,59 +209,25 @@ def evaluate_torch(
     TorchRun
         Readout, spikes, scores and mask.
     """
-    check_frames("recordings", frames, network.config)
+    check_shape("recordings", frames, network.config)
     was_training = network.training
     network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(frames), batch_size):
-            batch = to_frames(tensor_of(frames[start : start + batch_size]))
-            parts.append(_evaluate_batch(network, batch, threshold, record_spikes))
-    network.train(was_training)
-    scores = [part.scores for part in parts if part.scores is not None]
+    runs = []
+    try:
+        for number, part in enumerate(parts(frames, batch_size)):
+            check_counts("recordings", part, network.config, first=number * batch_size)
+            with torch.inference_mode():
+                runs.append(_evaluate_batch(network, to_frames(tensor_of(part)), threshold, record_spikes))
+    finally:
+        network.train(was_training)
+    scores = [run.scores for run in runs if run.scores is not None]
     return TorchRun(
-        readout=np.concatenate([part.readout for part in parts]),
-        spikes={name: np.concatenate([part.spikes[name] for part in parts]) for name in parts[0].spikes},
+        readout=np.concatenate([run.readout for run in runs]),
+        spikes={name: np.concatenate([run.spikes[name] for run in runs]) for name in runs[0].spikes},
         scores=np.concatenate(scores) if scores else None,
-        kept=np.concatenate([part.kept for part in parts]),
-        n_near_threshold=sum(part.n_near_threshold for part in parts),
+        kept=np.concatenate([run.kept for run in runs]),
+        n_near_threshold=sum(run.n_near_threshold for run in runs),
     )
-
-
-def check_frames(what: str, frames: np.ndarray, config: NetworkConfig) -> None:
-    """Refuse frames that a network cannot take.
-
-    Parameters
-    ----------
-    what : str
-        What they are, for the message.
-    frames : numpy.ndarray
-        uint8 or float32 counts, shape (n, T, channels, rows, columns).
-    config : NetworkConfig
-        Shape and largest count.
-
-    Raises
-    ------
-    InputError
-        Wrong shape or type, no recording, or a value that is not a count from 0 to max_count.
-    """
-    expected = (config.n_frames, *config.input_shape)
-    if frames.ndim != 5 or frames.shape[1:] != expected or len(frames) == 0:
-        raise InputError(f"{what}: frames must have shape (n, {str(expected)[1:-1]}), got {frames.shape}")
-    if frames.dtype not in (np.uint8, np.float32):
-        raise InputError(f"{what}: frames must be uint8 or float32, got {frames.dtype}")
-    if frames.dtype == np.float32:
-        wrong = ~(np.isfinite(frames) & (frames >= 0) & (frames == np.floor(frames)))
-        if wrong.any():
-            where = tuple(int(k) for k in np.argwhere(wrong)[0])
-            raise InputError(
-                f"{what}: frames{list(where)} = {frames[where]} is not a count; counts are whole and >= 0"
-            )
-    if frames.max() > config.max_count:
-        raise InputError(
-            f"{what}: frames hold a count of {frames.max()}, the largest allowed is max_count = "
-            f"{config.max_count}; raise it or use shorter frames"
-        )
 
 
 def _evaluate_batch(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from spikeloom.pareto import Pareto
 
 _MOST = 1_000  # thresholds of one sweep
+_REPRODUCED = frozenset(
+    {"data", "part", "attention", "exits", "measure", "first_step", "check_every", "allowed_loss", "limit"}
+)
 
 
 @click.command()
@@ -132,26 +135,27 @@ def pareto(
         )
     with replaced_file(folder / "pareto.csv") as temporary:
         temporary.write_text(found.to_csv(), encoding="utf-8")
-    arguments = [str(model), dataset, *(["--data", str(data)] if data else []), "--part", part]
-    changed = [
-        *(["--attention", attention] if attention != "0:0.9:0.1" else []),
-        *(["--exits", str(exits)] if exits != 9 else []),
-        *(["--measure", measure] if measure != "gap" else []),
-        *(["--first-step", str(first_step)] if first_step != 2 else []),
-        *(["--check-every", str(check_every)] if check_every != 1 else []),
-        *(["--allowed-loss", f"{allowed_loss:g}"] if allowed_loss != 1.0 else []),
-        *(["--limit", str(limit)] if limit else []),
-    ]
     write_pareto_page(
         folder / "pareto.html",
         found,
         recognizer=recognizer,
-        reproduce=[" ".join(["spikeloom pareto", *arguments, *changed])],
+        reproduce=[_command(click.get_current_context())],
     )
     if as_json:
         write_json(_json(found, folder))
         return
     print_table(f"{model} on {found.part}", _rows(found, folder))
+
+
+def _command(context: click.Context) -> str:
+    """Write the command that this one was: its arguments, and the options that were not left at their defaults."""
+    words = ["spikeloom pareto", str(context.params["model"]), context.params["dataset"]]
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        is_said = isinstance(option, click.Option) and option.name in _REPRODUCED
+        if is_said and value is not None and (value != option.default or option.name == "part"):
+            words += [option.opts[0], f"{value:g}" if isinstance(value, float) else str(value)]
+    return " ".join(words)
 
 
 def _limited(collection: Any, part: str, limit: int | None) -> Any:

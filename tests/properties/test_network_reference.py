@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import neuro
-from neuro.graph import LIF, Graph, Input, PoissonSource, SparseLinear, clocked
+from neuro.graph import (
+    LIF,
+    AdaptiveLIF,
+    CobaLIF,
+    CubaLIF,
+    Graph,
+    Input,
+    PoissonSource,
+    SparseLinear,
+    clocked,
+)
 from neuro.reference_networks import evaluate_network
 from neuro.results import NetworkState, Result
 from neuro.spikes import Spikes
@@ -174,3 +184,59 @@ def test_counts_are_poisson(rate_hz: float) -> None:
     assert abs(counts.var() - mean) < 5 * np.sqrt((mean + 2 * mean**2) / n)
     lagged = np.mean((counts[1:] - mean) * (counts[:-1] - mean))
     assert abs(lagged) < 5 * mean / np.sqrt(n)
+
+
+LIMIT = np.float32(2.0**-100)
+SMALL = [LIMIT, np.nextafter(LIMIT, np.float32(0)), -LIMIT, -np.nextafter(LIMIT, np.float32(0)), 4 * LIMIT]
+COBA: dict[str, Any] = {"v_leak": -60.0, "v_exc": 0.0, "v_inh": -80.0, "v_reset": -60.0, "threshold": -50.0}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "node",
+    [
+        CubaLIF(0.02, 0.005, update="exact"),
+        CubaLIF(0.02, 0.005, tau_inh_s=0.01, update="exact"),
+        CubaLIF(0.02, np.linspace(0.004, 0.006, 300), tau_inh_s=0.01, update="exact"),
+        CobaLIF(0.02, 0.005, 0.01, **COBA),
+        CobaLIF(0.02, np.linspace(0.004, 0.006, 300), 0.01, **COBA),
+        CobaLIF(0.02, 0.005, 0.01, update="euler", **COBA),
+    ],
+)
+def test_what_is_smaller_than_the_limit_decays_to_0(node: Any, precision: Any) -> None:
+    """R127, at and beside 2^-100, in every lane of a vector."""
+    weight = np.resize(SMALL if isinstance(node, CubaLIF) else np.abs(SMALL), 300)
+    synapses = SparseLinear.from_coo(
+        np.arange(300), np.zeros(300, int), weight, n_out=300, n_in=1, delay_s=1e-3
+    )
+    nodes = {"in": Input(1), "w": synapses, "n": node}
+    graph = Graph(nodes, [("in", "w"), ("w", "n")], clocked(1e-3))
+    for n_steps in (2, 3, 9, 40):
+        frames = Spikes([0], [0], np.ones(1, np.float32), n_steps, (1,))
+        result = neuro.simulate(graph, frames, precision=precision, record=everything(graph))
+        check_equal(result, graph, frames, n_steps, precision)
+    assert isinstance(result.state, NetworkState)
+    current = list(result.state.variables["n"].values())[1]
+    assert not current.any()
+
+
+@pytest.mark.parametrize("size", [63, 64, 65, 255, 256, 257, 4095, 4096, 4097, 4200])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_all_neurons_of_words_tiles_and_groups_fire(size: int, threads: int) -> None:
+    """Neurons driven over their thresholds by themselves: no empty lane of a vector is listed, none is left out."""
+    nodes = {
+        "p": CubaLIF(
+            0.01, 0.005, tau_inh_s=0.01, v_leak=2.0, threshold=1.0, refractory_s=3e-3, update="exact"
+        ),
+        "q": AdaptiveLIF(
+            0.01, 0.1, 0.05, v_leak=2.0, threshold=np.linspace(0.5, 1.5, size), refractory_s=1e-3
+        ),
+        "r": SparseLinear.from_coo([0], [size - 1], [-0.5], n_out=size, n_in=size, delay_s=1e-3),
+        "w": SparseLinear.from_coo(
+            [size - 1, 0], [0, size - 1], [0.25, 0.5], n_out=size, n_in=size, delay_s=1e-3
+        ),
+    }
+    graph = Graph(nodes, [("p", "r"), ("r", "p"), ("p", "w"), ("w", "q")], clocked(1e-3))
+    result = neuro.simulate(graph, n_steps=25, n_threads=threads, record=everything(graph))
+    check_equal(result, graph, None, 25, "float32")
+    assert set(result.spikes["p"].index) == set(range(size))

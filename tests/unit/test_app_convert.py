@@ -156,6 +156,9 @@ def test_bad_files_are_named(tmp_path: Path, model: Path, data: Path) -> None:
     (tmp_path / "torn.npz").write_bytes(data.read_bytes()[:100])
     done = run(model, "--calibration", tmp_path / "torn.npz", "--out", out)
     assert (done.exit_code, "torn.npz: cannot be read as .npz" in done.stderr) == (2, True)
+    (tmp_path / "text.npz").write_text("1, 2")
+    done = run(model, "--calibration", tmp_path / "text.npz", "--out", out)
+    assert "text.npz: cannot be read as .npz; save numbers with numpy.savez" in done.stderr
 
 
 def test_recognize_takes_pictures_and_arrays(tmp_path: Path, model: Path) -> None:

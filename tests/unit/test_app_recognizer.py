@@ -218,6 +218,12 @@ def test_counts_above_the_models_limit_are_refused() -> None:
         small_recognizer().recognize(eventio.Recording(events, width=SIDE, height=SIDE))
 
 
+def test_what_is_no_recording_is_refused() -> None:
+    for recording, kind in ((random_events(5), "ndarray"), (None, "NoneType")):
+        with pytest.raises(UserError, match=f"a recording must be a path, .*, got {kind}; put an array"):
+            small_recognizer().recognize(recording)  # type: ignore[arg-type]
+
+
 def test_a_recogniser_must_fit_together(recognizer: Recognizer) -> None:
     with pytest.raises(UserError, match="node 'readout': 10 outputs for 3 class names"):
         replace(recognizer, class_names=("a", "b", "c"))

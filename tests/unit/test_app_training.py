@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def test_long_recordings_give_several_entries_summed_by_recording(tmp_path: Path
     assert loaded.labels.tolist() == [0, 1, 1, 0, 0, 0]
     assert loaded.recording_labels.tolist() == [0, 1, 0]
     assert loaded.frames.dtype == np.uint8
-    sums = loaded.sum_by_recording(loaded.frames.sum(axis=(1, 2, 3, 4), dtype=np.int64))
+    sums = loaded.sum_by_recording(loaded.frames[:].sum(axis=(1, 2, 3, 4), dtype=np.int64))
     assert sums.tolist() == [600, 600, 600]
 
 
@@ -144,8 +145,27 @@ def test_large_counts_are_kept_in_a_wider_type(tmp_path: Path) -> None:
     collection = Collection("hot", ("a",), (Sample(tmp_path / "hot.bin", 0),), SIDE, SIDE)
     loaded = load_frames(collection, Encoding(SIDE, SIDE, 1, 100_000))
     assert loaded.frames.dtype == np.float32
-    assert loaded.frames.max() > 255
-    assert loaded.frames.sum() == 600
+    assert loaded.frames[:].max() > 255
+    assert loaded.frames[:].sum() == 600
+
+
+def test_one_recording_is_in_memory_while_they_are_read(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.bin", duration_us=500_000)
+    few, many = (
+        Collection("same", ("a",), tuple(Sample(path, 0) for _ in range(n)), 240, 180) for n in (2, 40)
+    )
+    encoding = Encoding(240, 180, 10, 10_000)
+    load_frames(few, encoding)  # compiled and imported before memory is watched
+    peaks = []
+    for collection in (few, many):
+        tracemalloc.start()
+        frames = load_frames(collection, encoding).frames
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert frames.shape == (200, 10, 2, 180, 240)  # 173 MB when dense
+    assert peaks[1] < peaks[0] + 200_000
+    one = frames[:1].nbytes
+    assert one == 864_000
 
 
 def curve_of(*values: tuple[float, float, float]) -> list[ThresholdPoint]:

@@ -136,7 +136,15 @@ def test_foreign_keras_files_are_refused(tmp_path: Path, data_dir: Path) -> None
         ingest_keras(path)
     with h5py.File(path, "w"):
         pass
-    with pytest.raises(ModelFileError, match="this is not a Keras file"):
+    with pytest.raises(ModelFileError, match="this is not a Keras file; give what Keras"):
+        ingest_keras(path)
+    for content in (b"no JSON", b"\xff\xfe"):
+        (tmp_path / "net.json").write_bytes(content)
+        with pytest.raises(ModelFileError, match=r"net\.json: is not JSON .*; save model\.to_json\(\) there"):
+            ingest_keras(path, architecture=tmp_path / "net.json")
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = "no JSON"
+    with pytest.raises(ModelFileError, match=r"net\.h5: its configuration is damaged; save it again"):
         ingest_keras(path)
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps({"class_name": "Functional", "config": {}})

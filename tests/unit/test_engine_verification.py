@@ -222,6 +222,11 @@ def test_verify_names_what_it_cannot_run() -> None:
         neuro.verify(network(), [FRAMES])  # type: ignore[arg-type]
     with pytest.raises(neuro.InputError, match="needs an array of shape"):
         neuro.verify(network(), FRAMES[0])
+    for ask in (neuro.simulate, neuro.verify, neuro.stream):
+        with pytest.raises(
+            neuro.InputError, match=rf"{ask.__name__}: graph must be a neuro\.graph\.Graph, got int"
+        ):
+            ask(3)  # type: ignore[operator]
     attention = TemporalAttention(np.ones((1, 4)), [0.0], np.ones((4, 1)), np.zeros(4), 0.5)
     with pytest.raises(neuro.InputError, match="scores a whole window of 4 frames, got 9"):
         neuro.verify(network(attention=attention), FRAMES)

@@ -101,15 +101,20 @@ def test_containers_of_other_libraries_at_some_bytes(tmp_path: Path, name: str) 
     path, recording = tmp_path / "a.bin", make(name)
     eventio.write(path, recording, format=name)
     data = path.read_bytes()
-    for n_bytes in np.linspace(1, len(data) - 1, 7).astype(int):
+    assert read_cut(path, name, recording.events) == (N_EVENTS, False)
+    for n_bytes in np.linspace(1, len(data) - 1, 7).astype(int):  # the libraries read no file that is cut
         path.write_bytes(data[:n_bytes])
-        read_cut(path, name, recording.events)
+        assert read_cut(path, name, recording.events) == (-1, True)
 
 
 def test_databases_at_some_bytes(tmp_path: Path, data_dir: Path) -> None:
     path = tmp_path / "a.db3"
     real = data_dir / "ros_event_camera/codecs/test_data_evt3_trigger/test_data_evt3_trigger_0.db3"
     whole, data = eventio.read(real).events, real.read_bytes()
+    found = []
     for n_bytes in (100, 4096, 40_000, len(data) // 3 // 4096 * 4096, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:n_bytes])
-        read_cut(path, None, whole)
+        found.append(read_cut(path, None, whole))
+    assert found[:5] == [(-1, True)] * 5  # the pages that say where the messages lie are gone
+    assert 0 < found[5][0] < len(whole)
+    assert found[5][1]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import neuro.training.frames
 from neuro.errors import InputError, ModelFileError
 from neuro.training import (
     Augmentation,
@@ -21,6 +22,7 @@ from neuro.training import (
     threshold_for,
     train,
 )
+from neuro.training.checkpoints import fingerprint
 from neuro.training.epochs import _losses
 
 CONFIG = NetworkConfig(
@@ -289,6 +291,57 @@ def test_read_only_and_strided_frames_are_taken() -> None:
     )
     reversed_run = trained.run(frames[::-1])
     assert np.array_equal(reversed_run.readout[::-1], trained.run(TRAIN[0]).readout)
+
+
+class Watched:
+    """Recordings that are dense by index only, and note how many at a time."""
+
+    def __init__(self, frames: np.ndarray) -> None:
+        self._frames = frames
+        self.shape, self.dtype = frames.shape, frames.dtype
+        self.most = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
+        part = self._frames[chosen]
+        self.most = max(self.most, len(part))
+        return part
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_recordings_that_are_dense_by_index_train_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: type
+) -> None:
+    monkeypatch.setattr(neuro.training.frames, "PART_SIZE", 16)
+    frames, validation = TRAIN[0].astype(dtype), VALIDATION[0].astype(dtype)
+    learned, checked = Watched(frames), Watched(validation)
+    words = {"config": CONFIG, "epochs": 3, "seed": 0, "recipe": RECIPE, "threads": 1}
+    dense = train(frames, TRAIN[1], validation, VALIDATION[1], **words)
+    found = train(learned, TRAIN[1], checked, VALIDATION[1], **words, resume=tmp_path / "checkpoint.pt")
+    assert _weights(found) == _weights(dense)
+    assert _timeless(found) == _timeless(dense)
+    run = found.run(checked, batch_size=16)
+    assert np.array_equal(run.readout, dense.run(validation, batch_size=16).readout)
+    assert (learned.most, checked.most) == (16, 16)
+
+
+def test_data_are_told_apart_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = TRAIN[0]
+    whole = fingerprint((frames, TRAIN[1]), ())
+    monkeypatch.setattr(neuro.training.frames, "PART_SIZE", 7)
+    assert fingerprint((Watched(frames), TRAIN[1]), ()) == whole
+    other = frames.copy()
+    other[-1, -1, -1, -1, -1] += 1
+    assert fingerprint((Watched(other), TRAIN[1]), ()) != whole
+
+
+def test_a_wrong_count_is_found_in_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neuro.training.frames, "PART_SIZE", 7)
+    frames = _with(TRAIN[0], (30, 1, 0, 2, 2), 0.5)
+    with pytest.raises(InputError, match=r"training: frames\[30, 1, 0, 2, 2\] = 0.5 is not a count"):
+        train(Watched(frames), TRAIN[1], *VALIDATION, config=CONFIG, epochs=1, seed=0)
 
 
 def test_a_loss_at_every_step_trains_another_network() -> None:

@@ -173,9 +173,9 @@ def test_wrong_recordings_are_named() -> None:
         neuro.InputError, match=r"training: frames must have shape \(n, 6, 2, 8, 8\), got \(8, 5,"
     ):
         train_stack(frames[:, :5], labels, frames, labels, **words)
-    with pytest.raises(neuro.InputError, match=r"validation labels must lie within 0\.\.1, got 0 to 2"):
+    with pytest.raises(neuro.InputError, match=r"validation labels\[2\] = 2: must lie within 0\.\.1 "):
         train_stack(frames, labels, frames, np.array([0, 1, 2, 0, 0, 0, 0, 0]), **words)
-    with pytest.raises(neuro.InputError, match="whole counts from 0 to max_count = 255"):
+    with pytest.raises(neuro.InputError, match=r"training: frames\[.*\] = .*5 is not a count"):
         train_stack(frames * np.float32(0.5), labels, frames, labels, **words)
 
 
