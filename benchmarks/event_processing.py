@@ -103,7 +103,7 @@ def ask_peers(events: np.ndarray, quick: bool) -> tuple[dict[str, Any], dict[str
         f"tonic:denoise:{slow}", f"tonic:refractory:{slow}", f"tonic:averaged:{slow // 5}",
         "tonic:frames:1000000", "tonic:voxel:1000000",
         f"dv-processing:denoise:{dv}", f"dv-processing:fast decay:{dv}", f"dv-processing:order n:{dv}",
-        f"dv-processing:count:{dv}", "NumPy:frames", "NumPy:count", "NumPy:voxel",
+        f"dv-processing:count:{dv}", "faery:hot pixels:1000000", "NumPy:frames", "NumPy:count", "NumPy:voxel",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "events.npy"), Path(folder, "results.npz")
@@ -122,6 +122,7 @@ PEER_TASKS = {
     "fast decay": "background activity",
     "order n": "rows and columns",
     "refractory": "refractory",
+    "hot pixels": "hot pixels",
     "frames": "frames, 10 bins",
     "count": "event count",
     "voxel": "voxel grid, 10 bins",
@@ -163,6 +164,10 @@ def equals_slow(part: eventio.Recording, task: str) -> bool:
         return denoising.RowsAndColumns(WINDOW_US).mark(few).tolist() == slow.keep_in_line(rows, WINDOW_US)
     if task == "refractory":
         return denoising.Refractory(WINDOW_US).mark(few).tolist() == slow.keep_rested(rows, WINDOW_US)
+    if task == "hot pixels":
+        return denoising.HotPixels().mark(few).tolist() == slow.keep_cool(
+            rows, **SIZE, n_deviations=5, times_around=5
+        )
     if task == "voxel":
         span = {"start_us": rows[0][0], "stop_us": rows[-1][0]}
         expected_grid = slow_maps.voxel_grid(rows, **SIZE, n_bins=N_BINS, **span)

@@ -6,12 +6,39 @@ import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 
 from eventio.errors import FileAccessError
 from eventio.recording import EVENT_DTYPE, EventArray
+
+
+def nameless_file(folder: Path) -> IO[bytes]:
+    """
+    Open a file that is gone once it is closed and no array is mapped from it any more.
+
+    Parameters
+    ----------
+    folder : Path
+        On the disk that has room.
+
+    Returns
+    -------
+    file object
+        To be written and mapped.
+
+    Raises
+    ------
+    FileAccessError
+        The folder does not exist or cannot be written.
+    """
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise FileAccessError(
+            f"{folder}: cannot be written ({error.strerror}); check that the folder exists and its rights"
+        ) from error
 
 
 class Spool:
@@ -44,12 +71,7 @@ class Spool:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.n_events = 0
         self._folder = Path(folder)
-        try:
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by __exit__)
-        except OSError as error:
-            raise FileAccessError(
-                f"{folder}: cannot be written ({error.strerror}); check that the folder exists and its rights"
-            ) from error
+        self._file = nameless_file(self._folder)
 
     def __enter__(self) -> Self:
         return self

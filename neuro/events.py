@@ -197,4 +197,12 @@ def _values(values: ArrayLike) -> NDArray[np.float32]:
         raise InputError(
             f"Events: value[{j}] must be finite and not 0 in float32, got {array[j]}; leave the event out"
         )
+    if array.dtype.kind not in "iu":
+        return result
+    changed = (result != array) | (abs(result) > 2.0**53)  # beyond, the comparison itself would round
+    if changed.any():
+        j = int(np.argmax(changed))
+        raise InputError(
+            f"Events: value[{j}] is the whole number {array[j]}, which float32 would round; keep it below 2**24"
+        )
     return result

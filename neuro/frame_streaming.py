@@ -46,6 +46,10 @@ class FrameStream:
             raise InputError(
                 f"stream: a step must be a whole number of microseconds to tell events apart, got {dt_us} us"
             )
+        if not graph.input_name:
+            raise InputError(
+                "stream: the network has no Input to feed; run it with neuro.simulate(n_steps=...)"
+            )
         if len(graph.output_names) != 1:
             raise InputError(
                 f"stream: needs a graph with one sink, it has {len(graph.output_names)} "

@@ -14,7 +14,13 @@ from neuro.spikes import Spikes
 if TYPE_CHECKING:
     from neuro.lowering.plan import Plan
 
-__all__ = ["as_spikes", "check_state", "check_values", "checked_input"]
+__all__ = ["as_spikes", "check_graph", "check_state", "check_values", "checked_input"]
+
+
+def check_graph(owner: str, graph: object) -> None:
+    """Refuse what is no graph; `owner` is what an error begins with."""
+    if not isinstance(graph, Graph):
+        raise InputError(f"{owner}: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
 
 
 def checked_input(graph: Graph, plan: Plan | None, inputs: Any) -> Spikes:

@@ -5,6 +5,7 @@ It shares nothing with the engine but the graph; the comments name the requireme
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -262,5 +263,5 @@ class _Network:
                 chosen = spikes[synapses.into] & (synapses.delay == delay)
                 synapses.change(chosen, -synapses.y[synapses.out[chosen]])
                 x[spikes] += self.real(stdp.a_plus)
-        synapses.x *= self.real(np.exp(-self.graph.dt_s / stdp.tau_plus_s))
-        synapses.y *= self.real(np.exp(-self.graph.dt_s / stdp.tau_minus_s))
+        synapses.x *= self.real(math.exp(-self.graph.dt_s / stdp.tau_plus_s))
+        synapses.y *= self.real(math.exp(-self.graph.dt_s / stdp.tau_minus_s))

@@ -13,7 +13,7 @@ from neuro.errors import InputError
 from neuro.events import MOST_SPIKES, Events
 from neuro.graph import Clocked, Graph
 from neuro.graph.networks import needs_populations
-from neuro.inputs import check_state, checked_input
+from neuro.inputs import check_graph, check_state, checked_input
 from neuro.monitors import Record
 from neuro.networks import NetworkSettings, check_plain, simulate_network
 from neuro.spikes import Spikes
@@ -224,8 +224,7 @@ def simulate(
 
 
 def _check_call(graph: Graph, n_threads: int) -> None:
-    if not isinstance(graph, Graph):
-        raise InputError(f"simulate: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
+    check_graph("simulate", graph)
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)) or n_threads < 1:
         raise InputError(f"simulate: n_threads must be a whole number >= 1, got {n_threads!r}")
 

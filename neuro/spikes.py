@@ -58,6 +58,8 @@ class Spikes:
     def __init__(
         self, step: ArrayLike, index: ArrayLike, value: ArrayLike, n_steps: int, shape: tuple[int, ...]
     ) -> None:
+        if not isinstance(shape, (tuple, list)):
+            raise InputError(f"Spikes: shape must be a tuple of whole numbers, got {shape!r}")
         shape = tuple(_whole("shape", size, 1) for size in shape)
         n_steps = _whole("n_steps", n_steps, 0)
         size = math.prod(shape)
@@ -97,7 +99,7 @@ class Spikes:
         >>> Spikes.from_dense([[0, 1], [3, 0]]).value.tolist()
         [1.0, 3.0]
         """
-        dense = np.asarray(array)
+        dense = _array("the dense array", array)
         if dense.ndim < 2:
             raise InputError(f"Spikes.from_dense: needs shape (n_steps, ...), got {dense.shape}")
         flat = _as_float32("the dense array", dense).reshape(dense.shape[0], math.prod(dense.shape[1:]))
@@ -132,8 +134,15 @@ def _whole(field: str, value: object, least: int) -> int:
     return int(value)
 
 
+def _array(what: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as err:
+        raise InputError(f"Spikes: {what} must be an array ({err})") from err
+
+
 def _integers(field: str, values: ArrayLike, stop: int, rule: str) -> NDArray[np.int32]:
-    array = np.asarray(values)
+    array = _array(field, values)
     if array.ndim != 1:
         raise InputError(f"Spikes: {field} must have one axis, got shape {array.shape}")
     if array.size and array.dtype.kind not in "iu":
@@ -157,7 +166,10 @@ def _as_float32(what: str, array: NDArray[Any]) -> NDArray[np.float32]:
         position = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), result.shape))
         where = ", ".join(map(str, position))
         raise InputError(f"Spikes: {what} must be finite in float32, got {array[position]} at [{where}]")
-    if array.dtype.kind in "iu" and (changed := result != array).any():
+    if array.dtype.kind not in "iu":
+        return result
+    changed = (result != array) | (abs(result) > 2.0**53)  # beyond, the comparison itself would round
+    if changed.any():
         position = tuple(int(i) for i in np.unravel_index(int(np.argmax(changed)), result.shape))
         where = ", ".join(map(str, position))
         raise InputError(
@@ -168,7 +180,7 @@ def _as_float32(what: str, array: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _values(values: ArrayLike) -> NDArray[np.float32]:
-    array = np.asarray(values)
+    array = _array("value", values)
     if array.ndim != 1:
         raise InputError(f"Spikes: value must have one axis, got shape {array.shape}")
     result = _as_float32("value", array)

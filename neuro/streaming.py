@@ -13,6 +13,7 @@ from neuro.event_results import EventCounters
 from neuro.events import MOST_SPIKES, Events, as_time
 from neuro.frame_streaming import FrameStream
 from neuro.graph import Clocked, Continuous, Graph
+from neuro.inputs import check_graph
 from neuro.lowering.continuous import lower_events
 from neuro.lowering.event_run import FOREVER, EventRun
 from neuro.lowering.event_running import check_events, check_silent_spikes, count_events, run_events
@@ -248,8 +249,7 @@ def stream(
     >>> network.counters.spikes
     {'lif': 1}
     """
-    if not isinstance(graph, Graph):
-        raise InputError(f"stream: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
+    check_graph("stream", graph)
     if isinstance(graph.execution, Clocked):
         if duration_us is not None or record is not None or max_spikes != MOST_SPIKES:
             raise InputError(

@@ -14,7 +14,7 @@ from neuro.errors import InputError
 from neuro.events import Events
 from neuro.graph import CODED, NEURONS, TEMPORAL, Continuous, Graph
 from neuro.graph.networks import needs_populations
-from neuro.inputs import checked_input
+from neuro.inputs import check_graph, checked_input
 from neuro.lowering.networks import Precision
 from neuro.lowering.plan import lower
 from neuro.lowering.run import Path
@@ -100,8 +100,7 @@ def verify(
     >>> verify(graph, np.ones((4, 2)))
     Verification(equal: 4 engine paths (automatic, scatter, gather, traced) x reference, 4 steps, 2 spikes, 20 values)
     """
-    if not isinstance(graph, Graph):
-        raise InputError(f"verify: graph must be a neuro.graph.Graph, got {type(graph).__name__}")
+    check_graph("verify", graph)
     inputs = _one_recording(inputs)
     if isinstance(graph.execution, Continuous):
         check_plain(n_steps, duration_s, precision)

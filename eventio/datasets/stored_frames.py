@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from eventio.datasets._kernels import fill_frames
 from eventio.errors import ArgumentError, FileAccessError
+from eventio.spooling import nameless_file
 
 #: Whole numbers up to here are float32 numbers.
 LARGEST_COUNT = 2**24
@@ -99,13 +100,8 @@ class FrameWriter:
         self._lengths: list[npt.NDArray[np.int64]] = []
         self._largest = 0
         self._folder = Path(tempfile.gettempdir() if folder is None else folder)
-        try:
-            self._places = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (closed by __exit__)
-            self._counts = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
-        except OSError as error:
-            raise FileAccessError(
-                f"{self._folder}: cannot be written ({error.strerror}); check that the folder exists and its rights"
-            ) from error
+        self._places = nameless_file(self._folder)
+        self._counts = nameless_file(self._folder)
 
     def __enter__(self) -> FrameWriter:
         return self

@@ -28,6 +28,7 @@ from neuro.graph.sources import check_rate
 __all__ = ["check_edges", "check_reach", "check_timing", "topological_order"]
 
 Edges = tuple[tuple[str, str], ...]
+_MOST_STEPS = 2**24  # of a delay or refractory period: a run keeps that many, and counts them in 32 bits
 
 
 def check_edges(nodes: Mapping[str, Node], edges: Iterable[tuple[str, str]]) -> Edges:
@@ -109,6 +110,12 @@ def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
 
 
 def _check_multiple(owner: str, field: str, duration_s: Any, execution: Clocked) -> None:
+    longest = float(np.max(duration_s, initial=0.0))
+    if longest > _MOST_STEPS * execution.dt_s:
+        raise GraphError(
+            f"{owner}: {field} must be at most 2**24 steps, got {longest} s = "
+            f"{longest / execution.dt_s:.6g} steps of dt_s = {execution.dt_s} s; use a larger dt_s or a shorter time"
+        )
     if not isinstance(duration_s, float):
         wrong = execution.is_between(duration_s)
         if not wrong.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 
 Event = tuple[int, int, int, bool]
 
@@ -98,6 +99,22 @@ def keep_rested(events: Sequence[Event], period_us: int) -> list[bool]:
             latest[x, y] = t
         kept.append(is_kept)
     return kept
+
+
+def keep_cool(
+    events: Sequence[Event], *, width: int, height: int, n_deviations: int, times_around: int
+) -> list[bool]:
+    """Drop pixels with more than mean + n deviations events and more than times_around means of those around."""
+    counts = Counter((x, y) for _, x, y, _ in events)
+    mean = Fraction(len(events), width * height)
+    variance = Fraction(sum(n * n for n in counts.values()), width * height) - mean * mean
+    hot = set()
+    for (x, y), n in counts.items():
+        around = sum(counts[x + i, y + j] for i in (-1, 0, 1) for j in (-1, 0, 1)) - n
+        is_high = n > mean and (n - mean) ** 2 > n_deviations**2 * variance
+        if is_high and 8 * n > times_around * around:
+            hot.add((x, y))
+    return [(x, y) not in hot for _, x, y, _ in events]
 
 
 def keep_in_line(events: Sequence[Event], window_us: int) -> list[bool]:

@@ -20,6 +20,7 @@ from neuro.graph import (
     Input,
     Izhikevich,
     Linear,
+    PoissonSource,
     SparseLinear,
     Stdp,
     TemporalAttention,
@@ -153,6 +154,14 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         lambda: Events([1, 5], [0, 0], [1, 1], (1,), duration_us=5),
         r"before duration_us = 5, got t_us\[1\] = 5",
     ),
+    (
+        lambda: Events([1, 5], [0, 0], [1, 2**24 + 1], (1,)),
+        r"value\[1\] is the whole number 16777217, which float32 would round",
+    ),
+    (
+        lambda: Events([1], [0], np.array([2**64 - 1], np.uint64), (1,)),
+        r"value\[0\] is the whole number 18446744073709551615, which float32 would round",
+    ),
     (lambda: Events([], [], [], (1,), duration_us=2.5), "duration_us must be a whole number"),  # type: ignore[arg-type]
     (lambda: Events([], [], [], (1,), duration_us=-1), r"duration_us must be from 0 to 2\*\*62 us, got -1"),
     (lambda: Events([], [], [], (1,), duration_us=2**62 + 1), r"duration_us must be from 0 to 2\*\*62 us"),
@@ -181,6 +190,14 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         r"Delay 'n1': an event at 4611686018427387899 us would leave it after 2\*\*62 us",
     ),
     (lambda: neuro.stream(PLAIN).feed(np.ones(3)), "it takes neuro.Events"),  # type: ignore[arg-type]
+    (lambda: neuro.stream("net.h5"), "stream: graph must be a neuro.graph.Graph, got str"),  # type: ignore[arg-type]
+    (lambda: neuro.verify(None), "verify: graph must be a neuro.graph.Graph, got NoneType"),  # type: ignore[arg-type]
+    (
+        lambda: neuro.stream(
+            Graph({"noise": PoissonSource(9.0, 3, 1), "n": IF(1.5)}, [("noise", "n")], clocked(0.001))
+        ),
+        r"stream: the network has no Input to feed; run it with neuro.simulate\(n_steps=",
+    ),
 ]
 
 

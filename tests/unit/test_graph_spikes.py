@@ -60,6 +60,12 @@ REFUSED = [
     (([0], [1], [[1]], 2, (4,)), "value must have one axis, got shape (1, 1)"),
     (([], [], [], -1, (4,)), "n_steps must be a whole number >= 0, got -1"),
     (([], [], [], 1, (0,)), "shape must be a whole number >= 1, got 0"),
+    (([], [], [], 1, 4), "shape must be a tuple of whole numbers, got 4"),
+    (([[0], [1, 2]], [], [], 1, (4,)), "step must be an array (setting an array element with a sequence"),
+    (
+        ([0], [0], [2**60 + 1], 1, (4,)),
+        "value holds the whole number 1152921504606846977 at [0], which float32",
+    ),
     (([], [], [], 1, (2**20, 2**20)), "the limit is 2147483647"),
 ]
 

@@ -29,6 +29,7 @@ from neuro.graph import (
     Linear,
     MaxPool2d,
     Node,
+    SparseLinear,
     SpatialAttention,
     SumPool2d,
     TemporalAttention,
@@ -278,6 +279,18 @@ REFUSED = [
     (
         lambda: chain(Input(2), Delay(0.0015)),
         "Delay 'n1': delay_s must be a multiple of dt_s = 0.001 s, got 0.0015 s = 1.5 steps",
+    ),
+    (
+        lambda: chain(Input(2), Delay(1e7)),
+        "Delay 'n1': delay_s must be at most 2**24 steps, got 10000000.0 s = 1e+10 steps of dt_s = 0.001 s; use a",
+    ),
+    (
+        lambda: chain(Input(1), SparseLinear([1, 1], [0, 0], [0, 2], 1, delay_s=[0, 1e7]), LIF(1.0)),
+        "SparseLinear 'n1': delay_s must be at most 2**24 steps, got 10000000.0 s = 1e+10 steps of dt_s = 0.001 s",
+    ),
+    (
+        lambda: chain(Input(2), LIF(0.01, refractory_s=1e7)),
+        "LIF 'n1': refractory_s must be at most 2**24 steps, got 10000000.0 s",
     ),
     (
         lambda: chain(Input(2), CubaLIF(0.01, 0.0005)),

@@ -137,6 +137,19 @@ def plastic() -> Graph:
     return Graph(nodes, edges, clocked(0.001))
 
 
+def test_traces_decay_alike_on_both_sides() -> None:
+    """exp(-0.01) is another number in NumPy's vector library than in that of C (AVX-512, NumPy 2)."""
+    rule = Stdp(0.01, 0.01, 0.1, 0.1, 1.0)
+    nodes = {
+        "noise": PoissonSource(2000.0, 4, 1),
+        "w": SparseLinear.from_dense(np.full((3, 4), 0.4), delay_s=1e-4, stdp=rule),
+        "n": IF(1.5),
+    }
+    graph = Graph(nodes, [("noise", "w"), ("w", "n")], clocked(1e-4))
+    found = neuro.verify(graph, n_steps=100, precision="float64")
+    assert found, found
+
+
 def flipped(spikes: Spikes, step: int) -> Spikes:
     """The first entry of a step turned around."""
     dense = spikes.to_dense()

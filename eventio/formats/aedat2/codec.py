@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.buffer import EventBuffer
 from eventio.errors import FormatError
 from eventio.formats.aedat2 import _kernels as kernels
 from eventio.formats.aedat2.chips import Chip, find_by_size, find_chip, read_header
@@ -72,39 +71,6 @@ class Aedat2Source(WordSource):
         self._others = np.empty(0, OTHER_DTYPE)
         self._assembler = Assembler(*size)
 
-    def blocks(self) -> Iterator[EventArray]:
-        """
-        Yield the events in file order.
-
-        Yields
-        ------
-        ndarray
-            Of EVENT_DTYPE, shape (n_events,), good until the next.
-        """
-        self._prepare()
-        return super().blocks()
-
-    def blocks_into(self, buffer: EventBuffer) -> Iterator[EventArray]:
-        """
-        Yield the events in file order, decoded straight into a buffer.
-
-        Parameters
-        ----------
-        buffer : EventBuffer
-            Where they come to stand.
-
-        Yields
-        ------
-        ndarray
-            A part of it.
-        """
-        self._prepare()
-        return super().blocks_into(buffer)
-
-    def _prepare(self) -> None:
-        self._others = np.empty(OTHER_ROOM if self.keeps_companions else 0, OTHER_DTYPE)
-        self._assembler = Assembler(self.chip.width, self.chip.height)
-
     def first_state(self) -> State:
         """
         Give the state the decoder begins with.
@@ -114,6 +80,8 @@ class Aedat2Source(WordSource):
         ndarray
             int64; no time is known.
         """
+        self._others = np.empty(OTHER_ROOM if self.keeps_companions else 0, OTHER_DTYPE)
+        self._assembler = Assembler(self.chip.width, self.chip.height)
         state = np.zeros(kernels.N_STATE, np.int64)
         state[kernels.RAW_T] = -1
         state[[kernels.WIDTH, kernels.HEIGHT]] = self.chip.width, self.chip.height
