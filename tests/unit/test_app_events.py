@@ -94,7 +94,7 @@ def test_paint_colours_and_strengths() -> None:
     assert pictures.shape == (2, 1, 3, 3)
     assert pictures[1, 0, 0].tolist() == [255, 255, 255]
     assert pictures[0, 0, 0].tolist() == ON_COLOUR.tolist()  # two events are full strength
-    assert pictures[0, 0, 1, 0] > pictures[0, 0, 1, 2]  # OFF is red
+    assert pictures[0, 0, 1, 2] > pictures[0, 0, 1, 0]  # OFF is blue, as in the reports
     assert enlarge(pictures).shape == (2, 240, 720, 3)
     assert enlarge(np.zeros((1, 128, 130, 3), np.uint8)).shape == (1, 256, 260, 3)
     assert enlarge(np.zeros((1, 301, 501, 3), np.uint8)).shape == (1, 302, 502, 3)
