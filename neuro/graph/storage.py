@@ -31,7 +31,9 @@ _BLOCK_BYTES = 512
 _MAGIC = b"spikeloom model file 1\nsha256 "
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CHANGED = "is damaged (its content differs from its checksum); get or save it again"
-_FOREIGN = "is no readable HDF5 file, expected a model file of `spikeloom train`; it is damaged or of another kind"
+_FOREIGN = (
+    "is no readable HDF5 file, expected a model file of `spikeloom train`; it is damaged or of another kind"
+)
 _PROBE = """
 import sys, h5py
 def read(name, item):
