@@ -109,7 +109,8 @@ def evaluate_events(
     """
     if not isinstance(graph.execution, Continuous):
         raise InputError("evaluate_events: the graph's execution is clocked; use neuro.reference.evaluate")
-    return _Engine(graph, times_us or {}).run(events)
+    with np.errstate(over="ignore", invalid="ignore"):  # as the engine: what overflows is infinite
+        return _Engine(graph, times_us or {}).run(events)
 
 
 class _Engine:

@@ -106,7 +106,8 @@ def evaluate_network(
         name: np.empty((n, graph.shapes[name][0]), network.real) for name in network.populations
     }
     for step in range(n):
-        network.step(step, None if frames is None else frames[step])
+        with np.errstate(over="ignore", invalid="ignore"):  # as the engine: what overflows is infinite
+            network.step(step, None if frames is None else frames[step])
         for name, trace in membranes.items():
             trace[step] = network.populations[name].variables["v"]
     spikes = {

@@ -115,7 +115,7 @@ def render(recording: eventio.Recording, path: Path, *, kind: str, n_frames: int
 
 
 def enlarge(pictures: Pictures) -> Pictures:
-    """Repeat pixels until the shorter side has 240, and make both sides even, as films need.
+    """Repeat pixels until the shorter side has at least 240, and make both sides even, as films need.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def enlarge(pictures: Pictures) -> Pictures:
     numpy.ndarray
         uint8, shape (n, even, even, 3).
     """
-    times = max(1, LEAST_SIDE // min(pictures.shape[1:3]))
+    times = -(-LEAST_SIDE // min(pictures.shape[1:3]))
     larger = pictures.repeat(times, axis=1).repeat(times, axis=2)
     odd = [(0, 0), (0, larger.shape[1] % 2), (0, larger.shape[2] % 2), (0, 0)]
     return np.pad(larger, odd, mode="edge")

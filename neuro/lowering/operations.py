@@ -99,7 +99,8 @@ class Sum(Operation):
     def run(self, inputs: list[Signal], run: Run) -> Signal:
         """Add the inputs of a block."""
         dense = [as_dense(signal, self.layout, run.n_steps) for signal in inputs]
-        return _masked(reduce(np.add, dense), run)
+        with np.errstate(over="ignore", invalid="ignore"):  # as in kernels: what overflows is infinite
+            return _masked(reduce(np.add, dense), run)
 
 
 @dataclass(frozen=True, eq=False)

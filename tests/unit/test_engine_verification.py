@@ -19,12 +19,14 @@ from neuro import verification
 from neuro.graph import (
     LI,
     LIF,
+    Add,
     Conv2d,
     Delay,
     Flatten,
     Graph,
     Input,
     Linear,
+    SparseLinear,
     TemporalAttention,
     clocked,
     continuous,
@@ -192,6 +194,27 @@ def test_not_a_number_equals_itself() -> None:
     graph = Graph(nodes, list(pairwise(nodes)), clocked(0.001))
     assert np.isnan(neuro.simulate(graph, np.ones((2, 2))).output).all()
     assert neuro.verify(graph, np.ones((2, 2)))
+
+
+def test_what_overflows_is_infinite_without_a_warning() -> None:
+    """Warnings are errors in these tests."""
+    big: Any = {"in": Input(1), "a": Linear([[3e38]]), "b": Linear([[3e38]])}
+    edges = [("in", "a"), ("in", "b")]
+    layers = Graph(
+        big | {"sum": Add(), "n": LIF(0.01)},
+        [*edges, ("a", "sum"), ("b", "sum"), ("sum", "n")],
+        clocked(0.001),
+    )
+    assert neuro.verify(layers, np.ones((3, 1)))
+    network = big | {"w": SparseLinear([3e38], [0], [0, 1], 1), "n": LIF(0.01)}
+    edges = [("in", "w"), ("in", "a"), ("in", "b"), ("w", "n"), ("a", "n"), ("b", "n")]
+    assert neuro.verify(Graph(network, edges, clocked(0.001)), np.ones((3, 1)))
+    free = Graph(
+        {"in": Input(1), "a": Linear([[3e38]]), "n": LIF(0.01, 3.2e38)},
+        [("in", "a"), ("a", "n")],
+        continuous(),
+    )
+    assert neuro.verify(free, neuro.Events([1, 1, 2], [0, 0, 0], [1, 1, 3e38], (1,)))
 
 
 def test_verify_names_what_it_cannot_run() -> None:
