@@ -36,7 +36,7 @@ class _Teller:
         self._depth += 1
         if not self.has_told and self.seconds > _PATIENCE_S:
             self.has_told = True
-            click.echo("compiling for this machine: about half a minute, once", err=True)
+            click.echo("compiling for this machine: up to a minute, once", err=True)
 
     def end(self, _: object) -> None:
         """Compiling a kernel ends."""

@@ -148,7 +148,7 @@ def window_at(row: Int64s) -> Synapses:
     )
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def send_at(row: Int64s, first: int, n_steps: int) -> int:
     """Run the coded neurons of a row; return the number of entries."""
     numbers, into, cells = int64s_at(row, PARAMETERS), frames_at(row, OUT), population_at(row)
@@ -168,7 +168,7 @@ def send_at(row: Int64s, first: int, n_steps: int) -> int:
     return int(n)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def pool_at(row: Int64s, first: int, n_steps: int) -> None:
     """Run the pool of a row."""
     numbers, frames, window = int64s_at(row, PARAMETERS), frames_at(row, IN), window_at(row)
@@ -184,7 +184,7 @@ def pool_at(row: Int64s, first: int, n_steps: int) -> None:
         pool_counts(frames, window, np.float32(numbers[2]), steps, counts, before, largest, into)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def read_at(row: Int64s, first: int, n_steps: int) -> None:
     """R156: what each step adds to the result."""
     numbers, currents = int64s_at(row, PARAMETERS), dense_at(row, CURRENTS, n_steps)
@@ -207,7 +207,7 @@ def read_at(row: Int64s, first: int, n_steps: int) -> None:
             out[step, o] = x + drive[o] if 0 <= left < numbers[2] else x
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def spread_at(row: Int64s, n_steps: int) -> None:
     """Write the frames of a row dense."""
     frames, dense, n_pixels = frames_at(row, IN), dense_at(row, TRACE, n_steps), row[N_PIXELS]
@@ -223,7 +223,7 @@ def spread_at(row: Int64s, n_steps: int) -> None:
             dense[step, frames.index[k]] = frames.value[k] if frames.value.size > 0 else np.float32(1)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def list_at(row: Int64s, n_steps: int) -> None:
     """List what is not zero of the dense values of a row; of a `DIFFERENCE`, of their changes from step to step."""
     dense, into, n_channels = dense_at(row, CURRENTS, n_steps), frames_at(row, OUT), row[N_CHANNELS]
@@ -245,7 +245,7 @@ def list_at(row: Int64s, n_steps: int) -> None:
             into.start[slot] = n
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def rearrange_at(row: Int64s, n_steps: int) -> None:
     """Put dense entries at other places; a place of -1 is silent."""
     size, place, out = int64s_at(row, PARAMETERS)[0], int32s_at(row, SENT), dense_at(row, TRACE, n_steps)
@@ -268,7 +268,7 @@ def copy_steps(frames: Frames, first: int, end: int, into: Frames, slot: int) ->
         into.start[slot + k - first + 1] = n + shift
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def delay_at(row: Int64s, n_steps: int) -> None:
     """Hand on what is held, then the first of what comes; hold the last."""
     frames, into, held = frames_at(row, IN), frames_at(row, OUT), frames_at(row, HELD)
@@ -282,7 +282,7 @@ def delay_at(row: Int64s, n_steps: int) -> None:
     copy_steps(frames, (n_steps - n_old) * n_pixels, n_steps * n_pixels, held, n_kept)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def delay_dense_at(row: Int64s, n_steps: int) -> None:
     """Delay dense values."""
     currents, out, held = floats_at(row, CURRENTS), floats_at(row, TRACE), floats_at(row, HELD)
@@ -299,7 +299,7 @@ def delay_dense_at(row: Int64s, n_steps: int) -> None:
         held[n_held - n_old + k] = currents[n_in - n_old + k]
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def add_at(row: Int64s, n_steps: int) -> None:
     """Add two dense inputs, each 0 in steps that hold nothing of it."""
     a, b, out = (
@@ -319,7 +319,7 @@ def add_at(row: Int64s, n_steps: int) -> None:
                 out[step, o] = only[o] + np.float32(0)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def write_zeros(row: Int64s, n_steps: int) -> None:
     """Write the steps that hold nothing, for those that read all of them."""
     out, busy = dense_at(row, TRACE, n_steps), bytes_at(row, BUSY)
@@ -330,7 +330,7 @@ def write_zeros(row: Int64s, n_steps: int) -> None:
                 out[step, o] = 0
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def join_at(row: Int64s, n_steps: int) -> None:
     """Join two inputs along the channels."""
     start, numbers = int32s_at(row, OUT)[: n_steps * row[N_PIXELS] + 1], int64s_at(row, PARAMETERS)
@@ -339,7 +339,7 @@ def join_at(row: Int64s, n_steps: int) -> None:
     join_channels(a, b, numbers[0], numbers[1], row[N_PIXELS], into)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def flatten_at(row: Int64s, n_steps: int) -> None:
     """Flatten: the numbers of the row are those of its input."""
     frames, into, scratch = frames_at(row, IN), frames_at(row, OUT), int32s_at(row, SENT)
@@ -375,7 +375,7 @@ def sum_step(frames: Frames, wiring: Wiring, work: Work, block: Block, orders: I
         tally[VISITS] += n_columns
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def sum_at(row: Int64s, kept: Bytes) -> None:
     """Run the synapse of a row over a block; steps without input are passed over where they give nothing."""
     frames, wiring, work, orders = frames_at(row, IN), wiring_at(row), work_at(row), int64s_at(row, ORDERS)

@@ -162,7 +162,7 @@ def run_block(table: Int64s, first: int, kept: Bytes, is_watched: bool, totals: 
     end_block(table, n_steps, totals)
 
 
-@njit(cache=True, **INLINED)
+@njit(cache=True, **PART)
 def put_out(row: Int64s, n_steps: int, output: Floats) -> None:
     """Write what a row hands on in a block in the graph's layout, shape (n_steps, n_outputs)."""
     n_pixels, n_channels, dense = row[N_PIXELS], row[N_CHANNELS], floats_at(row, TRACE)

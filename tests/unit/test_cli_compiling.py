@@ -32,7 +32,7 @@ def test_long_compiling_is_told_once_and_how_long_it_was(
     with told_of_compiling():
         _compile_two()
     first, last = capsys.readouterr().err.splitlines()
-    assert first == "compiling for this machine: about half a minute, once"
+    assert first == "compiling for this machine: up to a minute, once"
     assert last.startswith("compiled for ")
 
 
