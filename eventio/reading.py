@@ -198,7 +198,7 @@ def open_source(path: Path, format_name: str | None) -> tuple[Format, Source]:
     row = None if format_name is None else find_by_name(format_name)
     try:
         if path.is_dir():
-            raise FileAccessError(f"{path}: is a folder; give one recording, or use eventio.datasets.folder")
+            raise FileAccessError(f"{path}: {_say_folder(path)}")
         if path.is_fifo() or path.is_socket():
             raise FileAccessError(
                 f"{path}: is a pipe or socket, which cannot be read twice; save it to a file"
@@ -217,3 +217,11 @@ def open_source(path: Path, format_name: str | None) -> tuple[Format, Source]:
         raise FileAccessError(
             f"{path}: cannot be read ({error.strerror or error}); check its path and rights"
         ) from error
+
+
+def _say_folder(path: Path) -> str:
+    """Say that a folder is no recording, and what to give in its place."""
+    files = sorted(file.name for file in path.iterdir() if file.suffix in (".db3", ".mcap"))
+    if files and (path / "metadata.yaml").is_file():
+        return f"is the folder of a ROS 2 bag; give the file in it, {' or '.join(files)}"
+    return "is a folder; give one recording, or use eventio.datasets.folder"

@@ -180,7 +180,8 @@ class Statistics:
         if n_hot:
             x, y, n = self.busiest_pixels(1)[0]
             found.append(
-                f"{n_hot} hot pixels, far above the mean and their neighbours; the busiest pixel, ({x}, {y}), has "
+                f"{n_hot} hot {'pixels' if n_hot > 1 else 'pixel'}, far above the mean and "
+                f"{'their' if n_hot > 1 else 'its'} neighbours; the busiest pixel, ({x}, {y}), has "
                 f"{n / self.n_events:.2%} of the events"
             )
         per_moment = self.n_events / max(int(self._figures[kernels.N_MOMENTS]), 1)

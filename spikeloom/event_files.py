@@ -155,6 +155,7 @@ def pass_on(passage: Passage, *, on_progress: Advance | None = None) -> Passed:
                 spool.append(events)
         metadata = reader.metadata
         companions = reader.read_companions() if row.carries else Companions()
+        is_told = bool(companions)
         companions = companions.between(passage.start_us, passage.stop_us)
         if passage.filters and not spool.n_events:
             raise UserError(
@@ -168,9 +169,9 @@ def pass_on(passage: Passage, *, on_progress: Advance | None = None) -> Passed:
         try:
             eventio.write(passage.target, recording, format=passage.to_format)
         except eventio.FormatError as error:
-            raise UserError(f"{error}{_remedy(passage, recording)}") from error
+            raise UserError(f"{error}{_remedy(passage, recording, str(error))}") from error
     carried = {kind: n for kind, n in companions.counts.items() if kind in row.carries}
-    others = companions.counts if row.carries else dict(metadata.skipped)
+    others = companions.counts if is_told else dict(metadata.skipped)
     left = {kind: n for kind, n in others.items() if n and kind not in carried}
     size = reader.width, reader.height
     return Passed(chain.n_read, spool.n_events, tuple(chain.n_removed), size, metadata, carried, left)
@@ -237,7 +238,9 @@ class Chain:
             yield events
 
 
-def _remedy(passage: Passage, recording: eventio.Recording) -> str:
-    """Name the option that helps where times count from another origin than the recording's start."""
+def _remedy(passage: Passage, recording: eventio.Recording, what: str) -> str:
+    """Name the option that helps where it is times that do not fit and they count from another origin."""
+    if " t = " not in what:
+        return ""
     is_late = len(recording) and not 0 <= int(recording.t[0]) < 1 << 31
     return "; --from-zero moves the first event to 0" if is_late and not passage.is_from_zero else ""

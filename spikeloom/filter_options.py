@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 
+import eventio
 from eventio import denoising
 from spikeloom.errors import UserError
 
@@ -49,9 +50,7 @@ def parse_filter(text: str) -> denoising.Filter:
     Raises
     ------
     UserError
-        The text names no filter, or a parameter that the filter does not have.
-    eventio.ArgumentError
-        A value is out of its range.
+        The text names no filter, or a parameter that the filter does not have, or a value is out of its range.
 
     Examples
     --------
@@ -77,7 +76,10 @@ def parse_filter(text: str) -> denoising.Filter:
         if "path" not in given:
             raise UserError(f"--filter {text}: say where the weights are, perceptron:path=FILE.h5 or FILE.pb")
         return denoising.Perceptron.load(given.pop("path"), **given)  # type: ignore[arg-type]
-    return _KINDS[kind](**given)
+    try:
+        return _KINDS[kind](**given)
+    except eventio.ArgumentError as err:
+        raise UserError(f"--filter {text}: {err}") from err
 
 
 def describe(one: denoising.Filter) -> str:

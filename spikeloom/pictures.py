@@ -16,8 +16,8 @@ from spikeloom.console import short_time
 from spikeloom.errors import UserError
 from spikeloom.storage import replaced_file
 
-ON_COLOUR = np.array([20, 90, 200], np.float32)
-OFF_COLOUR = np.array([214, 64, 40], np.float32)
+ON_COLOUR = np.array([232, 89, 12], np.float32)  # those of the reports
+OFF_COLOUR = np.array([28, 126, 214], np.float32)
 PAPER = np.array([255, 255, 255], np.float32)
 FULL_AT_SHARE = 0.95
 MOST_POINTS = 20_000
@@ -29,7 +29,7 @@ Pictures = NDArray[np.uint8]
 
 
 def paint(recording: eventio.Recording, *, n_frames: int) -> Pictures:
-    """Paint equal parts of a recording's time: ON blue, OFF red, both mixed, more events stronger.
+    """Paint equal parts of a recording's time: ON orange, OFF blue, both mixed, more events stronger.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def render(recording: eventio.Recording, path: Path, *, kind: str, n_frames: int
 
 
 def enlarge(pictures: Pictures) -> Pictures:
-    """Repeat pixels until the shorter side has 240, and make both sides even, as films need.
+    """Repeat pixels until the shorter side has at least 240, and make both sides even, as films need.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def enlarge(pictures: Pictures) -> Pictures:
     numpy.ndarray
         uint8, shape (n, even, even, 3).
     """
-    times = max(1, LEAST_SIDE // min(pictures.shape[1:3]))
+    times = -(-LEAST_SIDE // min(pictures.shape[1:3]))
     larger = pictures.repeat(times, axis=1).repeat(times, axis=2)
     odd = [(0, 0), (0, larger.shape[1] % 2), (0, larger.shape[2] % 2), (0, 0)]
     return np.pad(larger, odd, mode="edge")
@@ -162,7 +162,7 @@ def draw_sheet(recording: eventio.Recording, pictures: Pictures, path: Path) -> 
     name = recording.metadata.path.name if recording.metadata.path else "recording"
     figure.suptitle(
         f"{name}: {len(recording):,} events, {recording.width}x{recording.height}, frames of "
-        f"{short_time(bin_us / 1e6)}; blue ON, red OFF",
+        f"{short_time(bin_us / 1e6)}; orange ON, blue OFF",
         fontsize=9,
     )
     save(figure, path)

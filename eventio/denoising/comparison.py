@@ -17,7 +17,7 @@ from eventio.denoising.neighbours import (
 )
 from eventio.denoising.noise import NoiseModel, inject_noise
 from eventio.denoising.perceptron import Perceptron
-from eventio.denoising.pixels import Refractory
+from eventio.denoising.pixels import HotPixels, Refractory
 from eventio.denoising.scoring import RocCurve, measure_roc, roc_from_scores
 from eventio.recording import Recording
 
@@ -55,7 +55,7 @@ def filter_settings() -> dict[str, tuple[Filter, ...]]:
     Returns
     -------
     dict of str to tuple of Filter
-        Windows run from 0.1 ms to 1 s in 25 steps, distances from 0 to 40 pixels.
+        Windows run from 0.1 ms to 1 s in 25 steps, distances from 0 to 40 pixels, deviations from 0 to 20.
     """
     windows = WINDOWS_US
     distances = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40)
@@ -67,6 +67,7 @@ def filter_settings() -> dict[str, tuple[Filter, ...]]:
         "double window of 36": tuple(DoubleWindow(18, d) for d in distances),
         "double window of 200": tuple(DoubleWindow(100, d) for d in distances),
         "refractory": tuple(Refractory(t) for t in windows),
+        "hot pixels": tuple(HotPixels(d) for d in (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)),
     }
 
 

@@ -58,7 +58,7 @@ def live_options(command: Command) -> Command:
         "--idle",
         type=click.FloatRange(min=0, min_open=True),
         default=None,
-        help="Live: end when no event has come for so many seconds.",
+        help="Live: end when no event has come for so many seconds, after the first one.",
     )
     windows = click.option(
         "--windows", type=click.IntRange(min=1), default=None, help="Live: end after so many decisions."

@@ -81,7 +81,7 @@ def test_render_writes_pictures_and_films(path: Path, tmp_path: Path) -> None:
             )  # something is on it
     assert run("render", path, tmp_path / "c.gif", "--frames", 5).exit_code == 0
     with Image.open(tmp_path / "c.gif") as film:
-        assert (film.n_frames, film.size) == (5, (238, 238))  # type: ignore[attr-defined]
+        assert (film.n_frames, film.size) == (5, (272, 272))  # type: ignore[attr-defined]
     av = pytest.importorskip("av")
     assert run("render", path, tmp_path / "d.mp4", "--frames", 5, "--rate", 10).exit_code == 0
     with av.open(str(tmp_path / "d.mp4")) as container:
@@ -94,8 +94,9 @@ def test_paint_colours_and_strengths() -> None:
     assert pictures.shape == (2, 1, 3, 3)
     assert pictures[1, 0, 0].tolist() == [255, 255, 255]
     assert pictures[0, 0, 0].tolist() == ON_COLOUR.tolist()  # two events are full strength
-    assert pictures[0, 0, 1, 0] > pictures[0, 0, 1, 2]  # OFF is red
+    assert pictures[0, 0, 1, 2] > pictures[0, 0, 1, 0]  # OFF is blue, as in the reports
     assert enlarge(pictures).shape == (2, 240, 720, 3)
+    assert enlarge(np.zeros((1, 128, 130, 3), np.uint8)).shape == (1, 256, 260, 3)
     assert enlarge(np.zeros((1, 301, 501, 3), np.uint8)).shape == (1, 302, 502, 3)
 
 
@@ -203,6 +204,27 @@ def test_companions_go_along_where_the_target_can_hold_them(data_dir: Path, tmp_
     moved = eventio.read(tmp_path / "e.aedat4")
     assert (moved.imu["t"] + whole.t[0]).tolist() == whole.imu["t"].tolist()
     assert moved.frames[0].t_us + int(whole.t[0]) == whole.frames[0].t_us
+
+
+def test_what_a_table_holds_besides_is_told_of_as_left_behind(data_dir: Path, tmp_path: Path) -> None:
+    source = data_dir / "gorchard_atis/example_data.mat"
+    for name in ("a.es", "a.csv"):
+        found = answer(run("convert", source, tmp_path / name, "--json"))
+        assert found["left_behind"] == {"events of EM": 442_382}
+
+
+def test_the_option_for_times_is_named_only_where_times_do_not_fit(path: Path, tmp_path: Path) -> None:
+    events = eventio.make_events(t=[1 << 40], x=[1], y=[1], p=[1])
+    for side, is_time in ((128, True), (130, False)):
+        late = tmp_path / f"{side}.npz"
+        eventio.write(late, eventio.Recording(events, width=side, height=side))
+        text = refused("convert", late, tmp_path / "a.aedat")
+        assert ("--from-zero" in text) == is_time
+
+
+def test_a_value_out_of_range_names_its_filter(path: Path, tmp_path: Path) -> None:
+    text = refused("denoise", path, tmp_path / "a.raw", "--filter", "stcf:n_supporting=9")
+    assert "--filter stcf:n_supporting=9: n_supporting must be a whole number" in text
 
 
 def test_a_chain_with_measured_hot_pixels_is_the_one_in_memory(path: Path, tmp_path: Path) -> None:

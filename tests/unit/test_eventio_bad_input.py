@@ -42,6 +42,13 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_a_folder(tmp_path: Path) -> None:
     refuse(tmp_path, eventio.FileAccessError, "is a folder")
+    for name in ("metadata.yaml", "b.mcap", "a.db3"):
+        (tmp_path / name).touch()
+    refuse(
+        tmp_path,
+        eventio.FileAccessError,
+        "is the folder of a ROS 2 bag; give the file in it, a.db3 or b.mcap",
+    )
 
 
 @pytest.mark.parametrize("name", ["a.bin", "a.raw", "a.aedat4"])

@@ -65,7 +65,7 @@ HOT = np.where(np.arange(4000) % 2 == 0, 3, np.arange(4000) % 20)
         (even(p=np.zeros(4000)), "all events are OFF"),
         (
             even(x=HOT, y=np.where(np.arange(4000) % 2 == 0, 7, 2)),
-            r"1 hot pixels, .* pixel, \(3, 7\), has 50.00% of",
+            r"1 hot pixel, .* pixel, \(3, 7\), has 50.00% of",
         ),
         (even(t=np.arange(4000) + 9000 * (np.arange(4000) > 50)), r"no event for 0.009 s from 50 us on"),
         (even(x=np.arange(4000) % 4, y=np.zeros(4000)), "touch 4 of 20 columns and 1 of 20 rows"),
