@@ -13,7 +13,6 @@ from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
 from neuro.lowering.event_run import (
-    FOREVER,
     Batch,
     EventRun,
     TooManySpikesError,
@@ -181,8 +180,11 @@ def _fill_outbox(
 ) -> bool:
     """Put what the closing delays took into the outbox, with how far they look ahead; tell whether that is new."""
     left = {name: flow.run([batches[source] for source in flow.sources], run) for name, flow in cuts.items()}
-    first = {name: int(one.events.t[0]) if one.events.t.size else FOREVER for name, one in left.items()}
-    first = _first_to_come(plan, run, {plan.source: batches[plan.source].mark, **first}, cuts)
+    first = {plan.source: batches[plan.source].mark}
+    for name, one in left.items():
+        held = cuts[name].first_to_come(run)
+        first[name] = min(held, int(one.events.t[0])) if one.events.t.size else held
+    _find_first(plan, run, first, cuts)
     before, run.outbox = run.outbox, {}
     for name, flow in cuts.items():
         nothing = Batch(no_events(), min(first[source] for source in flow.sources))
@@ -194,19 +196,14 @@ def _fill_outbox(
     return any(one.events.t.size or one.mark != before[name].mark for name, one in run.outbox.items())
 
 
-def _first_to_come(
-    plan: EventPlan, run: EventRun, first: dict[str, int], cuts: Mapping[str, Flow]
-) -> dict[str, int]:
-    """Return the first time at which each node may hand on more; `first` has the Input's, and the cuts' own."""
-    is_new = True
-    while is_new:  # around a cycle times grow
+def _find_first(plan: EventPlan, run: EventRun, first: dict[str, int], cuts: Mapping[str, Flow]) -> None:
+    """Set the first time at which each node may hand on more; `first` has the Input's, and what the cuts hold."""
+    for _ in cuts:  # around a cycle times grow: what one cut hands on matters to the others only
         for flow in plan.flows:
             if flow.name not in cuts:
                 first[flow.name] = flow.first_after(first, run)
-        later = {name: min(first[name], flow.first_after(first, run)) for name, flow in cuts.items()}
-        is_new = any(later[name] < first[name] for name in cuts)
-        first |= later
-    return first
+        if len(cuts) > 1:
+            first |= {name: min(first[name], flow.first_after(first, run)) for name, flow in cuts.items()}
 
 
 def as_events(events: Deltas, layout: Layout, duration_us: int | None = None) -> Events:
