@@ -20,6 +20,7 @@ from neuro.spikes import Spikes
 __all__ = ["NetworkSettings", "check_plain", "checked_length", "checked_precision", "simulate_network"]
 
 _LENGTH_IS_GIVEN = "simulate: the Input's frames give the length of the run; leave n_steps and duration_s out"
+_MOST_STEPS = 2**31  # steps are int32 in Spikes
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,20 @@ def _checked_steps(graph: Graph, settings: NetworkSettings) -> int:
         raise InputError(
             "simulate: a network without an Input needs n_steps or duration_s (one of them), for example duration_s=1.0"
         )
-    if n_steps is not None:
-        if isinstance(n_steps, bool) or not isinstance(n_steps, (int, np.integer)) or n_steps < 0:
-            raise InputError(f"simulate: n_steps must be a whole number >= 0, got {n_steps!r}")
-        return int(n_steps)
+    if n_steps is None:
+        n_steps = _as_steps(graph, duration_s)
+    if isinstance(n_steps, bool) or not isinstance(n_steps, (int, np.integer)) or n_steps < 0:
+        raise InputError(f"simulate: n_steps must be a whole number >= 0, got {n_steps!r}")
+    if n_steps >= _MOST_STEPS:
+        raise InputError(
+            f"simulate: a run has fewer than 2**31 steps, got {n_steps}; run it in parts, each with the state of the "
+            "one before"
+        )
+    return int(n_steps)
+
+
+def _as_steps(graph: Graph, duration_s: object) -> int:
+    """Return the number of steps of a duration."""
     if isinstance(duration_s, bool) or not isinstance(duration_s, (int, float, np.number)):
         raise InputError(f"simulate: duration_s must be a number, got {duration_s!r}")
     if not 0 <= duration_s < np.inf:

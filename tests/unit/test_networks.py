@@ -205,6 +205,8 @@ def noise() -> Graph:
         ({"n_steps": 3, "duration_s": 0.003}, "needs n_steps or duration_s (one of them)"),
         ({"n_steps": -1}, "n_steps must be a whole number >= 0, got -1"),
         ({"n_steps": 2.5}, "n_steps must be a whole number >= 0, got 2.5"),
+        ({"n_steps": 2**31}, "a run has fewer than 2**31 steps, got 2147483648; run it in parts"),
+        ({"duration_s": 1e7}, "a run has fewer than 2**31 steps, got 10000000000"),
         ({"duration_s": 0.0005}, "duration_s must be a multiple of dt_s = 0.001 s"),
         ({"duration_s": np.inf}, "duration_s must be >= 0 s and finite, got inf"),
         ({"inputs": np.ones((2, 20)), "n_steps": 2}, "the network has no Input, inputs must be None"),
