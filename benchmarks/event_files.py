@@ -26,7 +26,7 @@ import numpy as np
 from rows import Row, against_goal, show
 
 import eventio
-from eventio.word_source import PIECE_BYTES
+from eventio.word_pieces import PAGE_BYTES, PIECE_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
@@ -101,8 +101,8 @@ def fill(memory: Any) -> None:
 
 def floor_row(name: str, path: Path, n_events: int, budget_s: float) -> Row:
     """Measure what reading cannot do without: the file's bytes once into the cache, each event's 13 once to memory."""
-    room = np.empty(PIECE_BYTES + 4096, np.uint8)
-    piece = room[-room.ctypes.data % 4096 :][:PIECE_BYTES]
+    room = np.empty(PIECE_BYTES + PAGE_BYTES, np.uint8)
+    piece = room[-room.ctypes.data % PAGE_BYTES :][:PIECE_BYTES]
 
     def run() -> None:
         with path.open("rb", buffering=0) as file:

@@ -1,9 +1,8 @@
 """
-Eight int64 side by side as one value, and events written with two stores each.
+Eight int64 side by side as one value.
 
 `Lanes` take +, -, &, |, << and >> (which shifts zeros in) with other lanes or with a number, lane by lane: a formula
-of a kernel serves one word or eight. An event is written as its time and `rest`, which is `x | y << 16 | p << 32`; its
-16 bytes reach three bytes into the next event, which therefore is written later or is spare room.
+of a kernel serves one word or eight.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import config as untyped_config
@@ -20,18 +17,13 @@ from numba.core.typing import templates as untyped_templates
 from numba.extending import intrinsic, models, register_model
 from numba.extending import lower_builtin as untyped_lower_builtin
 
-from eventio._kernels import UNCOUNTED
-from eventio._kernels_bits import count_bits, lowest_bit
-
 N_LANES = 8
-EVENT_BYTES = 13
 config: Any = untyped_config
 _tuple_of: Any = types.UniTuple
 templates: Any = untyped_templates
 lower_builtin: Any = untyped_lower_builtin
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _LONGS, _WORDS = ir.VectorType(_I64, N_LANES), ir.VectorType(_I32, N_LANES)
-_PAIR = ir.VectorType(_I64, 2)
 
 
 class _LanesType(types.Type):
@@ -95,7 +87,9 @@ for _operation, _instruction in (
     _define(_operation, _instruction)
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any, sizes: tuple[int, int, int]) -> Any:
+def address_of(
+    context: Any, builder: Any, kind: Any, array: Any, at: Any, sizes: tuple[int, int, int]
+) -> Any:
     """Give the address of an item; sizes are its bytes, how many items are touched, and the parts of an item."""
     n_bytes, n_touched, n_parts = sizes
     found = context.make_array(kind)(context, builder, array)
@@ -124,7 +118,7 @@ def _load_words(typing: Any, words: Any, at: Any) -> Any:
     del typing, at
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], (4, N_LANES, 1))
+        address = address_of(context, builder, signature.args[0], arguments[0], arguments[1], (4, N_LANES, 1))
         return builder.zext(builder.load(builder.bitcast(address, _WORDS.as_pointer()), align=1), _LONGS)
 
     return Lanes(words, types.int64), generate
@@ -135,7 +129,7 @@ def _load_pairs(typing: Any, words: Any, at: Any) -> Any:
     del typing, at
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], (8, N_LANES, 2))
+        address = address_of(context, builder, signature.args[0], arguments[0], arguments[1], (8, N_LANES, 2))
         return builder.load(builder.bitcast(address, _LONGS.as_pointer()), align=1)
 
     return Lanes(words, types.int64), generate
@@ -170,6 +164,63 @@ def _join(name: str, note: str) -> Any:
     return intrinsic(join)
 
 
+def _load_sixteen(builder: Any, address: Any, offset: int) -> Any:
+    """Read 16 words from a byte on."""
+    kind = ir.VectorType(_I32, 2 * N_LANES)
+    place = builder.gep(address, [ir.Constant(_I64, offset)])
+    return builder.load(builder.bitcast(place, kind.as_pointer()), align=1)
+
+
+def _fill_sixteen(value: int) -> Any:
+    return ir.Constant(ir.VectorType(_I32, 2 * N_LANES), [value] * (2 * N_LANES))
+
+
+def _rise_by_bits(typing: Any, words: Any, at: Any) -> Any:
+    """
+    Whether 64 words (uint32, shape (n,)) from place `at` on are less than 2**29 and their bits 22 to 27 never fall.
+
+    Neither from the word before.
+    """
+    del typing, at
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = address_of(context, builder, signature.args[0], arguments[0], arguments[1], (4, 64, 1))
+        odd = ir.Constant(ir.VectorType(ir.IntType(1), 2 * N_LANES), None)
+        shift, below = _fill_sixteen(4), _fill_sixteen((1 << 26) - 1)
+        for k in range(0, 4 * 64, 64):
+            word, before = _load_sixteen(builder, address, k), _load_sixteen(builder, address, k - 4)
+            odd = builder.or_(odd, builder.icmp_unsigned(">=", word, _fill_sixteen(1 << 29)))
+            most = builder.or_(builder.shl(word, shift), below)
+            odd = builder.or_(odd, builder.icmp_unsigned("<", most, builder.shl(before, shift)))
+        flags = builder.bitcast(odd, ir.IntType(2 * N_LANES))
+        return builder.icmp_unsigned("==", flags, ir.Constant(flags.type, 0))
+
+    return types.boolean(words, types.int64), generate
+
+
+def _rise_in_pairs(typing: Any, words: Any, at: Any) -> Any:
+    """
+    Whether the first of 64 pairs (uint32, shape (n, 2)) from place `at` on never falls, nor rises by 2**31 or more.
+
+    Neither from the one before.
+    """
+    del typing, at
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = address_of(context, builder, signature.args[0], arguments[0], arguments[1], (8, 64, 2))
+        odd = ir.Constant(ir.VectorType(ir.IntType(1), 2 * N_LANES), None)
+        for k in range(0, 8 * 64, 64):
+            pair, before = _load_sixteen(builder, address, k), _load_sixteen(builder, address, k - 8)
+            step = builder.sub(pair, before)
+            odd = builder.or_(odd, builder.icmp_unsigned("<", pair, before))
+            odd = builder.or_(odd, builder.icmp_signed("<", step, _fill_sixteen(0)))
+        flags = builder.bitcast(odd, ir.IntType(2 * N_LANES))
+        firsts = builder.and_(flags, ir.Constant(flags.type, 0x5555))
+        return builder.icmp_unsigned("==", firsts, ir.Constant(flags.type, 0))
+
+    return types.boolean(words, types.int64), generate
+
+
 def _near_eight(typing: Any, points: Any, at: Any, centre: Any, reach: Any) -> Any:
     """
     Say which of eight points from place `at` on lie near a centre, as bits 0 to 7, and which are too old, as 8 to 15.
@@ -193,7 +244,7 @@ def _near_eight(typing: Any, points: Any, at: Any, centre: Any, reach: Any) -> A
             return builder.shuffle_vector(one, nothing, ir.Constant(_WORDS, None))
 
         pairs = ir.VectorType(_I64, 2 * N_LANES)
-        source = _address(context, builder, signature.args[0], points, at, (16, N_LANES, 2))
+        source = address_of(context, builder, signature.args[0], points, at, (16, N_LANES, 2))
         read = builder.load(builder.bitcast(source, pairs.as_pointer()), align=8)
         t, xy = (
             builder.shuffle_vector(read, read, ir.Constant(_WORDS, list(range(k, 2 * N_LANES, 2))))
@@ -219,38 +270,6 @@ def _near_eight(typing: Any, points: Any, at: Any, centre: Any, reach: Any) -> A
     return types.int64(points, types.int64, whole, real), generate
 
 
-def _put_eight(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
-    """Write eight events of a packed array from place `at` on; one more has to be spare."""
-    del typing, at, t, rest
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        events, at, t, rest = arguments
-        kind = signature.args[0]
-        address = _address(context, builder, kind, events, at, (EVENT_BYTES, N_LANES + 1, 1))
-        for k in range(N_LANES):
-            both = builder.shuffle_vector(t, rest, ir.Constant(ir.VectorType(_I32, 2), [k, N_LANES + k]))
-            place = builder.gep(address, [ir.Constant(_I64, k * EVENT_BYTES)])
-            builder.store(both, builder.bitcast(place, _PAIR.as_pointer()), align=1)
-        return context.get_dummy_value()
-
-    return types.void(events, types.int64, Lanes, Lanes), generate
-
-
-def _put(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
-    """Write one event of a packed array at place `at`; one more has to be spare."""
-    del typing, at, t, rest
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        events, at, t, rest = arguments
-        address = _address(context, builder, signature.args[0], events, at, (EVENT_BYTES, 2, 1))
-        for value, offset in ((t, 0), (rest, 8)):
-            place = builder.gep(address, [ir.Constant(_I64, offset)])
-            builder.store(value, builder.bitcast(place, _I64.as_pointer()), align=1)
-        return context.get_dummy_value()
-
-    return types.void(events, types.int64, types.int64, types.int64), generate
-
-
 spread: Any = intrinsic(_spread_number)
 load_words: Any = intrinsic(_load_words)
 load_pairs: Any = intrinsic(_load_pairs)
@@ -258,21 +277,5 @@ swap_lanes: Any = intrinsic(_swap_lanes)
 join_or: Any = _join("or", "Give the OR of all lanes.")
 join_and: Any = _join("and", "Give the AND of all lanes.")
 near_eight: Any = intrinsic(_near_eight)
-put_eight: Any = intrinsic(_put_eight)
-put: Any = intrinsic(_put)
-
-
-@numba.njit(cache=True, **UNCOUNTED)
-def put_row(events: Any, at: int, t: Any, rest: Any, bits: Any) -> Any:
-    """
-    Write an event for each bit of a uint32 at place `at` on, its column higher by the bit's place; return the next.
-
-    Four are written at a time, so that short rows need no decision; up to four more have to be spare.
-    """
-    stop = at + count_bits(bits)
-    while at < stop:
-        for k in range(4):
-            put(events, at + k, t, rest + lowest_bit(bits))
-            bits &= bits - np.uint32(1)
-        at += 4
-    return stop
+rise_by_bits: Any = intrinsic(_rise_by_bits)
+rise_in_pairs: Any = intrinsic(_rise_in_pairs)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eventio.errors import FormatError
-from eventio.word_source import Layout, State, TriggerRoom, WordSource
+from eventio.word_pieces import Layout
+from eventio.word_source import State, TriggerRoom, WordSource
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_SIDE = 2048

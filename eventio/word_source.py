@@ -16,46 +16,12 @@ from eventio.buffer import EventBuffer
 from eventio.companions import TRIGGER_DTYPE, StructuredArray
 from eventio.recording import EVENT_DTYPE, PLACED_DTYPE, EventArray
 from eventio.source import BLOCK_EVENTS, SPARE_EVENTS, Findings
+from eventio.word_pieces import FilePieces, Layout
 
 State = npt.NDArray[np.int64]
-PIECE_BYTES = 1 << 18
-"""How much of a file is read at once: it is still in the processor's cache when it is decoded."""
-PAGE_BYTES = 4096
-"""Where a piece begins in memory: at a multiple, which the system copies to faster."""
 N_PLACES, PLACE_BYTES = 16, 1 << 14
 """In how many places of a file of words that hold many events these are counted, and how much at least in each."""
 TRIGGER_ROOM = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """
-    How a file is made of words.
-
-    Attributes
-    ----------
-    start : int
-        Byte at which the words begin.
-    dtype : str
-        NumPy's name of a number of the file.
-    n_numbers : int
-        Numbers in a word.
-    unit : str
-        What to call what the file may break off in, with its article.
-    unit_bytes : int
-        Its size.
-    """
-
-    start: int
-    dtype: str
-    n_numbers: int = 1
-    unit: str = "a word"
-    unit_bytes: int = 0
-
-    @property
-    def word_bytes(self) -> int:
-        """Size of a word."""
-        return np.dtype(self.dtype).itemsize * self.n_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +66,8 @@ class WordSource(ABC):
         """Give the state a decoder begins with; its first N_COMMON places are set by the caller."""
 
     @abstractmethod
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
-        """Write the events of words to room (PLACED_DTYPE) while it lasts; return words used and events written."""
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
+        """Write the events of the next words to room (PLACED_DTYPE) while it lasts; return how many."""
 
     @abstractmethod
     def conclude(self, state: State) -> None:
@@ -230,19 +196,17 @@ class WordSource(ABC):
         self.findings = Findings(conversions=self.conversions, address_space=self.address_space)
         state = self._state = place.state.copy()
         state[common.LIMIT] = self._limit
+        self._position = place.byte
         block = np.empty(BLOCK_EVENTS + SPARE_EVENTS if buffer is None else 0, EVENT_DTYPE)
-        for position, words in self._pieces(place.byte):
-            n_used = 0
-            while n_used < len(words):
+        with self.path.open("rb", buffering=0) as file:
+            pieces = FilePieces(file, self.layout, place.byte, self.n_bytes)
+            while pieces.fill():
                 state[common.LATE], state[common.INSIDE] = 0, -1
                 room = block if buffer is None else buffer.room(SPARE_EVENTS)
-                n_more, n_events = self.decode(words[n_used:], state, room.view(PLACED_DTYPE))
-                n_used += n_more
-                self._position = position + n_used * self.layout.word_bytes
+                n_events = self.decode(pieces, state, room.view(PLACED_DTYPE))
+                self._position = pieces.position
                 if n_events:
                     yield block[:n_events] if buffer is None else buffer.take(n_events)
-                if not n_more:
-                    break
         n_left = self.n_bytes - self._position
         if n_left > 0:
             n_unit = self.layout.unit_bytes or self.layout.word_bytes
@@ -251,31 +215,6 @@ class WordSource(ABC):
                 f"the file ends within {self.layout.unit}, with {of_it}, at byte {self._position}"
             )
         self.conclude(state)
-
-    def _pieces(self, start: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """Yield whole words and the byte where they begin; what `_position` leaves of them comes again."""
-        layout = self.layout
-        room = np.empty(PIECE_BYTES + PAGE_BYTES, np.uint8)
-        begin = -room.ctypes.data % PAGE_BYTES
-        buffer = room[begin : begin + PIECE_BYTES // layout.word_bytes * layout.word_bytes]
-        memory = memoryview(buffer.data)
-        numbers = buffer.view(layout.dtype)
-        words = numbers if layout.n_numbers == 1 else numbers.reshape(-1, layout.n_numbers)
-        self._position = position = start
-        n_left = 0
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(start)
-            while True:
-                n_wanted = min(len(buffer), self.n_bytes - position) - n_left
-                n_read = file.readinto(memory[n_left : n_left + n_wanted]) if n_wanted > 0 else 0
-                if not n_read:
-                    return
-                n_filled = n_left + n_read
-                yield position, words[: n_filled // layout.word_bytes]
-                n_done = self._position - position
-                n_left = n_filled - n_done
-                buffer[:n_left] = buffer[n_done:n_filled].copy()
-                position = self._position
 
 
 class TriggerRoom:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio._kernels import UNCOUNTED
-from eventio._kernels_lanes import put
+from eventio._kernels_packing import AHEAD, prefetch, prefetch_room, put
 
 U = np.uint64
 ONE = np.uint64(1)
@@ -51,16 +51,19 @@ def keep_while_short(
     """
     n: Any = 0
     window_us, needed, stride = rule[0], U(rule[1]), U(rule[2] + 2)
+    earliest, most = start_us + window_us + NEVER_SHORT, U(LONGEST_SHORT - NEVER_SHORT - window_us)
     i = 0
     while i < events.shape[0]:
         event = events[i]
+        prefetch(events, i + AHEAD)
         t, xy = event.t, np.int64(event.xy)
-        since = t - start_us
-        if since > LONGEST_SHORT or since < window_us - LONGEST_SHORT or abs(t) >= FAR_US:
+        limit = t - earliest  # abs(start_us) < FAR_US, so that a difference that overflows is never small
+        if U(limit) > most:
             break
-        at = (U(xy >> 16) + ONE) * stride + U(xy & 0xFFFF) + ONE
-        is_kept = count_around(latest, at, stride, np.uint32(since - window_us - NEVER_SHORT)) >= needed
-        latest[at] = np.uint32(since - NEVER_SHORT)
+        at = U(xy >> 16) * stride + U(xy & 0xFFFF) + stride + ONE
+        is_kept = count_around(latest, at, stride, np.uint32(limit)) >= needed
+        latest[at] = np.uint32(limit + window_us)
+        prefetch_room(kept, n + AHEAD)
         put(kept, n, t, xy | np.int64(event.p) << 32)
         n += np.int64(is_kept)
         i += 1
@@ -78,6 +81,7 @@ def keep_supported_by(
     """
     n, stride, needed = U(0), U(width + 2), U(n_supporting)
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t = event.t
         at = (U(event.y) + ONE) * stride + U(event.x) + ONE
@@ -96,6 +100,7 @@ def mark_supported_by(
     """Say of each event whether at least n_supporting neighbours support it."""
     stride, needed = U(width + 2), U(n_supporting)
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         at = (U(event.y) + ONE) * stride + U(event.x) + ONE
         is_kept[i] = count_around(latest, at, stride, limit_of(event.t, window_us)) >= needed
@@ -106,6 +111,7 @@ def mark_supported_by(
 def mark_rested(events: Any, period_us: int, width: int, latest: Times, is_kept: Flags) -> None:
     """Say of each event whether its pixel's last kept event lies at least period_us before, or later."""
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t, at = event.t, U(event.y) * U(width) + U(event.x)
         last = latest[at]
@@ -126,6 +132,7 @@ def mark_in_line(
     """
     n_rows = rows.shape[0]
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         row, column = np.int64(event.y) + 1, np.int64(event.x) + 1
         limit = limit_of(event.t, window_us)
@@ -153,6 +160,7 @@ def mark_in_windows(
     length = windows.shape[1]
     heads = np.zeros(2, np.int64)
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         x, y = np.int64(event.x), np.int64(event.y)
         n = 0
@@ -186,6 +194,7 @@ def mark_steady(
     """
     shortest, longest = periods_us
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t, at = event.t, np.int64(event.y) * width + np.int64(event.x)
         last = rises[at]
@@ -206,6 +215,7 @@ def mark_steady(
 def mark_elsewhere(events: Any, is_hot: Flags, width: int, is_kept: Flags) -> None:
     """Say of each event whether its pixel is none of the hot ones (flat map)."""
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         is_kept[i] = not is_hot[U(event.y) * U(width) + U(event.x)]
 
@@ -215,6 +225,7 @@ def copy_marked(events: Any, is_kept: Flags, kept: Any) -> Any:
     """Copy the marked events to kept, which has room for one more; return their number."""
     n = U(0)
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         copy = kept[n]
         copy.t, copy.x, copy.y, copy.p = event.t, event.x, event.y, event.p

@@ -7,6 +7,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from eventio._kernels_packing import AHEAD, prefetch
+
 U = np.uint64
 NEVER_US = np.int64(-(2**63))
 Times = npt.NDArray[np.int64]
@@ -32,6 +34,7 @@ def count(events: Any, sensor: tuple[int, int], counts: npt.NDArray[np.uint32]) 
     width, height = U(sensor[0]), U(sensor[1])
     area = width * height
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         x, y = U(event.x), U(event.y)
         if x >= width or y >= height:
@@ -51,6 +54,7 @@ def set_bits(
     area = stride * U(sensor[1])
     begin, end, offset = start_us, start_us + bin_us, U(0)
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t = event.t
         if t < begin or t >= end:
@@ -79,6 +83,7 @@ def spread(
     width, height = U(sensor[0]), U(sensor[1])
     area = width * height
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t = event.t
         if t < start_us or t > stop_us:
@@ -101,6 +106,7 @@ def remember_latest(events: Any, at_us: int, sensor: tuple[int, int], latest: Ti
     """Write the time of the last event in order of each polarity and pixel, of those until at_us."""
     width, area = U(sensor[0]), U(sensor[0] * sensor[1])
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         if event.t <= at_us:
             latest[U(event.p) * area + U(event.y) * width + U(event.x)] = event.t
@@ -111,6 +117,7 @@ def remember_last(events: Any, at_us: int, sensor: tuple[int, int], depth: int, 
     """Write the times of the last `depth` events of each polarity and pixel, newest first; latest is flat."""
     width, area, n = U(sensor[0]), U(sensor[0] * sensor[1]), U(depth)
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         if event.t <= at_us:
             at = (U(event.p) * area + U(event.y) * width + U(event.x)) * n
@@ -125,6 +132,7 @@ def add_decayed(events: Any, at_us: int, tau_us: float, sensor: tuple[int, int],
     width, area = U(sensor[0]), U(sensor[0] * sensor[1])
     previous, weight = at_us, 1.0
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t = event.t
         if t <= at_us:
@@ -162,6 +170,7 @@ def sort_by_cell(events: Any, cells: Cells, ends: Times, times: Times, places: n
     height, width = cells.rows.shape[0], cells.columns.shape[0]
     previous = NEVER_US
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         if event.x >= width or event.y >= height or event.t < previous:
             return False
@@ -173,6 +182,7 @@ def sort_by_cell(events: Any, cells: Cells, ends: Times, times: Times, places: n
         ends[k] = total
         total += n
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         x, y = U(event.x), U(event.y)
         own = U(cells.rows[y, 0] + cells.columns[x, 0])

@@ -6,6 +6,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from eventio._kernels_packing import AHEAD, prefetch
+
 U = np.uint64
 BLOCK = 512
 
@@ -26,6 +28,7 @@ def make_keys(
     stop_us = start_us + bin_us * n_frames
     area = height * width
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         t = event.t
         if t < start_us:
@@ -94,6 +97,7 @@ def count_in_frames(
         if not fits(block, sensor):  # a block at a time: it is still in the cache when its events are counted
             return True
         for i in range(block.shape[0]):
+            prefetch(block, i + AHEAD)
             event = block[i]
             t = event.t
             if t < begin or t >= end:  # seldom: events mostly stay in the frame of the one before
@@ -118,6 +122,7 @@ def mark_every(
 ) -> None:
     """Mark each pixel's n-th, 2n-th, ... event; counts is a flat map of zeros."""
     for i in range(events.shape[0]):
+        prefetch(events, i + AHEAD)
         event = events[i]
         at = U(event.y) * U(width) + U(event.x)
         counts[at] += 1

@@ -8,17 +8,11 @@ import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import swap_bytes
-from eventio._kernels_lanes import (
-    N_LANES,
-    join_and,
-    join_or,
-    load_pairs,
-    put,
-    put_eight,
-    spread,
-    swap_lanes,
-)
+from eventio._kernels_files import MOST_PIECES, Pieces, next_words, take_bytes
+from eventio._kernels_lanes import N_LANES, join_and, join_or, load_pairs, spread, swap_lanes
+from eventio._kernels_packing import put, put_eight
 
+WORD_BYTES = 8
 WRAP_US = 1 << 32
 HALF_WRAP_US = 1 << 31
 RAW_T, BASE, N_WRAPS, WIDTH, HEIGHT, COUNTS = (N_COMMON + k for k in range(6))
@@ -137,6 +131,25 @@ def decode(
             other.t, other.address = t, np.uint32(address)
         n_others += 1
     return used, n, n_others if others.shape[0] else 0
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_pieces(
+    pieces: Pieces, layout: int, state: npt.NDArray[np.int64], events: Any, others: Any
+) -> tuple[int, int]:
+    """Do the same for the next pieces of a file; return the number of events and of others."""
+    n, n_others = 0, 0
+    for _ in range(MOST_PIECES):
+        start, stop = next_words(pieces, WORD_BYTES)
+        if start == stop or (others.shape[0] and n_others == others.shape[0]):
+            break
+        n_words, n_events, n_more = decode(
+            pieces.words[start:stop], layout, state, events[n:], others[n_others:]
+        )
+        n, n_others = n + n_events, n_others + n_more
+        if not take_bytes(pieces, n_words * WORD_BYTES, WORD_BYTES, state):
+            break
+    return n, n_others
 
 
 @numba.njit(cache=True, **UNCOUNTED)

@@ -19,7 +19,8 @@ from eventio.formats.aedat2 import _kernels as kernels
 from eventio.formats.aedat2.chips import Chip, find_by_size, find_chip, read_header
 from eventio.formats.aedat2.companions import OTHER_DTYPE, OTHER_ROOM, SCALE_NOTE, Assembler
 from eventio.recording import EventArray, Recording
-from eventio.word_source import Layout, State, WordSource
+from eventio.word_pieces import FilePieces, Layout
+from eventio.word_source import State, WordSource
 from eventio.word_writing import Limits, check_size, encode_blocks
 
 NAME = "aedat2"
@@ -87,14 +88,14 @@ class Aedat2Source(WordSource):
         state[[kernels.WIDTH, kernels.HEIGHT]] = self.chip.width, self.chip.height
         return state
 
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
         """
-        Write the events of words.
+        Write the events of the next words.
 
         Parameters
         ----------
-        words : ndarray
-            uint32, shape (n_words, 2).
+        pieces : FilePieces
+            The file; what is used is taken.
         state : ndarray
             As `first_state` gives it; changed.
         room : ndarray
@@ -102,13 +103,13 @@ class Aedat2Source(WordSource):
 
         Returns
         -------
-        tuple of (int, int)
-            Words used and events written.
+        int
+            How many.
         """
-        n_used, n_events, n_others = kernels.decode(words, self.chip.layout, state, room, self._others)
+        n_events, n_others = kernels.decode_pieces(pieces.kernel, self.chip.layout, state, room, self._others)
         if n_others:
             self._assembler.add(self._others[:n_others], self.findings.companions, self.chip.layout)
-        return n_used, n_events
+        return int(n_events)
 
     def conclude(self, state: State) -> None:
         """

@@ -21,7 +21,8 @@ from eventio.errors import FormatError
 from eventio.formats.dat import _kernels as kernels
 from eventio.prophesee_header import Header, parse_header, read_header
 from eventio.recording import EventArray, Recording
-from eventio.word_source import Layout, State, WordSource
+from eventio.word_pieces import FilePieces, Layout
+from eventio.word_source import State, WordSource
 from eventio.word_writing import Limits, check_size, encode_blocks
 
 NAME = "dat"
@@ -99,14 +100,14 @@ class DatSource(WordSource):
         state[kernels.RAW_T] = -1
         return state
 
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
         """
-        Write the events of words.
+        Write the events of the next words.
 
         Parameters
         ----------
-        words : ndarray
-            uint32, shape (n_words, 2).
+        pieces : FilePieces
+            The file; what is used is taken.
         state : ndarray
             As `first_state` gives it; changed.
         room : ndarray
@@ -114,14 +115,10 @@ class DatSource(WordSource):
 
         Returns
         -------
-        tuple of (int, int)
-            Words used and events written.
+        int
+            How many.
         """
-        state[kernels.ODD] = 0
-        n = kernels.decode(words, state, room)
-        if int(state[kernels.ODD]) & kernels.UNKNOWN_BITS:
-            state[kernels.N_ODD] += kernels.count_odd(words[:n])
-        return n, n
+        return int(kernels.decode_pieces(pieces.kernel, state, room))
 
     def conclude(self, state: State) -> None:
         """

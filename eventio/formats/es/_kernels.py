@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LIMIT, N_COMMON, UNCOUNTED
+from eventio._kernels_files import MOST_PIECES, Pieces, next_bytes, take_bytes
+from eventio._kernels_packing import AHEAD, prefetch_room, put
 
 EVENT_BYTES = 5
 DVS_OVERFLOW_US, ATIS_OVERFLOW_US, OTHER_OVERFLOW_US = 127, 63, 254
@@ -25,11 +27,11 @@ def read_place(data: npt.NDArray[np.uint8], i: int, height: int) -> Any:
 
 @numba.njit(cache=True, **UNCOUNTED)
 def decode_dvs(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events: Any) -> tuple[int, int]:
-    """Write the events of data to events until one of them ends; return the bytes used and events written."""
+    """Write events while data last and two have room; return the bytes used and events written."""
     i, n = 0, 0
     t, height = state[TIME], state[HEIGHT]
     inside, limit = state[INSIDE], state[LIMIT]
-    while n < events.shape[0] and i < data.shape[0]:
+    while n + 1 < events.shape[0] and i < data.shape[0]:
         byte = np.int64(data[i])
         if byte >= 0xFE:
             if byte == 0xFF:
@@ -42,13 +44,26 @@ def decode_dvs(data: npt.NDArray[np.uint8], state: npt.NDArray[np.int64], events
             break
         t += byte >> 1
         xy = read_place(data, i + 1, height)
-        event = events[n]
-        event.t, event.xy, event.p = t, np.uint32(xy), np.uint8(byte & 1)
+        prefetch_room(events, n + AHEAD)
+        put(events, n, t, xy | (byte & 1) << 32)
         inside &= (limit - xy) & ~xy
         n += 1
         i += EVENT_BYTES
     state[TIME], state[INSIDE] = t, inside
     return i, n
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_dvs_pieces(pieces: Pieces, state: npt.NDArray[np.int64], events: Any) -> Any:
+    """Do the same for the next pieces of a file; return the number of events."""
+    n = 0
+    for _ in range(MOST_PIECES):
+        start, stop = next_bytes(pieces, EVENT_BYTES)
+        n_used, n_events = decode_dvs(pieces.buffer[start:stop], state, events[n:])
+        n += n_events
+        if not take_bytes(pieces, n_used, EVENT_BYTES, state):
+            break
+    return n
 
 
 @numba.njit(cache=True, **UNCOUNTED)

@@ -12,7 +12,6 @@ Source: the description published with the Event Stream format.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,8 @@ from eventio.formats.es.streams import (
 )
 from eventio.recording import EventArray
 from eventio.source import BLOCK_EVENTS
-from eventio.word_source import Layout, State, WordSource
+from eventio.word_pieces import FilePieces, Layout
+from eventio.word_source import State, WordSource
 
 NAME = "es"
 TITLE = "Event Stream (.es)"
@@ -97,14 +97,14 @@ class EsSource(WordSource):
         state[kernels.HEIGHT] = self.sensor[1] if self.sensor else 0
         return state
 
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
         """
-        Write the events of bytes.
+        Write the events of the next words.
 
         Parameters
         ----------
-        words : ndarray
-            uint8, shape (n_bytes,).
+        pieces : FilePieces
+            The file; what is used is taken.
         state : ndarray
             As `first_state` gives it; changed.
         room : ndarray
@@ -112,13 +112,13 @@ class EsSource(WordSource):
 
         Returns
         -------
-        tuple of (int, int)
-            Bytes used and events written.
+        int
+            How many.
         """
-        n_events = n_others = 0
         if self.kind == DVS:
-            n_used, n_events = kernels.decode_dvs(words, state, room)
-        elif self.kind == ATIS:
+            return int(kernels.decode_dvs_pieces(pieces.kernel, state, room))
+        words, n_events, n_others = pieces.words, 0, 0
+        if self.kind == ATIS:
             n_used, n_events, n_others = kernels.decode_atis(words, state, room, self._others)
         elif self.kind == COLOUR:
             n_used, n_others = kernels.decode_colour(words, state, self._others)
@@ -127,7 +127,8 @@ class EsSource(WordSource):
         self._n_others += n_others
         if self.keeps_companions and n_others:
             self._keep(self._others[:n_others], words)
-        return n_used, n_events
+        pieces.take(n_used)
+        return int(n_events)
 
     def _keep(self, others: StructuredArray, data: npt.NDArray[np.uint8]) -> None:
         if self.kind == GENERIC:

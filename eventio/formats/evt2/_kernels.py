@@ -7,13 +7,30 @@ import numpy as np
 import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
-from eventio._kernels_lanes import N_LANES, join_and, join_or, load_words, put, put_eight, spread
+from eventio._kernels_files import MOST_PIECES, Pieces, next_words, take_bytes
+from eventio._kernels_lanes import N_LANES, join_and, join_or, load_words, rise_by_bits, spread
+from eventio._kernels_packing import (
+    N_LINE_EVENTS,
+    PERMUTES_BYTES,
+    events_to_line,
+    greatest,
+    join_greatest,
+    mark_time,
+    pick_bytes,
+    put,
+    put_eight,
+    put_marked,
+)
 
+WORD_BYTES = 4
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 LAST_EVENT = (ON << 28) | 0xFFFFFFF
 """The greatest word that is an event."""
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
+pick = pick_bytes((11, 19, 0, 8, 28, 22, 0, 0))
+USED_BITS = 0x3F0107FF07FF
+"""Of x, y, polarity and lower time, two bytes each for the first ones, that `pick` gives."""
 FEW = 4
 """Events in a row after which eight are tried at once."""
 HIGH, BASE, COUNTS = N_COMMON, N_COMMON + 1, N_COMMON + 2
@@ -40,18 +57,59 @@ def rest_of(word: Any) -> Any:
 
 
 @numba.njit(cache=True, **UNCOUNTED)
+def mark_eight(words: npt.NDArray[np.uint32], at: int, time: Any) -> Any:
+    """Return eight events from place `at` on as `put_marked` takes them."""
+    return (pick(load_words(words, at)) & USED_BITS) | time
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_lines(
+    words: npt.NDArray[np.uint32], first: int, n_most: int, state: npt.NDArray[np.int64], events: Any
+) -> Any:
+    """
+    Write the events of words from `first` on, while 64 are events whose time does not fall; return their number.
+
+    The first event begins at a line of the cache; at most n_most are written.
+    """
+    time = mark_time(state[BASE] + (state[HIGH] << 6))
+    most = spread(0)
+    n = 0
+    while n + N_LINE_EVENTS <= n_most and rise_by_bits(words, first + n):
+        at = first + n
+        lanes = (
+            mark_eight(words, at, time), mark_eight(words, at + 8, time),
+            mark_eight(words, at + 16, time), mark_eight(words, at + 24, time),
+            mark_eight(words, at + 32, time), mark_eight(words, at + 40, time),
+            mark_eight(words, at + 48, time), mark_eight(words, at + 56, time),
+        )  # fmt: skip
+        for eight in lanes:
+            most = greatest(most, eight)
+        put_marked(events, n, lanes)
+        n += N_LINE_EVENTS
+    if n:
+        state[INSIDE] &= state[LIMIT] - join_greatest(most)
+    return n
+
+
+@numba.njit(cache=True, **UNCOUNTED)
 def decode_events(
     words: npt.NDArray[np.uint32], first: int, state: npt.NDArray[np.int64], events: Any
 ) -> Any:
     """
     Write the events of words from `first` on, while eight are events whose time does not fall; return their number.
 
-    The word before the first is one of an event.
+    The word before the first is one of an event. Where an event begins at a line of the cache many are taken at once;
+    the eight of which some are needed to come there are written, and then some of them once more.
     """
     upper, limit = spread(state[BASE] + (state[HIGH] << 6)), spread(state[LIMIT])
     inside = spread(-1)
-    n = 0
-    while first + n + N_LANES <= words.shape[0] and n + N_LANES < events.shape[0]:
+    room = min(words.shape[0] - first, events.shape[0] - 1)
+    n, n_lead = 0, events_to_line(events, 0)
+    while n + N_LANES <= room:
+        if PERMUTES_BYTES and n_lead == 0 and n + N_LINE_EVENTS <= room:
+            n += decode_lines(words, first + n, room - n, state, events[n:])
+            if n + N_LANES > room:
+                break
         word, before = load_words(words, first + n), load_words(words, first + n - 1)
         low = (word >> 22) & 0x3F
         step = low - ((before >> 22) & 0x3F)
@@ -60,7 +118,8 @@ def decode_events(
         rest = rest_of(word)
         inside = inside & (limit - rest)
         put_eight(events, n, upper | low, rest)
-        n += N_LANES
+        n_taken = n_lead & (N_LANES - 1) or N_LANES
+        n, n_lead = n + n_taken, (n_lead - n_taken) & (N_LINE_EVENTS - 1)
     if n:
         state[INSIDE] &= join_and(inside)
         state[PREVIOUS_T] = events[n - 1].t
@@ -122,6 +181,23 @@ def decode(
             n_triggers += 1
         used += 1
     return used, n, n_triggers
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_pieces(
+    pieces: Pieces, state: npt.NDArray[np.int64], events: Any, triggers: Any
+) -> tuple[int, int]:
+    """Do the same for the next pieces of a file; return the number of events and triggers."""
+    n, n_triggers = 0, 0
+    for _ in range(MOST_PIECES):
+        start, stop = next_words(pieces, WORD_BYTES)
+        if start == stop:
+            break
+        n_words, n_events, n_more = decode(pieces.words[start:stop], state, events[n:], triggers[n_triggers:])
+        n, n_triggers = n + n_events, n_triggers + n_more
+        if not take_bytes(pieces, n_words * WORD_BYTES, WORD_BYTES, state):
+            break
+    return n, n_triggers
 
 
 @numba.njit(cache=True, **UNCOUNTED)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from eventio.formats.evt2 import _kernels as kernels
 from eventio.prophesee_header import PropheseeSource, make_header, parse_header
 from eventio.recording import EventArray, Recording
+from eventio.word_pieces import FilePieces
 from eventio.word_source import State
 from eventio.word_writing import Limits, check_size, encode_blocks
 
@@ -64,14 +65,14 @@ class Evt2Source(PropheseeSource):
         state[kernels.HIGH] = -1
         return state
 
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
         """
-        Write the events of words.
+        Write the events of the next words.
 
         Parameters
         ----------
-        words : ndarray
-            uint32, shape (n_words,).
+        pieces : FilePieces
+            The file; what is used is taken.
         state : ndarray
             As `first_state` gives it; changed.
         room : ndarray
@@ -79,12 +80,12 @@ class Evt2Source(PropheseeSource):
 
         Returns
         -------
-        tuple of (int, int)
-            Words used and events written.
+        int
+            How many.
         """
-        n_used, n_events, n_triggers = kernels.decode(words, state, room, self.triggers.events)
+        n_events, n_triggers = kernels.decode_pieces(pieces.kernel, state, room, self.triggers.events)
         self.triggers.keep(n_triggers, self)
-        return n_used, n_events
+        return int(n_events)
 
     def conclude(self, state: State) -> None:
         """

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import count_bits, highest_bit
-from eventio._kernels_lanes import put_row
+from eventio._kernels_files import MOST_PIECES, Pieces, next_words, take_bytes
+from eventio._kernels_packing import put_row
 
+WORD_BYTES = 8
 OFF, ON, TIME_HIGH, TRIGGER = 0x0, 0x1, 0x8, 0xA
 HIGH_BITS = 28
 HALF_RANGE = 1 << (HIGH_BITS - 1)
@@ -65,7 +67,7 @@ def decode_run(
                 late |= t - previous
                 previous = t
                 inside &= limit - (place + highest_bit(mask))
-                n = put_row(events, n, t, place | kind << 32, mask)
+                n = put_row(events, n, t, place | kind << 32, mask, 4)
         elif kind == TIME_HIGH:
             new = word & 0xFFFFFFF
             if high - new > HALF_RANGE:
@@ -108,6 +110,25 @@ def decode(
             n_triggers += 1
         used += 1
     return used, n, n_triggers
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_pieces(
+    pieces: Pieces, upper: int, state: npt.NDArray[np.int64], events: Any, triggers: Any
+) -> tuple[int, int]:
+    """Do the same for the next pieces of a file; return the number of events and triggers."""
+    n, n_triggers = 0, 0
+    for _ in range(MOST_PIECES):
+        start, stop = next_words(pieces, WORD_BYTES)
+        if start == stop:
+            break
+        n_words, n_events, n_more = decode(
+            pieces.words[start:stop], upper, state, events[n:], triggers[n_triggers:]
+        )
+        n, n_triggers = n + n_events, n_triggers + n_more
+        if not take_bytes(pieces, n_words * WORD_BYTES, WORD_BYTES, state):
+            break
+    return n, n_triggers
 
 
 @numba.njit(cache=True, **UNCOUNTED)

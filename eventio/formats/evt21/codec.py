@@ -20,6 +20,7 @@ import numpy.typing as npt
 from eventio.formats.evt21 import _kernels as kernels
 from eventio.prophesee_header import Header, PropheseeSource, make_header, parse_header
 from eventio.recording import EventArray, Recording
+from eventio.word_pieces import FilePieces
 from eventio.word_source import State
 from eventio.word_writing import Limits, check_size, encode_blocks
 
@@ -96,14 +97,14 @@ class Evt21Source(PropheseeSource):
         state[kernels.HIGH] = -1
         return state
 
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
         """
-        Write the events of words.
+        Write the events of the next words.
 
         Parameters
         ----------
-        words : ndarray
-            uint32, shape (n_words, 2).
+        pieces : FilePieces
+            The file; what is used is taken.
         state : ndarray
             As `first_state` gives it; changed.
         room : ndarray
@@ -111,12 +112,13 @@ class Evt21Source(PropheseeSource):
 
         Returns
         -------
-        tuple of (int, int)
-            Words used and events written.
+        int
+            How many.
         """
-        n_used, n_events, n_triggers = kernels.decode(words, self._upper, state, room, self.triggers.events)
+        triggers = self.triggers.events
+        n_events, n_triggers = kernels.decode_pieces(pieces.kernel, self._upper, state, room, triggers)
         self.triggers.keep(n_triggers, self)
-        return n_used, n_events
+        return int(n_events)
 
     def conclude(self, state: State) -> None:
         """

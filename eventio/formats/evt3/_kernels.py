@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_bits import count_bits, highest_bit
-from eventio._kernels_lanes import put, put_row
+from eventio._kernels_files import MOST_PIECES, Pieces, next_words, take_bytes
+from eventio._kernels_packing import AHEAD, prefetch_room, put, put_row
 
+WORD_BYTES = 2
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6, 0x8
 TRIGGER = 0xA
 HIGH_RANGE = 1 << 12
@@ -104,13 +106,15 @@ def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], even
     late |= previous - state[PREVIOUS_T]
     n: Any = 0
     used, stop = 0, words.shape[0]
-    while used < stop and n + SPARE <= events.shape[0]:
+    room = events.shape[0] - SPARE
+    while used < stop and n <= room:
         word = np.int64(words[used])
         kind, value = word >> 12, word & 0xFFF
         if (SINGLE_KINDS >> kind) & 1:
             mask = MASKS[np.uint64(kind)]
             now = (now & ~mask) | (value * SPREAD | (value & 0x800) << 21) & mask
             t = start + (now >> 40)
+            prefetch_room(events, n + AHEAD)
             put(events, n, t, now)
             n += np.int64(kind == ADDR_X)
             inside &= limit - now
@@ -124,7 +128,7 @@ def decode_run(words: npt.NDArray[np.uint16], state: npt.NDArray[np.int64], even
                 xy = (now & ROW_MASK) + column
                 last = xy + highest_bit(bits)
                 inside &= (limit - last) & ~last  # columns of long vectors may exceed 15 bits
-                n = put_row(events, n, previous, xy | head, bits)
+                n = put_row(events, n, previous, xy | head, bits, 8)
             column = min(column + (12 if kind == VECT_12 else 8), 0xFFF0) if column >= 0 else column
         elif kind == VECT_BASE_X:
             column, head = value & 0x7FF, (value & 0x800) << 21
@@ -168,6 +172,23 @@ def decode(
             trigger.channel, trigger.kind = np.uint8(value >> 8), np.uint8(2 - (value & 1))
             n_triggers += 1
     return used, n, n_triggers
+
+
+@numba.njit(cache=True, **UNCOUNTED)
+def decode_pieces(
+    pieces: Pieces, state: npt.NDArray[np.int64], events: Any, triggers: Any
+) -> tuple[int, int]:
+    """Do the same for the next pieces of a file; return the number of events and triggers."""
+    n, n_triggers = 0, 0
+    for _ in range(MOST_PIECES):
+        start, stop = next_words(pieces, WORD_BYTES)
+        if start == stop:
+            break
+        n_words, n_events, n_more = decode(pieces.words[start:stop], state, events[n:], triggers[n_triggers:])
+        n, n_triggers = n + n_events, n_triggers + n_more
+        if not take_bytes(pieces, n_words * WORD_BYTES, WORD_BYTES, state):
+            break
+    return n, n_triggers
 
 
 @numba.njit(cache=True, **UNCOUNTED)

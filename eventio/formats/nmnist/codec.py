@@ -20,7 +20,8 @@ import numpy.typing as npt
 from eventio.errors import FormatError
 from eventio.formats.nmnist import _kernels as kernels
 from eventio.recording import EventArray, Recording
-from eventio.word_source import Layout, State, WordSource
+from eventio.word_pieces import FilePieces, Layout
+from eventio.word_source import State, WordSource
 from eventio.word_writing import encode_blocks
 
 NAME = "nmnist"
@@ -55,14 +56,14 @@ class NmnistSource(WordSource):
         """
         return np.zeros(kernels.N_STATE, np.int64)
 
-    def decode(self, words: npt.NDArray[Any], state: State, room: EventArray) -> tuple[int, int]:
+    def decode(self, pieces: FilePieces, state: State, room: EventArray) -> int:
         """
-        Write the events of words.
+        Write the events of the next words.
 
         Parameters
         ----------
-        words : ndarray
-            uint8, shape (n_words, 5).
+        pieces : FilePieces
+            The file; what is used is taken.
         state : ndarray
             As `first_state` gives it; changed.
         room : ndarray
@@ -70,11 +71,10 @@ class NmnistSource(WordSource):
 
         Returns
         -------
-        tuple of (int, int)
-            Words used and events written.
+        int
+            How many.
         """
-        n_used, n_events = kernels.decode(words, state, room)
-        return n_used, n_events
+        return int(kernels.decode_pieces(pieces.kernel, state, room))
 
     def conclude(self, state: State) -> None:
         """
