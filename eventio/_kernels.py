@@ -7,10 +7,11 @@ import numba
 UNCOUNTED: dict[str, Any] = {"_nrt": False, "nogil": True}
 """Options of kernels that create no arrays: without reference counts, which cost up to half of the time."""
 
-PREVIOUS_T, LATE, INSIDE, LIMIT, N_COMMON = 0, 1, 2, 3, 4
+PREVIOUS_T, LATE, INSIDE, LIMIT, IS_USED, N_COMMON = 0, 1, 2, 3, 4, 5
 """
 Places in the state of every decoder: the last time; OR of all steps of time, so negative after one that fell; AND of
-LIMIT less each place (`x | y << 16`); and what `find_limit` makes of the sensor's size.
+LIMIT less each place (`x | y << 16`); what `find_limit` makes of the sensor's size; and 1 where the memory for events
+was written to before.
 """
 HIGH_BITS = 0x80008000
 NEVER = -(1 << 62)

@@ -4,7 +4,8 @@ Events written by few stores.
 An event is given as its time and `rest`, which is `x | y << 16 | p << 32`. Written alone, its 16 bytes reach three
 bytes into the next event, which therefore is written later or is spare room. Where the processor moves single bytes
 as it likes (`PERMUTES_BYTES`), eight events are put together in registers; 64 events are 13 lines of its cache, and
-written whole from the beginning of a line on they take the least time.
+written whole from the beginning of a line on they take the least time. They go past the cache, unless the system
+has yet to fill the memory with zeros: those are in the cache.
 """
 
 from __future__ import annotations
@@ -95,6 +96,13 @@ def _store(builder: Any, value: Any, address: Any, offset: int) -> None:
     builder.store(value, builder.bitcast(place, value.type.as_pointer()), align=1)
 
 
+def _store_past(builder: Any, line: Any, address: Any, offset: int) -> None:
+    """Write a line of the cache, at its beginning, past the cache."""
+    place = builder.gep(address, [ir.Constant(_I64, offset)])
+    store = builder.store(line, builder.bitcast(place, _LINE.as_pointer()), align=LINE_BYTES)
+    store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_I32, 1)]))
+
+
 def _fetch(builder: Any, address: Any, *, is_written: bool) -> None:
     """Have a line brought into the cache; of an address where no memory is nothing comes."""
     kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
@@ -142,23 +150,29 @@ def _put_eight(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
 def _put_lines(sources: Sources, note: str) -> Any:
     """Define how 64 events are written."""
 
-    def put_lines(typing: Any, events: Any, at: Any, values: Any) -> Any:
-        del typing, at, values
+    def put_lines(typing: Any, events: Any, at: Any, values: Any, is_past: Any) -> Any:
+        del typing, at, values, is_past
         n_values = 1 + max(value for value, _, _ in sources)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            events, at, values = arguments
+            events, at, values, is_past = arguments
             sizes = (EVENT_BYTES, N_LINE_EVENTS, 1)
             address = address_of(context, builder, signature.args[0], events, at, sizes)
             each = [builder.extract_value(values, k) for k in range(n_values * N_LINE_EVENTS // N_LANES)]
             groups = [each[k : k + n_values] for k in range(0, len(each), n_values)]
-            _prepare(builder, address, EVENT_BYTES)
-            for number in range(EVENT_BYTES):
-                _store(builder, _line(builder, groups, number, sources), address, number * LINE_BYTES)
+            lines = [_line(builder, groups, number, sources) for number in range(EVENT_BYTES)]
+            with builder.if_else(builder.icmp_signed("!=", is_past, ir.Constant(_I64, 0))) as (past, through):
+                with past:
+                    for number, line in enumerate(lines):
+                        _store_past(builder, line, address, number * LINE_BYTES)
+                with through:
+                    _prepare(builder, address, EVENT_BYTES)
+                    for number, line in enumerate(lines):
+                        _store(builder, line, address, number * LINE_BYTES)
             return context.get_dummy_value()
 
         many = _tuple_of(Lanes, n_values * N_LINE_EVENTS // N_LANES)
-        return types.void(events, types.int64, many), generate
+        return types.void(events, types.int64, many, types.int64), generate
 
     put_lines.__doc__ = note
     return intrinsic(put_lines)
@@ -298,7 +312,7 @@ def _put(typing: Any, events: Any, at: Any, t: Any, rest: Any) -> Any:
 put_eight: Any = intrinsic(_put_eight)
 put_marked: Any = _put_lines(
     _MARKED,
-    "Write 64 events, eight at a time in lanes as `_MARKED` says, from place `at` of a packed array on.",
+    "Write 64 events, eight at a time in lanes as `_MARKED` says, from place `at` on, at which a line begins.",
 )
 put_timed: Any = _put_lines(
     _TIMED, "Do the same with two lanes for each eight, as `_TIMED` says: the time's, and the rest's."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eventio.memory import make_room
+from eventio.memory import make_room, was_used
 from eventio.recording import EventArray
 
 
@@ -21,6 +21,11 @@ class EventBuffer:
     def __init__(self, n_expected: int) -> None:
         self._events = make_room(max(n_expected, 1))
         self._n_events = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the memory held other events before: writing to it past the cache is faster then."""
+        return was_used(self._events)
 
     def append(self, events: EventArray) -> None:
         """

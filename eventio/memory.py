@@ -26,8 +26,9 @@ HUGE_PAGE_BYTES = 1 << 21
 class _Lent:
     """What an array in kept memory stands on; with the last view of it the memory comes back."""
 
-    def __init__(self, keeper: MemoryKeeper, block: Block) -> None:
+    def __init__(self, keeper: MemoryKeeper, block: Block, *, is_used: bool) -> None:
         self._keeper, self._block = keeper, block
+        self.is_used = is_used
         self.__array_interface__: dict[str, Any] = block.__array_interface__
 
     def __del__(self) -> None:
@@ -64,10 +65,10 @@ class MemoryKeeper:
         """
         for key, block in sorted(self._blocks.copy().items(), key=lambda item: item[1].size):
             if n_bytes <= block.size <= n_bytes + n_bytes // 2 and self._blocks.pop(key, None) is not None:
-                return np.asarray(_Lent(self, block))[:n_bytes]
+                return np.asarray(_Lent(self, block, is_used=True))[:n_bytes]
         room = np.empty(n_bytes + 2 * HUGE_PAGE_BYTES, np.uint8)  # what is never written to takes no memory
         begin = -room.ctypes.data % HUGE_PAGE_BYTES
-        return np.asarray(_Lent(self, room[begin : begin + n_bytes]))
+        return np.asarray(_Lent(self, room[begin : begin + n_bytes], is_used=False))
 
     def take_back(self, block: Block) -> None:
         """
@@ -129,6 +130,26 @@ def make_room(n_events: int) -> EventArray:
         return np.empty(n_events, EVENT_DTYPE)
     events: EventArray = _KEEPER.give(n_bytes).view(EVENT_DTYPE)
     return events
+
+
+def was_used(events: EventArray) -> bool:
+    """
+    Say whether memory that `make_room` gave held something before.
+
+    Parameters
+    ----------
+    events : ndarray
+        Of it, or a view.
+
+    Returns
+    -------
+    bool
+        True if it was kept, False if it is fresh.
+    """
+    owner: Any = events
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(owner, _Lent) and owner.is_used
 
 
 def release_memory() -> int:

@@ -203,6 +203,7 @@ class WordSource(ABC):
             while pieces.fill():
                 state[common.LATE], state[common.INSIDE] = 0, -1
                 room = block if buffer is None else buffer.room(SPARE_EVENTS)
+                state[common.IS_USED] = buffer is not None and buffer.is_used
                 n_events = self.decode(pieces, state, room.view(PLACED_DTYPE))
                 self._position = pieces.position
                 if n_events:

@@ -98,15 +98,17 @@ def check(
 ) -> None:
     """Compare with the slow reader: events, what is seen of them, and that nothing else is written."""
     expected = expect(name, words)
-    room = np.frombuffer(b"\xa5" * (13 * (N + SPARE)), EVENT_DTYPE).copy()
-    state = begin(name, *size)
-    n = decode(name, words, state, room[shift : shift + len(expected) + 1])
-    assert room[shift : shift + n].tolist() == expected
-    assert set(room[:shift].tobytes() + room[shift + n + 1 :].tobytes()) <= {0xA5}
     steps = np.diff([event[0] for event in expected])
-    assert (state[common.LATE] < 0) == bool((steps < 0).any())
     is_inside = all(x < size[0] and y < size[1] for _, x, y, _ in expected)
-    assert (int(state[common.INSIDE]) & common.HIGH_BITS == common.HIGH_BITS) == is_inside
+    for is_used in (0, 1):  # memory that is written through the cache, or past it
+        room = np.frombuffer(b"\xa5" * (13 * (N + SPARE)), EVENT_DTYPE).copy()
+        state = begin(name, *size)
+        state[common.IS_USED] = is_used
+        n = decode(name, words, state, room[shift : shift + len(expected) + 1])
+        assert room[shift : shift + n].tolist() == expected
+        assert set(room[:shift].tobytes() + room[shift + n + 1 :].tobytes()) <= {0xA5}
+        assert (state[common.LATE] < 0) == bool((steps < 0).any())
+        assert (int(state[common.INSIDE]) & common.HIGH_BITS == common.HIGH_BITS) == is_inside
 
 
 @pytest.mark.parametrize("name", ["evt2", "dat", "aedat2"])

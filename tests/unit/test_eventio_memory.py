@@ -34,6 +34,16 @@ def test_memory_is_used_again_when_the_last_view_is_gone() -> None:
     assert address(keeper.give(8 * MIB)) == at
 
 
+def test_memory_says_whether_it_was_used() -> None:
+    eventio.release_memory()
+    n_events = memory.LEAST_KEPT_BYTES // 13 + 1
+    first = memory.make_room(n_events)
+    assert not memory.was_used(first[10:])
+    del first
+    assert memory.was_used(memory.make_room(n_events)["t"][::2])
+    assert not memory.was_used(memory.make_room(10))
+
+
 @pytest.mark.parametrize(("n_bytes", "is_reused"), [(8 * MIB + 1, False), (6 * MIB, True), (5 * MIB, False)])
 def test_only_memory_of_about_the_size_is_used(n_bytes: int, is_reused: bool) -> None:
     keeper = MemoryKeeper(64 * MIB)

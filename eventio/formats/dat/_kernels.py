@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+from eventio._kernels import INSIDE, IS_USED, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_files import MOST_PIECES, Pieces, next_words, take_bytes
 from eventio._kernels_lanes import N_LANES, join_and, join_or, load_pairs, rise_in_pairs, spread
 from eventio._kernels_packing import (
@@ -69,7 +69,7 @@ def decode_lines(
             pair0, rest0, pair1, rest1, pair2, rest2, pair3, rest3,
             pair4, rest4, pair5, rest5, pair6, rest6, pair7, rest7,
         )  # fmt: skip
-        put_timed(events, n, both)
+        put_timed(events, n, both, state[IS_USED])
         n += N_LINE_EVENTS
     if n:
         state[INSIDE] &= state[LIMIT] - join_greatest(most)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from eventio._kernels import INSIDE, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
+from eventio._kernels import INSIDE, IS_USED, LATE, LIMIT, N_COMMON, PREVIOUS_T, UNCOUNTED
 from eventio._kernels_files import MOST_PIECES, Pieces, next_words, take_bytes
 from eventio._kernels_lanes import N_LANES, join_and, join_or, load_words, rise_by_bits, spread
 from eventio._kernels_packing import (
@@ -84,7 +84,7 @@ def decode_lines(
         )  # fmt: skip
         for eight in lanes:
             most = greatest(most, eight)
-        put_marked(events, n, lanes)
+        put_marked(events, n, lanes, state[IS_USED])
         n += N_LINE_EVENTS
     if n:
         state[INSIDE] &= state[LIMIT] - join_greatest(most)
