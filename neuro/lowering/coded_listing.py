@@ -62,7 +62,9 @@ class Row:
     rest : Membranes or None
         Its state before the first step.
     arrays : dict of int to array
-        By place.
+        What runs read, by place.
+    scratch : dict of int to array
+        What they write to: every thread has copies.
     """
 
     kind: int
@@ -75,6 +77,7 @@ class Row:
     is_valued: int = coded_rows.ANY_VALUE
     rest: Membranes | None = None
     arrays: dict[int, NDArray[Any]] = field(default_factory=dict)
+    scratch: dict[int, NDArray[Any]] = field(default_factory=dict)
 
 
 def listed_rows(plan: Plan) -> tuple[tuple[Row, ...], dict[str, int]] | None:
@@ -163,13 +166,10 @@ class _Listing:
         kind, numbers = _neurons(node)
         valued = coded_rows.ANY_VALUE if isinstance(node, (SignedIF, SigmaDelta)) else coded_rows.ALL_ONE
         change, fired = one.scratch()
-        arrays = _some(numbers, THRESHOLD=one.threshold, ADDED=one.added, AREA=0, SCRATCH=change)
-        arrays |= {coded_rows.FIRED: fired, coded_rows.FIRED + 1: fired.view(np.uint64)}
-        rest = one.rest_state()
-        layout = one.layout
-        return self._add(
-            Row(kind, one.name, one, (source,), layout, layout, is_valued=valued, rest=rest, arrays=arrays)
-        )
+        arrays = _some(numbers, THRESHOLD=one.threshold, ADDED=one.added, AREA=0)
+        scratch: dict[int, NDArray[Any]] = {coded_rows.SCRATCH: change, coded_rows.FIRED: fired}
+        rest, size = one.rest_state(), (one.layout, one.layout)
+        return self._add(Row(kind, one.name, one, (source,), *size, False, valued, rest, arrays, scratch))
 
     def _pool(self, one: CountPool | Pool) -> bool:
         source, rest, area, valued = self._form(one.sources[0], is_dense=_FRAMES), None, np.float32(1), None
@@ -183,8 +183,8 @@ class _Listing:
                 first, valued = (node.start_step, node.n_bits, 2), coded_rows.ALL_ONE
             rest = one.rest_state()
         numbers = (*first, 0, 0, 0, 0, 0, *_window_sizes(one.window))
-        scratch = np.empty(one.layout.n_channels, np.float32)
-        arrays = _some(numbers, THRESHOLD=0, SENT=0, SCRATCH=scratch, AREA=np.full(1, area, np.float32))
+        scratch = {coded_rows.SCRATCH: np.empty(one.layout.n_channels, np.float32)}
+        arrays = _some(numbers, THRESHOLD=0, SENT=0, AREA=np.full(1, area, np.float32))
         window = one.window
         tables = (
             window.gather_row,
@@ -194,10 +194,8 @@ class _Listing:
             window.run_stop,
         )
         arrays |= {coded_rows.WINDOW + j: table for j, table in enumerate(tables)}
-        layout = one.layout
-        return self._add(
-            Row(kind, one.name, one, (source,), layout, layout, is_valued=valued, rest=rest, arrays=arrays)
-        )
+        size = one.layout, one.layout
+        return self._add(Row(kind, one.name, one, (source,), *size, False, valued, rest, arrays, scratch))
 
     def _flat(self, one: Flat) -> bool:
         before = one.layouts[0]
@@ -205,7 +203,7 @@ class _Listing:
             self.places[one.name] = self.places[one.sources[0]]
             return True
         source = self._form(one.sources[0], is_dense=_FRAMES)
-        arrays = {coded_rows.SENT: np.empty(before.n_channels + 1, np.int32)}
+        scratch = {coded_rows.SENT: np.empty(before.n_channels + 1, np.int32)}
         return self._add(
             Row(
                 chain_rows.FLATTEN,
@@ -215,7 +213,7 @@ class _Listing:
                 one.layout,
                 before,
                 is_valued=coded_rows.AS_SOURCE,
-                arrays=arrays,
+                scratch=scratch,
             )
         )
 
@@ -274,11 +272,11 @@ class _Listing:
         is_matrix = isinstance(node, CountMatrixProduct)
         sizes = (*first.shape[1:], second.shape[2]) if is_matrix else (0, 0, 0)
         numbers = (_CODES[node.code], node.start_step, first.size, second.size, *sizes)
-        scratch = np.empty(first.size + second.size + layout.size, np.float32)
-        arrays = _some(numbers, THRESHOLD=one.offsets[0], ADDED=one.offsets[1], SCRATCH=scratch)
-        rest = one.rest_state()
+        scratch = {coded_rows.SCRATCH: np.empty(first.size + second.size + layout.size, np.float32)}
+        arrays = _some(numbers, THRESHOLD=one.offsets[0], ADDED=one.offsets[1])
+        kind, rest, valued = coded_rows.PRODUCT, one.rest_state(), coded_rows.ANY_VALUE
         return self._add(
-            Row(coded_rows.PRODUCT, one.name, one, sources, layout, layout, True, rest=rest, arrays=arrays)
+            Row(kind, one.name, one, sources, layout, layout, True, valued, rest, arrays, scratch)
         )
 
     def _line(self, one: Line) -> bool:
@@ -288,18 +286,21 @@ class _Listing:
             return False
         arrays, held = _some((n,)), coded_rows.HELD
         if self._is_dense(k):
-            arrays[held] = np.zeros(n * layout.size, np.float32)
+            scratch: dict[int, NDArray[Any]] = {held: np.zeros(n * layout.size, np.float32)}
             kind = coded_rows.DENSE_DELAY
-            return self._add(Row(kind, one.name, one, (k,), layout, layout, is_dense=True, arrays=arrays))
+            return self._add(
+                Row(kind, one.name, one, (k,), layout, layout, True, arrays=arrays, scratch=scratch)
+            )
         if self.rows[k - 1].is_valued != coded_rows.ALL_ONE:
             return False
-        arrays[held] = np.zeros(n * layout.n_pixels + 1, np.int32)
-        arrays[held + 1] = np.empty(n * layout.size + SPARE, np.int32)
-        arrays[held + 2] = np.zeros(0, np.float32)
-        valued = coded_rows.ALL_ONE
-        return self._add(
-            Row(coded_rows.DELAY, one.name, one, (k,), layout, layout, is_valued=valued, arrays=arrays)
-        )
+        scratch = {
+            held: np.zeros(n * layout.n_pixels + 1, np.int32),
+            held + 1: np.empty(n * layout.size + SPARE, np.int32),
+            held + 2: np.zeros(0, np.float32),
+        }
+        kind, valued = coded_rows.DELAY, coded_rows.ALL_ONE
+        row = Row(kind, one.name, one, (k,), layout, layout, is_valued=valued, arrays=arrays, scratch=scratch)
+        return self._add(row)
 
 
 def _neurons(node: Any) -> tuple[int, Sequence[int]]:

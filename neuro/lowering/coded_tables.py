@@ -147,6 +147,10 @@ class CodedTape:
             self.table[k, coded_rows.IS_VALUED] = row.is_valued
             for place, array in row.arrays.items():
                 self._put(k, place, array)
+            for place, array in row.scratch.items():
+                self._put(k, place, array.copy())
+            if isinstance(row.operation, Coded):
+                self._put(k, coded_rows.FIRED + 1, self._arrays[k, coded_rows.FIRED].view(np.uint64))
             if row.rest is not None:
                 n_voltage, n_current, n_sent = (array.size for array in row.rest)
                 self._put(k, coded_rows.VOLTAGE, self.reals[at : at + n_voltage])

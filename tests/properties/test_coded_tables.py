@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ import neuro
 from neuro import running
 from neuro.dynamics import Dynamics
 from neuro.graph import Graph
-from neuro.lowering.coded_tables import coded_table_of
+from neuro.lowering.coded_tables import CodedTape, coded_table_of
 from neuro.lowering.plan import lower
 from neuro.lowering.signals import as_dense
 from neuro.running import run_recording
@@ -105,3 +106,36 @@ def test_a_batch_equals_its_recordings(case: Case, n_threads: int) -> None:
 def test_a_table_equals_the_reference(case: Case) -> None:
     graph, frames = case
     assert neuro.verify(graph, frames)
+
+
+@settings(deadline=None, max_examples=30)
+@given(NETWORKS)
+def test_threads_share_nothing_that_is_written(case: Case) -> None:
+    """What the memories of two threads have in common stays as it was while one of them runs."""
+    graph, frames = case
+    table = coded_table_of(lower(graph))
+    assume(table is not None)
+    assert table is not None
+    tapes: list[CodedTape] = []
+
+    def work() -> None:
+        tapes.append(table.tape(None))
+
+    other = threading.Thread(target=work)
+    other.start()
+    other.join()
+    neuro.simulate(graph, frames)  # reserves the memory of this thread
+    mine, theirs = table.tape(None), tapes[0]
+    common = [array for key, array in mine._arrays.items() if shared(array, theirs._arrays.get(key))]
+    before = [array.copy() for array in common]
+    neuro.simulate(graph, np.concatenate([frames, frames + 1]))
+    for array, was in zip(common, before, strict=True):
+        assert array.tobytes() == was.tobytes()
+    for k, row in enumerate(table.rows, 1):
+        for place in row.scratch:
+            assert not shared(mine._arrays[k, place], theirs._arrays[k, place])
+
+
+def shared(one: NDArray[Any], other: NDArray[Any] | None) -> bool:
+    """Whether two arrays have memory in common."""
+    return other is not None and np.shares_memory(one, other)
