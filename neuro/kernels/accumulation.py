@@ -2,7 +2,7 @@
 
 Gathering lists the weight rows of an output pixel and adds them up in registers; scattering adds each input to
 all it reaches; the dense path multiplies every input, active or not. Rows are addressed by unsigned offsets: a
-signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied sixteen at a
+signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied 32 at a
 time, because branches that cannot be predicted cost more than the copies.
 """
 
@@ -118,7 +118,7 @@ def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring
         sum_rows(work.current, base, wiring.weight, wiring.bias, work.row, n, n_channels)
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def gather_row(
     frames: Frames,
     first: int,
@@ -149,11 +149,13 @@ def gather_row(
                 shift = tap_shift[r] + run_shift[c]
                 lo = start[line + U(run_start[c])]
                 n_run = start[line + U(run_stop[c])] - lo
-                for done in range(0, max(n_run, 1), 16):
+                for done in range(0, max(n_run, 1), 32):
                     to, source = U(n + done), U(lo + done)
                     copy_shifted(row, to, index, source, np.int64(shift))
+                    copy_shifted(row, to + U(16), index, source + U(16), np.int64(shift))
                     if is_graded:
                         store(scale, to, load(value, source))
+                        store(scale, to + U(16), load(value, source + U(16)))
                 n += n_run
         pixel = y * n_columns + x
         work.touched[pixel] = n > 0
@@ -179,7 +181,7 @@ def has_input(frames: Frames, first: int, y: int, wiring: Wiring) -> bool:
     return False
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def scatter_row(
     frames: Frames, first: int, y: int, wants_all: bool, wiring: Wiring, work: Work, block: Block
 ) -> None:
@@ -230,7 +232,7 @@ def scatter_row(
     block.tally[ACTIVE] += n_active
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None:
     """Write the inputs of a step into a padded array of zeros, as far as a tap reaches them.
 
@@ -251,7 +253,7 @@ def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None
             dense[index[k] + shift] = value[k] if value.size > 0 else np.float32(1)
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def multiply_row(frames: Frames, y: int, wiring: Wiring, work: Work, block: Block) -> None:
     """Currents of output row y into the front of ``work.current`` by the dense path (`spread_frame` comes first)."""
     numbers = wiring.numbers
@@ -290,7 +292,7 @@ def mark_row(y: int, wiring: Wiring, occupied: Bytes, touched: Bytes) -> int:
     return n
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def count_operations(frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring) -> int:
     """Count operations as the other paths do them: one for each active input, tap inside the rows, and channel."""
     numbers, start = wiring.numbers, frames.start

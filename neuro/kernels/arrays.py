@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 
-SPARE = 16  # kernels read and write entries sixteen at a time
+SPARE = 32  # kernels read and write so many entries at a time
 
 
 class Frames(NamedTuple):

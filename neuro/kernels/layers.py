@@ -97,7 +97,7 @@ def is_up_to_date(work: Work, first: int, n: int, step: int) -> bool:
     return behind == 0 and hot == 0
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def step_row(
     neurons: Neurons,
     voltage: Floats,
