@@ -12,7 +12,6 @@ import numpy as np
 
 from neuro.kernels.arrays import (
     ACTIVE,
-    BYTE_BITS,
     BYTE_OPERATIONS,
     COLUMN_PADDING,
     DENSE_ROW,
@@ -22,6 +21,7 @@ from neuro.kernels.arrays import (
     IN_COLUMNS,
     N_GROUPS,
     N_IN_PIXELS,
+    N_ROWS,
     OPERATIONS,
     OUT_CHANNELS,
     OUT_COLUMNS,
@@ -38,15 +38,9 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
+from neuro.kernels.byte_sums import AT_ONCE, sum_bytes
 from neuro.kernels.options import PART, UNCOUNTED, njit
-from neuro.kernels.sums import (
-    scale_words,
-    sum_dense,
-    sum_rows,
-    sum_scaled_rows,
-    sum_short_bytes,
-    sum_wide_bytes,
-)
+from neuro.kernels.sums import sum_dense, sum_rows, sum_scaled_rows
 from neuro.kernels.vectors import add, copy_shifted, load, load_lanes, multiply, splat, store, store_lanes
 
 U = np.uint64
@@ -107,13 +101,10 @@ def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring
     elif is_graded:
         sum_scaled_rows(work.current, base, wiring.weight, wiring.bias, work.row, work.scale, n, n_channels)
     elif uses_bytes:
-        if wiring.numbers[BYTE_BITS] == 16:
-            sum_short_bytes(work.words, wiring.weight_bytes, work.row, n, n_channels)
-            scale_words(work.words, work.current, base, wiring.bias, wiring.byte_scale[0], n_channels)
-        else:
-            wide = work.words.view(np.int32)
-            sum_wide_bytes(wide, wiring.weight_bytes, work.row, n, n_channels)
-            scale_words(wide, work.current, base, wiring.bias, wiring.byte_scale[0], n_channels)
+        for k in range(U(n), U(n + AT_ONCE - 1)):
+            work.row[k] = wiring.numbers[N_ROWS]
+        factor, pitch = wiring.byte_scale[0], U(wiring.numbers[PITCH])
+        sum_bytes(work.current, base, wiring.weight_bytes, wiring.bias, factor, work.row, n, pitch)
     else:
         sum_rows(work.current, base, wiring.weight, wiring.bias, work.row, n, n_channels)
 

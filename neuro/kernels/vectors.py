@@ -39,7 +39,6 @@ __all__ = [
     "store_counts",
     "store_lanes",
     "subtract",
-    "words_as_floats",
     "zeros",
 ]
 
@@ -47,7 +46,6 @@ LANES = 16
 intrinsic: Any = untyped_intrinsic
 config: Any = untyped_config
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_WORDS = ir.VectorType(ir.IntType(16), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
@@ -170,19 +168,6 @@ def store_lanes(typing: Any, array: Any, at: Any, vector: Any, bits: Any) -> Any
         return context.get_dummy_value()
 
     return types.void(array, at, vector, bits), generate
-
-
-@intrinsic
-def words_as_floats(typing: Any, array: Any, at: Any) -> Any:
-    """Read 16 int16 or int32 from element `at` and convert them (exact below 2^24)."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        is_short = signature.args[0].dtype == types.int16
-        memory = Memory(context, builder, signature.args[0], arguments[0])
-        words = memory.read(arguments[1], _WORDS if is_short else _INTS, align=2)
-        return builder.sitofp(builder.sext(words, _INTS) if is_short else words, FLOATS)
-
-    return Vector(array, at), generate
 
 
 @intrinsic
