@@ -77,6 +77,11 @@ def add_grouped_rows(
 def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.float32) -> None:
     """Add a row of n weights, times its scale, to the n currents from `base`."""
     by, at, first = splat(scale), U(0), row * n
+    while at + U(64) <= n:
+        for k in range(U(at), U(at + U(64)), U(16)):
+            term = multiply(load(weight, first + k), by)
+            store(current, base + k, add(load(current, base + k), term))
+        at += U(64)
     while at + U(16) <= n:
         term = multiply(load(weight, first + at), by)
         store(current, base + at, add(load(current, base + at), term))
@@ -110,6 +115,16 @@ def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring
 
 
 @njit(cache=True, forceinline=True, **PART)
+def copy_32(frames: Frames, source: U, row: Int32s, scale: Floats, to: U, shift: int) -> None:
+    """List the weight rows, and the values, of 32 entries of a block."""
+    copy_shifted(row, to, frames.index, source, shift)
+    copy_shifted(row, to + U(16), frames.index, source + U(16), shift)
+    if frames.value.size > 0:
+        store(scale, to, load(frames.value, source))
+        store(scale, to + U(16), load(frames.value, source + U(16)))
+
+
+@njit(cache=True, forceinline=True, **PART)
 def gather_row(
     frames: Frames,
     first: int,
@@ -124,12 +139,11 @@ def gather_row(
 
     Pixels without input, unless hot or `wants_all`, are left alone.
     """
-    start, index, value, row, scale = frames.start, frames.index, frames.value, work.row, work.scale
+    start, row, scale = frames.start, work.row, work.scale
     taps_of_row, tap_pixel, tap_shift = table(wiring, 0), table(wiring, 1), table(wiring, 2)
     runs_of_column, run_start = table(wiring, 3), table(wiring, 4)
     run_stop, run_shift = table(wiring, 5), table(wiring, 6)
-    is_graded = value.size > 0
-    numbers = wiring.numbers
+    numbers, is_graded = wiring.numbers, frames.value.size > 0
     n_columns, pitch = numbers[OUT_COLUMNS], U(numbers[PITCH])
     n_rows, n_active = 0, 0
     for x in range(n_columns):
@@ -140,13 +154,10 @@ def gather_row(
                 shift = tap_shift[r] + run_shift[c]
                 lo = start[line + U(run_start[c])]
                 n_run = start[line + U(run_stop[c])] - lo
-                for done in range(0, max(n_run, 1), 32):
-                    to, source = U(n + done), U(lo + done)
-                    copy_shifted(row, to, index, source, np.int64(shift))
-                    copy_shifted(row, to + U(16), index, source + U(16), np.int64(shift))
-                    if is_graded:
-                        store(scale, to, load(value, source))
-                        store(scale, to + U(16), load(value, source + U(16)))
+                copy_32(frames, U(lo), row, scale, U(n), np.int64(shift))
+                if n_run > 32:
+                    for done in range(32, n_run, 32):
+                        copy_32(frames, U(lo + done), row, scale, U(n + done), np.int64(shift))
                 n += n_run
         pixel = y * n_columns + x
         work.touched[pixel] = n > 0
