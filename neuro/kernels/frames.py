@@ -77,19 +77,19 @@ def sort_by_channel(
         into.start[step + 1] = last
         count[:] = 0
         base = 0
-        for k in range(first, last):
+        for k in range(U(first), U(last)):
             while index[k] >= base + n_channels:
                 base += n_channels
-            count[index[k] - base + 1] += 1
+            count[U(index[k] - base + 1)] += 1
         for channel in range(n_channels):
             count[channel + 1] += count[channel]
-        pixel = 0
-        for k in range(first, last):
-            while index[k] >= (pixel + 1) * n_channels:
-                pixel += 1
-            channel = index[k] - pixel * n_channels
-            at = first + count[channel]
-            count[channel] += 1
+        base, pixel = 0, 0
+        for k in range(U(first), U(last)):
+            while index[k] >= base + n_channels:
+                base, pixel = base + n_channels, pixel + 1
+            channel = index[k] - base
+            at = U(first + count[U(channel)])
+            count[U(channel)] += 1
             into.index[at] = channel * n_pixels + pixel
             if value.size > 0:
                 into.value[at] = value[k]
