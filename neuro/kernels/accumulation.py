@@ -55,8 +55,12 @@ def table(wiring: Wiring, k: int) -> Int32s:
 @njit(cache=True, forceinline=True, **PART)
 def fill_bias(current: Floats, base: U, bias: Floats) -> None:
     """Start the currents of a pixel at the bias."""
-    at = U(0)
-    while at < U(bias.size):
+    at, n = U(0), U(bias.size)
+    while at + U(64) <= n:
+        for k in range(U(at), U(at + U(64)), U(16)):
+            store(current, base + k, load(bias, k))
+        at += U(64)
+    while at < n:
         store(current, base + at, load(bias, at))
         at += U(16)
 
@@ -203,28 +207,28 @@ def scatter_row(
         touched[lowest + column] = 0
         if wants_all:
             fill_bias(current, column * pitch, wiring.bias)
-    scale[0] = np.float32(1)
+    factor = np.float32(1)
     for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
         line = U(first + tap_pixel[r])
         for k in range(U(start[line]), U(start[line + U(numbers[IN_COLUMNS])])):
             x = np.uint32(index[k]) // in_channels - np.uint32(tap_pixel[r])
             shift = index[k] + tap_shift[r]
             if value.size > 0:
-                scale[0] = value[k]
+                factor = value[k]
             for c in range(U(targets_of_column[x]), U(targets_of_column[x + 1])):
                 target = U(column_pixel[c])
                 base = target * pitch
                 if not wants_all and touched[lowest + target] == 0:
                     fill_bias(current, base, wiring.bias)
                 touched[lowest + target] = 1
-                row[0] = shift + column_shift[c]
+                number = shift + column_shift[c]
                 n_rows += 1
                 if group_out < n_channels:
-                    add_grouped_rows(
-                        current, base, weight, row, scale, np.int64(1), group_out, wiring.row_first
-                    )
+                    row[0], scale[0] = number, factor
+                    one = np.int64(1)
+                    add_grouped_rows(current, base, weight, row, scale, one, group_out, wiring.row_first)
                 else:
-                    add_row(current, base, weight, U(row[0]), n_channels, scale[0])
+                    add_row(current, base, weight, U(number), n_channels, factor)
     for column in range(U(n_columns)):
         pixel = lowest + column
         n_active += touched[pixel]
