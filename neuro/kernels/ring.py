@@ -9,13 +9,11 @@ used again, the last first. Where too few are left for a step, its kernel stops 
 
 import numpy as np
 
-from neuro.kernels.networks import Int32s, Live, Network, UInt32s
+from neuro.kernels.networks import N_FREE, NOW, PAGE, WANTED, Int32s, Live, Network, UInt32s
 from neuro.kernels.options import UNCOUNTED, njit
 from neuro.kernels.prefetch import prefetch
 
 U = np.uint64
-PAGE = 128  # synapses
-NOW, N_FREE, WANTED = range(3)  # places in `Ring.at`
 LINE_ENTRIES, AHEAD = 16, 128
 
 
