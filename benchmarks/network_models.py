@@ -28,14 +28,14 @@ scaling that keeps mean and variance of the input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["POPULATIONS", "NetworkModel", "coba", "cuba", "microcircuit"]
+__all__ = ["POPULATIONS", "NetworkModel", "coba", "cuba", "microcircuit", "scattered"]
 
 DT_MS = 0.1
 FAN_IN = 80  # synapses per neuron of the networks of Brette et al.: 2 % of 4,000
@@ -194,6 +194,13 @@ def coba(n_neurons: int = 4000, *, seed: int = 0) -> NetworkModel:
         target=target,
         weight=_single([0.6, 6.7]),
     )
+
+
+def scattered(network: NetworkModel, n_delays: int = 200, *, seed: int = 0) -> NetworkModel:
+    """Return a network with a delay drawn for every synapse, of 0.1 ms to ``n_delays * 0.1`` ms as NEST counts it."""
+    rng = np.random.default_rng([seed, n_delays])
+    delays = rng.integers(2, n_delays + 2, network.n_synapses).astype(np.int16)
+    return replace(network, name=f"{network.name}, {n_delays} delays", delay_steps=delays)
 
 
 def microcircuit(scale: float = 0.1, *, seed: int = 0) -> NetworkModel:
