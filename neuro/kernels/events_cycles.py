@@ -65,6 +65,7 @@ ARRIVING, REACHING, LEAVING, BETWEEN = range(4)  # stages of a wave
 IDLE, NO_ROOM, PAUSE, TOO_LATE, TOO_MANY = range(5)  # why a call ends: `run_waves`
 EVERY_INPUT = 2**40
 _WAVE_WORK = 16  # of a wave, in events
+_LOOKS = 64  # neurons that may fire by themselves, looked at in the time of an event
 
 
 class Cells(NamedTuple):
@@ -297,6 +298,8 @@ def begin_wave(
     spread_first(links, places, now)
     for p in range(places.shape[0]):
         look(links, places, p, True)
+        if cells.numbers[p, CAN_CROSS] != 0:
+            now[BUDGET] -= (cells.numbers[p, BEHIND] - cells.numbers[p, FIRST]) // _LOOKS
     now[STAGE], now[POPULATION], now[IS_MOVING] = ARRIVING, 0, 0
 
 

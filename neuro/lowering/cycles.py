@@ -213,7 +213,7 @@ def _synapses(links: Sequence[Flow]) -> tuple[Fan, Int64s, list[tuple[int, int, 
             counts.append(np.zeros(n + 1, np.int64))
         n_in = fan.start.size - 1
         index = np.repeat(np.arange(n_in), np.diff(fan.start))
-        order = np.lexsort((fan.ticks, index))
+        order = np.arange(index.size) if least == most else _by_input_and_delay(index, fan.ticks)
         order = order[fan.weight[order] != 0]
         sizes = np.bincount(index[order], minlength=n_in)
         starts.append(n_synapses + np.concatenate([[0], np.cumsum(sizes)]))
@@ -223,6 +223,14 @@ def _synapses(links: Sequence[Flow]) -> tuple[Fan, Int64s, list[tuple[int, int, 
     target, weight, ticks = (np.concatenate(field) for field in zip(*parts, strict=True))
     fan = Fan(np.concatenate(starts).astype(np.int64), target, weight, ticks.astype(np.int64))
     return fan, np.concatenate(counts).astype(np.int64), rows
+
+
+def _by_input_and_delay(index: Int64s, ticks: Int64s) -> Int64s:
+    """Return the order of synapses that are sorted by input; those of one delay keep theirs."""
+    span = int(ticks.max()) + 1
+    if (int(index[-1]) + 1) * span >= 2**63:
+        return np.lexsort((ticks, index))
+    return np.argsort(index * span + ticks, kind="stable")  # one sort takes half the time of two
 
 
 def _parameters(members: Sequence[Flow]) -> tuple[Int64s, Dynamics, Timing]:
