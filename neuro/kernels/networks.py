@@ -37,6 +37,8 @@ N_PARAMETERS = OWN + 6
 MOST_REST = 255
 
 RUN, RUNS = 4, 32  # numbers of a listed run of synapses, and how many are listed before they are delivered
+PAGE = 128  # synapses in a page of the ring
+NOW, N_FREE, WANTED = range(3)  # places in `Ring.at`
 LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
 # Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
 # much work to do alone after the next stall, and still; then for each part in which phase it was claimed, and done.

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro.kernels.networks import LINE, Ring
-from neuro.kernels.ring import N_FREE, PAGE, WANTED
+from neuro.kernels.networks import LINE, N_FREE, PAGE, WANTED, Ring
 
 __all__ = ["empty_ring", "wider_ring"]
 

@@ -10,8 +10,7 @@ import pytest
 
 import neuro
 from neuro.graph import CubaLIF, Graph, Input, SparseLinear, Stdp, clocked
-from neuro.kernels.networks import Ring
-from neuro.kernels.ring import PAGE, WANTED
+from neuro.kernels.networks import PAGE, WANTED, Ring
 from neuro.lowering import network_run
 from neuro.lowering.networks import lower_network
 from neuro.reference_networks import evaluate_network
