@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 from click.testing import CliRunner, Result
 
 import eventio
@@ -223,11 +224,19 @@ def test_companions_go_along_where_the_target_can_hold_them(data_dir: Path, tmp_
     assert moved.frames[0].t_us + int(whole.t[0]) == whole.frames[0].t_us
 
 
-def test_what_a_table_holds_besides_is_told_of_as_left_behind(data_dir: Path, tmp_path: Path) -> None:
+def test_what_a_table_holds_besides_is_carried_or_told_of_as_left_behind(
+    data_dir: Path, tmp_path: Path
+) -> None:
     source = data_dir / "gorchard_atis/example_data.mat"
-    for name in ("a.es", "a.csv"):
+    exposures = {"exposure events": 442_382}
+    for name, carried, left in (("a.es", exposures, {}), ("a.csv", {}, exposures)):
         found = answer(run("convert", source, tmp_path / name, "--json"))
-        assert found["left_behind"] == {"events of EM": 442_382}
+        assert found["carried"] == carried
+        assert found["left_behind"] == left
+    table = {"x": np.arange(9), "y": np.arange(9), "ts": np.arange(9) * 10, "p": np.arange(9) % 2}
+    scipy.io.savemat(tmp_path / "two.mat", {"TD": table, "right": table})
+    found = answer(run("convert", tmp_path / "two.mat", tmp_path / "b.es", "--json"))
+    assert found["left_behind"] == {"events of right": 9}
 
 
 def test_the_option_for_times_is_named_only_where_times_do_not_fit(path: Path, tmp_path: Path) -> None:
