@@ -16,6 +16,7 @@ from eventio.recording import EventArray
 from eventio.spooling import Spool
 from eventio.writing import choose_format
 from spikeloom.errors import UserError
+from spikeloom.storage import require_writable
 
 Advance = Callable[[int, int | None, str], None]
 
@@ -133,11 +134,12 @@ def pass_on(passage: Passage, *, on_progress: Advance | None = None) -> Passed:
     Raises
     ------
     UserError
-        The filters leave nothing.
+        The filters leave nothing, or the target cannot be written.
     eventio.EventioError
-        The recording cannot be read, holds no such event, or the target cannot be written.
+        The recording cannot be read, holds no such event, or the target's format cannot hold it.
     """
     row = choose_format(passage.target, passage.to_format)  # before anything is read
+    require_writable(passage.target)
     follow = on_progress or (lambda n_done, n_all, now: None)
     with (
         eventio.open(

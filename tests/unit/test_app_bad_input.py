@@ -145,6 +145,25 @@ def test_data_sets_that_are_none(model: Path, arguments: list[str], words: str) 
     assert words in refused("evaluate", model, *arguments)
 
 
+def test_places_that_are_no_files_are_named(tmp_path: Path, model: Path) -> None:
+    recording = write_recording(tmp_path / "a.bin")
+    assert "cannot write /proc/b.csv: " in refused("events", "convert", recording, "/proc/b.csv")
+    assert f"{tmp_path}: cannot be written, it is a folder" in refused(
+        "events", "convert", recording, tmp_path
+    )
+    assert "cannot create the folder /proc/a: " in refused(
+        "map", model, "--target", "loihi2", "--out", "/proc/a"
+    )
+    assert "or it is a folder" in refused(
+        "convert", tmp_path, "--calibration", "a", "--out", tmp_path / "b.h5"
+    )
+
+
+def test_a_misspelt_command() -> None:
+    said = refused("recogniz", "a.bin")
+    assert said == "error: No such command 'recogniz'; did you mean 'recognize'? See `cli --help`"
+
+
 def test_an_empty_folder_and_an_unknown_class(tmp_path: Path, model: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in refused("evaluate", model, tmp_path / "empty")
