@@ -7,6 +7,8 @@ Peers get the layer on a smaller map, with the convolution unrolled to one synap
 most one for each neuron in a millisecond, which is their step: then simulators with a clock compute the same network.
 NEST (`make nest`) has precise times and a refractory period of a step, so it is compared with the same period here;
 brainevent (`make peers`) and Brian2 have none. Their time is that of the loop alone, ours holds everything.
+
+A recurrent network, whose waves a cycle makes short, follows in `continuous_cycles.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from continuous_cycles import compare_cycles
 from rows import Row, against_goal, show
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -186,6 +189,8 @@ def main() -> None:
     for peer in arguments.peers:
         row = compare(peer, side, duration_s, n_runs)
         rows += [] if row is None else [row]
+    has_nest = "NEST" in arguments.peers and PEERS["NEST"][1].is_file()
+    rows += compare_cycles(is_quick=arguments.quick, has_nest=has_nest)
     show_other_neurons(20_000 if arguments.quick else 100_000, 3)
     show(rows, title="Continuous execution", json_path=arguments.json)
     print(

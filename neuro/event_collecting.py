@@ -53,6 +53,13 @@ class _Events:
 
     def append(self, events: Deltas) -> None:
         """Keep the next events, as far as there is room."""
+        is_finite = np.isfinite(events.value)
+        if not is_finite.all():
+            j = int(np.argmin(is_finite))
+            raise InputError(
+                f"{self._owner}: hands on {events.value[j]} at {events.t[j]} us, values must be finite in float32; "
+                "scale down the weights before it"
+            )
         monitor, before = self._monitor, self.n
         self.n += events.t.size
         if monitor is None or monitor.limit is None or self.n <= monitor.limit:

@@ -10,14 +10,14 @@ used again, the last first. Where too few are left for a step, its kernel stops 
 import numpy as np
 
 from neuro.kernels.networks import N_FREE, NOW, PAGE, WANTED, Int32s, Live, Network, UInt32s
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, UNCOUNTED, njit
 from neuro.kernels.prefetch import prefetch
 
 U = np.uint64
 LINE_ENTRIES, AHEAD = 16, 128
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def has_pages(net: Network, live: Live, slot: int) -> bool:
     """Tell whether all threads have pages for the spikes of a slot of the log; if not, ask for them."""
     first, last = live.log_start[slot, 0], live.log_start[slot, live.log_start.shape[1] - 1]
@@ -33,7 +33,7 @@ def has_pages(net: Network, live: Live, slot: int) -> bool:
     return has_all
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def fill(net: Network, live: Live, thread: int, slot: int) -> None:
     """Put the synapses of the spikes of a slot, the one before the present step, into their buckets."""
     ring, ptr = live.ring, net.ptr[thread]
@@ -59,7 +59,7 @@ def fill(net: Network, live: Live, thread: int, slot: int) -> None:
     ring.at[thread, N_FREE] = n_free
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def add_page(first: Int32s, following: Int32s, bucket: U, end: U, page: int) -> U:
     """Append a page to a bucket that ends with a whole page, or is empty; return where it begins."""
     if first[bucket] < 0:
@@ -70,7 +70,7 @@ def add_page(first: Int32s, following: Int32s, bucket: U, end: U, page: int) -> 
     return U(page) * U(PAGE)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def ask_for_synapses(net: Network, live: Live, ptr: UInt32s, row: U) -> None:
     """Start to load the synapses of a spike: their first lines, the others follow as they are read."""
     first, stop = U(ptr[row]), U(ptr[row + U(1)])
@@ -80,7 +80,7 @@ def ask_for_synapses(net: Network, live: Live, ptr: UInt32s, row: U) -> None:
         prefetch(net.delay, j)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def empty(live: Live, thread: int, is_added: bool) -> None:
     """Add (or not) what is in the bucket of this step, free its pages, and go on to the next bucket."""
     ring, state = live.ring, live.state

@@ -32,6 +32,7 @@ from neuro.graph import (
 )
 from neuro.kernels.arrays import Floats, Synapses
 from neuro.kernels.events import Dynamics
+from neuro.lowering.cycles import Cycle, cycles_of
 from neuro.lowering.drive import arriving_drive
 from neuro.lowering.flow import Flow, JumpPopulation, Merge, Population, Router, Shift
 from neuro.lowering.layout import Layout
@@ -72,6 +73,10 @@ class EventPlan:
         The Delays and SparseLinears that close cycles: they stand before the node whose output they take.
     max_pool : str or None
         A MaxPool2d that the Input reaches without neurons or synapses between them.
+    parts : tuple of Flow or Cycle
+        What runs where every cycle has a kernel, in order; empty where there is none, or one that has not.
+    hidden : frozenset of str
+        Synapses and delays of the cycles in `parts` that run by themselves only where their events are recorded.
     """
 
     flows: tuple[Flow, ...]
@@ -79,6 +84,8 @@ class EventPlan:
     source: str
     cuts: tuple[str, ...] = ()
     max_pool: str | None = None
+    parts: tuple[Flow | Cycle, ...] = ()
+    hidden: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -88,7 +95,8 @@ class EventPlan:
     @property
     def growth(self) -> int:
         """Most events that one becomes at a node that hands on events."""
-        return max([1, *(flow.most for flow in self.flows if isinstance(flow, (Spread, Router, Largest)))])
+        flows = (flow for flow in self.flows if flow.name not in self.hidden)
+        return max([1, *(flow.most for flow in flows if isinstance(flow, (Spread, Router, Largest)))])
 
     @property
     def endless(self) -> str | None:
@@ -139,7 +147,32 @@ def lower_events(graph: Graph) -> EventPlan:
     total = sum(_most_delay(flow) for flow in flows)
     if total >= LATEST_US:
         raise GraphError(f"Graph: its delays add up to {total} us, they must stay below 2**62 us")
-    return EventPlan(tuple(flows), layouts, graph.input_name, tuple(cuts), _max_pool_of_input(graph))
+    cycles = cycles_of(graph, flows) if cuts else None
+    hidden = frozenset[str]().union(*({link.name for link in one.links} - one.shown for one in cycles or ()))
+    return EventPlan(
+        tuple(flows),
+        layouts,
+        graph.input_name,
+        tuple(cuts),
+        _max_pool_of_input(graph),
+        _in_order(graph.input_name, flows, cycles) if cycles else (),
+        hidden,
+    )
+
+
+def _in_order(source: str, flows: list[Flow], cycles: tuple[Cycle, ...]) -> tuple[Flow | Cycle, ...]:
+    """Return the cycles, and the flows that are in none or begin in one, each behind what it takes."""
+    inside = {one.name for cycle in cycles for one in cycle.populations}
+    joined = {_joined(name) for name in inside}
+    left: list[Flow | Cycle] = [*cycles, *(flow for flow in flows if flow.name not in inside | joined)]
+    found: list[Flow | Cycle] = []
+    known = {source}
+    while left:
+        part = next(part for part in left if known.issuperset(part.sources))
+        left.remove(part)
+        found.append(part)
+        known |= {one.name for one in part.populations} if isinstance(part, Cycle) else {part.name}
+    return tuple(found)
 
 
 def _joined(name: str) -> str:

@@ -12,6 +12,8 @@ from neuro.event_results import EventCounters
 from neuro.events import Events
 from neuro.graph import Graph, Input
 from neuro.kernels.events import Deltas
+from neuro.lowering.cycle_running import is_behind, run_cycle
+from neuro.lowering.cycles import Cycle
 from neuro.lowering.event_run import (
     Batch,
     EventRun,
@@ -116,7 +118,7 @@ def run_events(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted
 def _run_blocks(plan: EventPlan, run: EventRun, events: Events, mark: int, wanted: Wanted) -> None:
     layout = plan.layouts[plan.source]
     run.n_events += len(events)
-    step = _run_waves if plan.cuts else _run_block
+    step = _run_waves if plan.cuts and not plan.parts else _run_block
     n = max(1, min(_BLOCK_EVENTS, _BLOCK_GROWN // plan.growth))
     for start in range(0, len(events), n):
         part = slice(start, start + n)
@@ -145,13 +147,19 @@ def _explained(plan: EventPlan, run: EventRun, found: TooManySpikesError) -> str
 
 def _run_block(plan: EventPlan, run: EventRun, batch: Batch, wanted: Wanted) -> None:
     _through(plan, run, {plan.source: batch}, wanted)
+    cycles = [part for part in plan.parts if isinstance(part, Cycle)]
+    while any(is_behind(one, run) for one in cycles):
+        _through(plan, run, {plan.source: Batch(no_events(), batch.mark)}, wanted)
 
 
 def _through(plan: EventPlan, run: EventRun, batches: dict[str, Batch], wanted: Wanted) -> None:
     """Run the flows once, in order, but those whose output is known."""
-    for flow in plan.flows:
-        if flow.name not in batches:
-            batches[flow.name] = flow.run([batches[source] for source in flow.sources], run)
+    for part in plan.parts or plan.flows:
+        if isinstance(part, Cycle):
+            shown = part.shown | (plan.hidden & wanted.keys())
+            batches |= run_cycle(part, batches, run, shown, plan.growth)
+        elif part.name not in batches and (part.name not in plan.hidden or part.name in wanted):
+            batches[part.name] = part.run([batches[source] for source in part.sources], run)
     for name, found in wanted.items():
         if batches[name].events.t.size:
             found.append(batches[name].events)

@@ -166,7 +166,7 @@ class JumpPopulation(Population):
         """Take the events one by one; what fires is listed at the event's time."""
         events = batch.events
         if self.name not in run.pixels:
-            self._start(run)
+            self.start(run)
         tally, room = run.tallies[self.name], run.rooms[self.name]
         parts: list[Deltas] = []
         done = 0
@@ -180,12 +180,13 @@ class JumpPopulation(Population):
     def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
         """Return the membranes at a time, channel-last, without changing them."""
         if self.name not in run.pixels:
-            self._start(run)
+            self.start(run)
         out = np.empty(self.layout.size, np.float32)
         sample_jumps(self.dynamics, run.pixels[self.name], self.synapses.out_channels, t, out)
         return out
 
-    def _start(self, run: EventRun) -> None:
+    def start(self, run: EventRun) -> None:
+        """Begin at rest."""
         last = np.zeros(self.n_pixels, np.int64)  # at rest nothing changes, so any time will do
         run.pixels[self.name] = Pixels(self.rest.copy(), last)
         n = self.most + _ROOM

@@ -18,7 +18,7 @@ from neuro.lowering.event_run import FOREVER, Batch, EventRun, gathered, selecte
 from neuro.lowering.flow import Population
 from neuro.lowering.layout import Layout
 
-__all__ = ["Neuron", "TimedPopulation", "timing_of", "first_voltage", "silent_rate"]
+__all__ = ["Neuron", "Running", "TimedPopulation", "timing_of", "first_voltage", "silent_rate"]
 
 _ROOM = 2**15  # events listed by one call of the kernel, besides those of one event
 _PACKED = 2**32  # ticks that fit above an index in 63 bits
@@ -91,7 +91,7 @@ def _flat(value: Any, layout: Layout) -> Doubles:
 
 
 @dataclass(eq=False)
-class _Running:
+class Running:
     """State of a population, its two lists, and its tally: see `neuro.kernels.events_timed`."""
 
     state: Timed
@@ -124,7 +124,7 @@ class TimedPopulation(Population):
     def go_on(self, batch: Batch, run: EventRun) -> Batch:
         """Take the events one by one, with what the neurons fire by themselves up to the mark."""
         events, mark = batch.events, batch.mark
-        one = run.own.get(self.name) or self._started(run)
+        one = run.own.get(self.name) or self.started(run)
         if not self.timing.can_cross:
             return Batch(gathered(self._caused(events, one, run)), mark)
         parts: list[Deltas] = []
@@ -145,11 +145,11 @@ class TimedPopulation(Population):
         """Return the time of the next spike that is fired by itself."""
         if not self.timing.can_cross:
             return FOREVER
-        one = run.own.get(self.name) or self._started(run)
+        one = run.own.get(self.name) or self.started(run)
         first = int(one.state.pixel_due.min())
         return first if first < run.end else FOREVER
 
-    def _caused(self, events: Deltas, one: _Running, run: EventRun) -> list[Deltas]:
+    def _caused(self, events: Deltas, one: Running, run: EventRun) -> list[Deltas]:
         """Run neurons that fire nothing by themselves."""
         parts: list[Deltas] = []
         done = 0
@@ -158,7 +158,7 @@ class TimedPopulation(Population):
             parts.append(self._listed(one, run))
         return parts
 
-    def _within(self, events: Deltas, limit: int, one: _Running, run: EventRun) -> Deltas:
+    def _within(self, events: Deltas, limit: int, one: Running, run: EventRun) -> Deltas:
         """Run a window of time: its events, and what is fired without them up to the limit."""
         done = 0
         while True:
@@ -172,14 +172,14 @@ class TimedPopulation(Population):
             one.own = _roomier(one.own, int(one.tally[0]), 0)
             one.caused = _roomier(one.caused, int(one.tally[1]), self.most)
 
-    def _integrate(self, events: Deltas, done: int, one: _Running) -> int:
+    def _integrate(self, events: Deltas, done: int, one: Running) -> int:
         return int(
             integrate_timed(
                 events, done, self.synapses, self.timing, one.state, one.own, one.caused, one.tally
             )
         )
 
-    def _listed(self, one: _Running, run: EventRun) -> Deltas:
+    def _listed(self, one: Running, run: EventRun) -> Deltas:
         """Empty the lists: spikes of their own stand before what events cause at the same time."""
         n_own, n_caused = int(one.tally[0]), int(one.tally[1])
         one.tally[:2] = 0
@@ -197,7 +197,8 @@ class TimedPopulation(Population):
         both = gathered([own, caused])
         return selected(both, np.argsort(both.t, kind="stable"))
 
-    def _started(self, run: EventRun) -> _Running:
+    def started(self, run: EventRun) -> Running:
+        """Begin, and return what is kept from now on."""
         n, room, can_cross = self.layout.size, self.most + _ROOM, self.timing.can_cross
         state = Timed(
             self.voltage.copy(),
@@ -212,14 +213,12 @@ class TimedPopulation(Population):
                 find_first(state, pixel, self.synapses.out_channels)
         own = Deltas(np.empty(_ROOM, np.int64), np.empty(_ROOM, np.int32), np.zeros(0, np.float32))
         caused = Deltas(np.empty(room, np.int64), np.empty(room, np.int32), np.ones(room, np.float32))
-        run.own[self.name] = one = _Running(
-            state, own, caused, np.array([0, 0, 0, 0, self.most, 0], np.int64)
-        )
+        run.own[self.name] = one = Running(state, own, caused, np.array([0, 0, 0, 0, self.most, 0], np.int64))
         return one
 
     def membranes(self, t: int, run: EventRun) -> NDArray[Any]:
         """Return the membranes at a time, channel-last, without changing them."""
-        one = run.own.get(self.name) or self._started(run)
+        one = run.own.get(self.name) or self.started(run)
         out = np.empty(self.layout.size)
         sample_timed(self.timing, one.state, t, out)
         return out

@@ -231,6 +231,18 @@ def test_a_readout_of_nothing_is_no_event() -> None:
     assert listed(output) == [(3, 1)]
 
 
+@pytest.mark.parametrize(("weights", "value"), [([3e38, 3e38], "inf"), ([3e38, 3e38, -3e38], "inf")])
+def test_a_readout_that_overflows_is_named(weights: list[float], value: str) -> None:
+    graph = chain(Input(1), LI(1e6))
+    n = len(weights)
+    events = Events(range(7, 7 + n), [0] * n, weights, (1,))
+    text = f"LI 'n1': hands on {value} at 8 us, values must be finite in float32; scale down the weights before it"
+    with pytest.raises(neuro.InputError, match=text):
+        neuro.simulate(graph, events)
+    with pytest.raises(neuro.InputError, match=text):
+        neuro.stream(graph).feed(events)
+
+
 # -- cycles --------------------------------------------------------------------------------------------------------
 
 
