@@ -47,6 +47,9 @@ class _Commands(click.Group):
             warnings.showwarning = _shower_of_warnings()
             try:
                 return super().invoke(ctx)
+            except click.exceptions.NoArgsIsHelpError as err:
+                _say(err.format_message(), ctx)
+                ctx.exit(EXIT_USER)
             except click.UsageError as err:
                 _say(_usage(err), ctx)
                 ctx.exit(EXIT_USER)

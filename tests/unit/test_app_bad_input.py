@@ -159,6 +159,24 @@ def test_places_that_are_no_files_are_named(tmp_path: Path, model: Path) -> None
     )
 
 
+def test_a_part_without_events_is_named(tmp_path: Path) -> None:
+    events = eventio.make_events(t=[5, 1000, 20], x=[1, 2, 3], y=[1, 2, 3], p=[1, 0, 1])
+    eventio.write(tmp_path / "a.csv", eventio.Recording(events, width=34, height=34))
+    words = ("events", "convert", tmp_path / "a.csv", tmp_path / "b.csv")
+    told = "none of its 3 events lies in the part to keep, from 2,000 us on; they are from 5 to 1,000 us"
+    assert told in run(*words, "--start-us", 2000).stderr
+    assert "the part to keep, up to 3 us; they" in run(*words, "--stop-us", 3).stderr
+    assert "the part to keep, from 2 us to 3 us; they" in run(*words, "--start-us", 2, "--stop-us", 3).stderr
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_a_group_of_commands_alone_gives_its_help() -> None:
+    result = run("events")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert result.stderr.rstrip().splitlines()[-1].startswith("  render ")
+
+
 def test_a_misspelt_command() -> None:
     said = refused("recogniz", "a.bin")
     assert said == "error: No such command 'recogniz'; did you mean 'recognize'? See `cli --help`"
