@@ -153,7 +153,7 @@ def test_filters_are_written_and_read() -> None:
         (("convert", "nowhere.bin", "OUT.bin"), "nowhere.bin"),
         (("convert", "IN", "OUT.raw", "--size", "34"), "must look like 346x260"),
         (("convert", "IN", "OUT.raw", "--size", "3x3"), "outside the 3x3 sensor"),
-        (("convert", "IN", "OUT.raw", "--start-us", 10**12), "holds no event"),
+        (("convert", "IN", "OUT.raw", "--start-us", 10**12), "lies in the part to keep"),
         (("convert", "IN", "OUT.raw", "--start-us", 9, "--stop-us", 5), "from 9 to 5 us; give a stop after the start"),
         (("render", "IN", "OUT.jpg"), "choose one of these endings"),
         (("render", "IN", "OUT.gif", "--kind", "3d"), "ends in .png"),
@@ -266,7 +266,7 @@ def test_a_chain_with_measured_hot_pixels_is_the_one_in_memory(path: Path, tmp_p
 def test_a_failed_conversion_leaves_nothing_and_keeps_the_old_file(path: Path, tmp_path: Path) -> None:
     (tmp_path / "old.raw").write_bytes(b"old")
     before = sorted(tmp_path.iterdir())
-    assert "holds no event" in refused("convert", path, tmp_path / "old.raw", "--stop-us", -5)
+    assert "lies in the part to keep" in refused("convert", path, tmp_path / "old.raw", "--stop-us", -5)
     assert "there is no such file" in refused("convert", tmp_path / "none.bin", tmp_path / "new.raw")
     assert "names no format that can be written" in refused("convert", path, tmp_path / "new.xyz")
     assert "only read" in refused("convert", path, tmp_path / "a.bag", "--to", "rosbag1")
