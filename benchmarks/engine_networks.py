@@ -1,4 +1,5 @@
-"""Networks of populations against Brian2 (C++), NEST and brainevent: COBA, CUBA and the cortical microcircuit.
+"""Networks of populations against Brian2 (C++), NEST and brainevent: COBA, CUBA (with one delay and with 200) and the
+cortical microcircuit.
 
 Every simulator runs the same synapses from the same state. First the spikes of 100 ms in float64 are compared with
 those of plain NumPy, one by one; in float32 the networks are chaotic, and population rates and the variation of
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
 from launch import ask, is_there
 from network_graphs import as_graph, listed_spikes
-from network_models import NetworkModel, coba, cuba, microcircuit
+from network_models import NetworkModel, coba, cuba, microcircuit, scattered
 from protocol import Request, statistics
 
 import neuro
@@ -111,11 +112,17 @@ def cold_start_s(network: NetworkModel, n_steps: int) -> float:
     return best
 
 
+def can_run(peer: str, network: NetworkModel) -> bool:
+    """Whether a peer is installed and runs a network: NEST has sources, NEST and Brian2 a delay for every synapse."""
+    has_all = peer == "NEST" or not network.poisson_weight
+    return has_all and (peer != "brainevent" or network.delay_steps.size == 1) and is_there(peer)
+
+
 def cold_rows(network: NetworkModel, n_steps: int, is_equal: bool) -> Iterator[Row]:
     """Cold starts against each peer: 20 times faster than those that compile, faster than NEST, which does not."""
     ours = cold_start_s(network, n_steps)
     for peer in PEERS:
-        if is_there(peer):
+        if can_run(peer, network):
             request = Request("", n_steps, n_runs=1)
             theirs = min(float(ask(peer, network, request)[0]["cold_s"]) for _ in range(COLD_RUNS))
             goal = 1.0 if peer == "NEST" else 20.0
@@ -132,7 +139,7 @@ def asked(
 ) -> Iterator[dict[str, Any]]:
     """The peers' answers, those that are installed, with one thread."""
     for peer in peers:
-        if not is_there(peer) or (network.poisson_weight and peer != "NEST"):
+        if not can_run(peer, network):
             continue
         for precision in ("float64", "float32") if peer != "NEST" else ("float64",):
             try:
@@ -234,7 +241,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the networks of 4,000 neurons, 200 ms")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--scale", type=float, default=0.1, help="of the microcircuit")
-    parser.add_argument("--only", nargs="+", default=["cuba", "coba", "microcircuit"], help="networks")
+    parser.add_argument(
+        "--only", nargs="+", default=["cuba", "coba", "scattered", "microcircuit"], help="networks"
+    )
     parser.add_argument("--small", action="store_true", help="the networks of 4,000 neurons only, 1 s")
     parser.add_argument("--large", action="store_true", help="the networks of 100,000 neurons only")
     parser.add_argument(
@@ -250,8 +259,9 @@ def main() -> None:
         if arguments.quick or arguments.small
         else (4_000, 100_000)
     )
-    for build in (cuba, coba):
-        if build.__name__ in arguments.only:
+    builds = {"cuba": cuba, "coba": coba, "scattered": lambda size: scattered(cuba(size))}
+    for name, build in builds.items():
+        if name in arguments.only:
             for size in sizes:
                 rows += balanced_rows(build(size), n_steps, n_runs if size < LARGE else 3, arguments.peers)
     if "microcircuit" in arguments.only and not arguments.large and not arguments.small:

@@ -28,14 +28,27 @@ scaling that keeps mean and variance of the input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["POPULATIONS", "NetworkModel", "coba", "cuba", "microcircuit"]
+__all__ = [
+    "MICROCIRCUIT",
+    "POPULATIONS",
+    "RATES_HZ",
+    "NetworkModel",
+    "Projection",
+    "coba",
+    "cuba",
+    "microcircuit",
+    "microcircuit_populations",
+    "microcircuit_projections",
+    "scattered",
+]
 
 DT_MS = 0.1
 FAN_IN = 80  # synapses per neuron of the networks of Brette et al.: 2 % of 4,000
@@ -54,10 +67,15 @@ _PROBABILITIES = (  # target x source
 )
 _EXTERNAL = (1600, 1500, 2100, 1900, 2000, 1900, 2900, 2100)  # synapses from outside per neuron
 _EXTERNAL_HZ = 8.0
-_RATES_HZ = (0.9, 2.8, 4.4, 5.9, 7.6, 8.6, 1.1, 7.9)  # of the whole network, rounded: for the scaling only
+RATES_HZ = (0.9, 2.8, 4.4, 5.9, 7.6, 8.6, 1.1, 7.9)  # of the whole network, rounded: for the scaling only
 _PA_TO_MV = 10.0 / 250.0  # tau_mem / capacitance: what a current of 1 pA adds to the resting potential
 _WEIGHT_PA = 87.81  # a current that gives a potential of 0.15 mV
 _INHIBITION = -4.0  # inhibitory over excitatory weight
+_DELAY_MS = ((1.5, 0.75), (0.75, 0.375))  # mean and deviation, of excitatory and inhibitory neurons
+MICROCIRCUIT: dict[str, Any] = {  # attributes of NetworkModel
+    "kind": "current", "dt_ms": DT_MS, "tau_mem_ms": 10.0, "tau_exc_ms": 0.5, "tau_inh_ms": 0.5, "v_rest": -65.0,
+    "threshold": -50.0, "v_reset": -65.0, "e_exc": 0.0, "e_inh": 0.0, "refractory_steps": 20,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +214,13 @@ def coba(n_neurons: int = 4000, *, seed: int = 0) -> NetworkModel:
     )
 
 
+def scattered(network: NetworkModel, n_delays: int = 200, *, seed: int = 0) -> NetworkModel:
+    """Return a network with a delay drawn for every synapse, of 0.1 ms to ``n_delays * 0.1`` ms as NEST counts it."""
+    rng = np.random.default_rng([seed, n_delays])
+    delays = rng.integers(2, n_delays + 2, network.n_synapses).astype(np.int16)
+    return replace(network, name=f"{network.name}, {n_delays} delays", delay_steps=delays)
+
+
 def microcircuit(scale: float = 0.1, *, seed: int = 0) -> NetworkModel:
     """Build the microcircuit of Potjans and Diesmann (2014) with `scale` times its neurons and synapses per neuron.
 
@@ -206,28 +231,17 @@ def microcircuit(scale: float = 0.1, *, seed: int = 0) -> NetworkModel:
     if not 0 < scale <= 1:
         raise ValueError(f"microcircuit: scale must be in (0, 1], got {scale}")
     rng = np.random.default_rng([seed, round(1e6 * scale)])
-    sizes = np.maximum(1, np.round(np.array(_SIZES) * scale)).astype(np.int64)
+    sizes, poisson_hz, drive, poisson_weight = microcircuit_populations(scale)
     n_neurons = int(sizes.sum())
     population = np.repeat(np.arange(len(sizes), dtype=np.int16), sizes)
     start, target, weight, delay = _microcircuit_synapses(sizes, scale, rng)
-    external = np.array(_EXTERNAL, np.float64)
     return NetworkModel(
+        **MICROCIRCUIT,
         name=f"microcircuit-{scale:g}",
-        kind="current",
         n_neurons=n_neurons,
-        dt_ms=DT_MS,
-        tau_mem_ms=10.0,
-        tau_exc_ms=0.5,
-        tau_inh_ms=0.5,
-        v_rest=-65.0,
-        threshold=-50.0,
-        v_reset=-65.0,
-        e_exc=0.0,
-        e_inh=0.0,
-        refractory_steps=20,
-        poisson_weight=_WEIGHT_PA * _PA_TO_MV / np.sqrt(scale),
-        drive=_lost_input(scale)[population],
-        poisson_hz=(_EXTERNAL_HZ * scale * external)[population],
+        poisson_weight=poisson_weight,
+        drive=drive[population],
+        poisson_hz=poisson_hz[population],
         v_init=_single(rng.normal(-58.0, 10.0, n_neurons)),
         g_exc_init=np.zeros(n_neurons),
         g_inh_init=np.zeros(n_neurons),
@@ -239,6 +253,65 @@ def microcircuit(scale: float = 0.1, *, seed: int = 0) -> NetworkModel:
         weight=weight,
         delay_steps=delay,
     )
+
+
+def microcircuit_populations(
+    scale: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], float]:
+    """Return size, rate of the sources from outside in Hz and drive in mV of each population; the sources' weight."""
+    sizes = np.maximum(1, np.round(np.array(_SIZES) * scale)).astype(np.int64)
+    poisson_hz = _EXTERNAL_HZ * scale * np.array(_EXTERNAL, np.float64)
+    return sizes, poisson_hz, _lost_input(scale), float(_WEIGHT_PA * _PA_TO_MV / np.sqrt(scale))
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """The synapses from one population of the microcircuit to another, by target neuron.
+
+    Attributes
+    ----------
+    post, pre : int
+        Index of the target and of the source population.
+    indptr : int32, shape (n_post + 1,)
+        The synapses onto neuron i are ``indptr[i] .. indptr[i + 1]``.
+    source : int32, shape (n_synapses,)
+        Their source neurons, counted within the population.
+    weight, delay_steps : float32 and int16, shape (n_synapses,)
+        As in `NetworkModel`.
+    """
+
+    post: int
+    pre: int
+    indptr: NDArray[np.int32]
+    source: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    delay_steps: NDArray[np.int16]
+
+
+def microcircuit_projections(scale: float = 1.0, *, seed: int = 0) -> Iterator[Projection]:
+    """Draw the synapses of `microcircuit` one projection after another (other draws of the same distribution).
+
+    12 bytes a synapse and no sorting: the whole network has 0.3 billion.
+    """
+    sizes = microcircuit_populations(scale)[0]
+    for post, pre in np.ndindex(len(sizes), len(sizes)):
+        n = _n_synapses(post, pre, scale)
+        if n == 0:
+            continue
+        rng = np.random.default_rng([seed, post, pre])
+        mean = np.float32(_WEIGHT_PA * _PA_TO_MV / np.sqrt(scale) * _relative_weight(post, pre))
+        weight = rng.standard_normal(n, np.float32)
+        weight *= abs(mean) * np.float32(0.1)
+        weight += mean
+        weight[np.sign(weight) != np.sign(mean)] = mean
+        mean_ms, deviation_ms = _DELAY_MS[pre % 2]
+        delay_ms = rng.standard_normal(n, np.float32)
+        delay_ms *= np.float32(deviation_ms)
+        delay_ms += np.float32(mean_ms)
+        delay_steps = (1 + np.round(delay_ms.clip(DT_MS) / np.float32(DT_MS))).astype(np.int16)
+        in_degree = np.bincount(rng.integers(0, sizes[post], n, np.int32), minlength=sizes[post])
+        indptr = np.concatenate([[0], np.cumsum(in_degree)]).astype(np.int32)
+        yield Projection(post, pre, indptr, rng.integers(0, sizes[pre], n, np.int32), weight, delay_steps)
 
 
 def _single(values: ArrayLike) -> NDArray[np.float64]:
@@ -293,7 +366,7 @@ def _microcircuit_synapses(
         mean = _WEIGHT_PA * _PA_TO_MV / np.sqrt(scale) * _relative_weight(post, pre)
         weight = rng.normal(mean, abs(mean) * 0.1, n)
         weight = np.where(np.sign(weight) == np.sign(mean), weight, mean)
-        delay_ms = rng.normal(*((0.75, 0.375) if pre % 2 else (1.5, 0.75)), n).clip(DT_MS)
+        delay_ms = rng.normal(*_DELAY_MS[pre % 2], n).clip(DT_MS)
         parts.append(
             (
                 rng.integers(first[pre], first[pre + 1], n, dtype=np.int32),
@@ -325,8 +398,6 @@ def _lost_input(scale: float) -> NDArray[np.float64]:
     """Mean input in mV that the fewer, stronger synapses no longer give, per population."""
     lost = np.zeros(len(_SIZES))
     for post, pre in np.ndindex(len(_SIZES), len(_SIZES)):
-        lost[post] += (
-            _relative_weight(post, pre) * _n_synapses(post, pre, 1.0) / _SIZES[post] * _RATES_HZ[pre]
-        )
+        lost[post] += _relative_weight(post, pre) * _n_synapses(post, pre, 1.0) / _SIZES[post] * RATES_HZ[pre]
     lost += np.array(_EXTERNAL) * _EXTERNAL_HZ
     return (1 - np.sqrt(scale)) * 0.5e-3 * lost * _WEIGHT_PA * _PA_TO_MV

@@ -1,15 +1,21 @@
 """
-Serves the arrays of one HDF5 or MATLAB file to another process; see `eventio.child_process`.
+Serves the arrays of HDF5 and MATLAB files, one after the other, to another process; see `eventio.child_process`.
 
-Run as a script with the file's path, it imports nothing of eventio. Requests are {"list": true}, answered with the
-arrays by name as [dtype, shape, missing filters, stored bytes], the file's attributes, the number of rows of arrays
-whose rows have lengths of their own ("ragged"), and the values of arrays of texts; {"read": [[name, axis], ...],
-"start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the values and the values, one behind
-the other: in the window of the shared memory whose file descriptor is the second argument, or, where there is none or
-it is too small, behind the answer; {"rows": [name, ...], "at": ...}, answered with one row of each ragged array, as
-64-bit floats, behind the answer; and {"pieces": name, "start": ..., "stop": ...}, answered so with the pieces of an
-HDF5 data set that hold these rows, as they stand in the file. A request that takes longer than a minute ends the
-process.
+Run as a script with a file descriptor of shared memory, or -1, it imports nothing of eventio. A request is a line of
+JSON; an answer is its size and that of the values behind it as two 64-bit numbers, itself, and the values. Requests:
+
+{"open": path}, answered with the arrays by name as [dtype, shape, missing filters, stored bytes], the file's
+attributes, the number of rows of arrays whose rows have lengths of their own ("ragged"), the values of arrays of
+texts, and the file's size;
+{"read": [[name, axis], ...], "start": ..., "stop": ..., "window": [first, stop]}, answered with the sizes of the
+values and the values, one behind the other: in the window of the shared memory, or, where there is none or it is too
+small, behind the answer;
+{"rows": [name, ...], "at": ...}, answered with one row of each ragged array, as 64-bit floats, behind the answer;
+{"pieces": name, "start": ..., "stop": ...}, answered so with the pieces of an HDF5 data set that hold these rows, as
+they stand in the file;
+{"close": true}, not answered.
+
+A request that takes longer than a minute ends the process.
 """
 
 import contextlib
@@ -17,6 +23,7 @@ import json
 import math
 import os
 import signal
+import struct
 import sys
 from typing import Any
 
@@ -24,10 +31,10 @@ LIMIT_S = 60
 MOST_ARRAYS = 10_000
 MOST_DEPTH = 16
 MOST_TEXTS = 10_000
-NOT_SHARED = -1
 ROOM_BYTES = 2 << 30
 GROWTH = 8
 MAT5_GROWTH = 1100
+SIZES = struct.Struct("<QQ")
 HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 Arrays = dict[str, Any]
 
@@ -38,7 +45,10 @@ def limit_memory(path: str, growth: int) -> None:
         import resource
 
         limit = ROOM_BYTES + growth * os.path.getsize(path)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(
+            resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(limit, most), most)
+        )
 
 
 def limit_time(seconds: int) -> None:
@@ -238,9 +248,8 @@ def read_row(array: Any, at: int) -> bytes:
 def answer(content: dict[str, Any], data: bytes = b"") -> None:
     """Write an answer."""
     limit_time(0)
-    if data:
-        content["bytes"] = len(data)
-    sys.stdout.buffer.write(json.dumps(content).encode() + b"\n" + data)
+    text = json.dumps(content).encode()
+    sys.stdout.buffer.write(SIZES.pack(len(text), len(data)) + text + data)
     sys.stdout.buffer.flush()
 
 
@@ -249,53 +258,76 @@ def describe_error(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def open_file(path: str) -> tuple[Arrays, dict[str, Any]]:
-    """Open the file with the library it needs."""
-    import numpy  # noqa: F401  # before the limit: libraries reserve room of their own
+class ArrayFile:
+    """The file that is open: with the library it needs, or none."""
 
-    if is_hdf5(path):
-        import h5py
+    def __init__(self) -> None:
+        self.arrays: Arrays = {}
+        self._file: Any = None
 
-        with contextlib.suppress(ImportError):
-            import hdf5plugin  # noqa: F401  # registers the filters
-        limit_memory(path, GROWTH)
-        return list_hdf5(h5py.File(path, "r", locking=False))  # who reads keeps nobody from writing anew
-    import scipy.io  # noqa: F401
+    def open(self, path: str) -> dict[str, Any]:
+        """Open another file; return what there is in it."""
+        import numpy  # noqa: F401  # before the limit: libraries reserve room of their own
 
-    limit_memory(path, MAT5_GROWTH)
-    return list_mat(path)
+        if is_hdf5(path):
+            import h5py
+
+            with contextlib.suppress(ImportError):
+                import hdf5plugin  # noqa: F401  # registers the filters
+            limit_memory(path, GROWTH)
+            self._file = h5py.File(path, "r", locking=False)  # who reads keeps nobody from writing anew
+            self.arrays, attributes = list_hdf5(self._file)
+        else:
+            import scipy.io  # noqa: F401
+
+            limit_memory(path, MAT5_GROWTH)
+            self.arrays, attributes = list_mat(path)
+        found = {name: describe(array) for name, array in self.arrays.items()}
+        ragged, texts = list_others(self.arrays)
+        return {
+            "arrays": {name: info for name, info in found.items() if info is not None},
+            "attributes": attributes,
+            "ragged": ragged,
+            "texts": texts,
+            "n_bytes": os.path.getsize(path),
+        }
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.arrays = {}
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
 
-def serve(path: str, descriptor: int) -> None:
+def serve(descriptor: int) -> None:
     """Answer requests until there are no more."""
-    arrays: Arrays = {}
+    file = ArrayFile()
     window = Window(descriptor) if descriptor >= 0 else None
     for line in sys.stdin.buffer:
         request = json.loads(line)
         limit_time(LIMIT_S)
         try:
-            if "list" in request:
-                arrays, attributes = open_file(path)
-                found = {name: describe(array) for name, array in arrays.items()}
-                known = {name: info for name, info in found.items() if info is not None}
-                ragged, texts = list_others(arrays)
-                answer({"arrays": known, "attributes": attributes, "ragged": ragged, "texts": texts})
+            if "open" in request:
+                answer(file.open(request["open"]))
+            elif "close" in request:
+                file.close()
+                limit_time(0)
             elif "pieces" in request:
-                answer(*read_pieces(arrays[request["pieces"]], request["start"], request["stop"]))
+                answer(*read_pieces(file.arrays[request["pieces"]], request["start"], request["stop"]))
             elif "rows" in request:
-                pieces = [read_row(arrays[name], request["at"]) for name in request["rows"]]
+                pieces = [read_row(file.arrays[name], request["at"]) for name in request["rows"]]
                 answer({"sizes": [len(piece) for piece in pieces]}, b"".join(pieces))
             else:
-                answer(*read_all(arrays, request, window))
+                answer(*read_all(file.arrays, request, window))
         except BrokenPipeError:
             raise
         except BaseException as error:
-            what = "cannot be opened ({}); the file is damaged or cut short" if "list" in request else "{}"
+            what = "cannot be opened ({}); the file is damaged or cut short" if "open" in request else "{}"
             answer({"error": what.format(describe_error(error))})
 
 
 if __name__ == "__main__":
-    try:
-        serve(sys.argv[1], int(sys.argv[2]))
-    except BrokenPipeError:
-        sys.exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is told of keys, and ends this
+    with contextlib.suppress(BrokenPipeError):
+        serve(int(sys.argv[1]))

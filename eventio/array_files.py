@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio import _child_arrays, ecf
-from eventio.child_process import ChildProcess, SharedMemory
+from eventio import ecf
+from eventio.child_files import ChildFile
 from eventio.columns import NO_WISH, Wish
 from eventio.errors import FormatError, MissingPackageError
 from eventio.table_source import TableSource
@@ -60,16 +60,12 @@ class ArrayFileSource(TableSource):
         dict of str to ArrayInfo
             By name.
         """
-        self._shared = SharedMemory()
         self._n_asked = 0
-        shares = (self._shared.descriptor,) if self._shared.descriptor >= 0 else ()
-        self._child = ChildProcess(
-            _child_arrays.__file__, str(self.path), str(self._shared.descriptor), shares=shares
-        )
-        answer, _ = self._child.ask({"list": True})
-        self.attributes = answer["attributes"]
+        self._child = ChildFile(self.path)
+        self._shared = self._child.process.memory
+        self.attributes = self._child.contents["attributes"]
         arrays = {}
-        for name, (kind, shape, missing, n_stored) in answer["arrays"].items():
+        for name, (kind, shape, missing, n_stored) in self._child.contents["arrays"].items():
             dtype = np.dtype(kind if isinstance(kind, str) else [tuple(field) for field in kind])
             arrays[name] = ArrayInfo(dtype, tuple(shape))
             self._missing[name] = missing

@@ -24,6 +24,11 @@ IMU_DTYPE = np.dtype(
 TRIGGER_DTYPE = np.dtype([("t", "<i8"), ("channel", "u1"), ("kind", "u1")])
 """One trigger: `t` in microseconds, the input it came by, and its TriggerKind."""
 
+EXPOSURE_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("is_second", "?")])
+"""One exposure event: a pixel of an ATIS crosses the first or the second threshold of a measurement of light."""
+EXPOSURES = "exposure events"
+"""Name of their stream."""
+
 StructuredArray = npt.NDArray[np.void]
 
 
@@ -81,7 +86,7 @@ class Companions:
         Triggers, of TRIGGER_DTYPE, shape (n,).
     streams : mapping of str to ndarray
         Whatever else there is, by kind: structured arrays whose first field is `t` in microseconds; their other
-        fields depend on the kind.
+        fields depend on the kind ("exposure events": EXPOSURE_DTYPE).
 
     Examples
     --------

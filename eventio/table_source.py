@@ -24,13 +24,16 @@ from eventio.columns import (
     guess_unit,
     reasons_for,
 )
+from eventio.companions import EXPOSURE_DTYPE, EXPOSURES
 from eventio.errors import FormatError
 from eventio.recording import MAX_SENSOR_SIDE, EventArray
 from eventio.source import BLOCK_EVENTS, Findings
-from eventio.tables import ArrayInfo, find_table
+from eventio.tables import ArrayInfo, Table, find_table
 
 SAMPLE_ROWS = 4096
 TICKS_NAME = "ticks_per_second"
+EXPOSURE_GROUP = "EM"
+"""Exposure measurements of an ATIS; 0 in the column of polarities: first threshold, 1: second."""
 
 
 class TableSource(ABC):
@@ -46,6 +49,7 @@ class TableSource(ABC):
     """
 
     block_rows = BLOCK_EVENTS
+    keeps_companions: bool  # there only where the file holds some: others are not read twice for nothing
 
     def __init__(self, path: Path, wish: Wish = NO_WISH) -> None:
         self.path = path
@@ -59,6 +63,8 @@ class TableSource(ABC):
         try:
             self._arrays = self.list_arrays()
             self._table, self._others = find_table(self._arrays)
+            if any(is_of_exposures(table) for table in self._others):
+                self.keeps_companions = False
             self.check_table()
             self._layout = self._find_layout(wish)
             self.adjust()
@@ -237,10 +243,7 @@ class TableSource(ABC):
         self.findings = Findings(conversions=self._layout.reasons)
         if self._origin:
             self.findings.conversions += ("columns and rows counted from 1 in the file",)
-        for table in self._others:
-            self.findings.add_skipped(
-                f"events of {table.names[0].rpartition('/')[0] or table.names[0]}", table.n_events
-            )
+        self._note_others()
         for start in range(checkpoint, self._table.n_events, self.block_rows):
             stop = min(start + self.block_rows, self._table.n_events)
             try:
@@ -258,7 +261,55 @@ class TableSource(ABC):
                 self._stop_at(start + len(events), f"event {start + len(events)}: {problem}")
                 return
 
+    def _note_others(self) -> None:
+        """Count the events of other tables; exposures are kept where companions are."""
+        for table in self._others:
+            if is_of_exposures(table):
+                self.findings.add_skipped(EXPOSURES, table.n_events)
+                if self.keeps_companions:
+                    self._keep_exposures(table)
+            else:
+                group = table.names[0].rpartition("/")[0] or table.names[0]
+                self.findings.add_skipped(f"events of {group}", table.n_events)
+
+    def _keep_exposures(self, table: Table) -> None:
+        for start in range(0, table.n_events, self.block_rows):
+            stop = min(start + self.block_rows, table.n_events)
+            try:
+                rows = self.read_together(table.names, start, stop)
+            except FormatError as error:
+                self.findings.truncation = f"{EXPOSURES} from {start} on cannot be read: {error}"
+                return
+            columns = {role: column.ravel() for role, column in zip(ROLES, rows, strict=True)}
+            events, problem = assemble(columns, table.unit or self._layout.unit, origin=self._origin)
+            exposures = np.empty(len(events), EXPOSURE_DTYPE)
+            for name, role in zip(EXPOSURE_DTYPE.names or (), ROLES, strict=True):
+                exposures[name] = events[role]
+            exposures["t"] += self.time_offset
+            self.findings.companions.add(EXPOSURES, exposures)
+            if problem is not None:
+                self.findings.truncation = f"{EXPOSURES} from {start + len(events)} on do not fit: {problem}"
+                return
+
     def _stop_at(self, n_events: int, why: str) -> None:
         if n_events == 0:
             raise FormatError(f"{self.path}: {why}")
         self.findings.truncation = why
+
+
+def is_of_exposures(table: Table) -> bool:
+    """
+    Say whether the events of a table are exposure measurements of an ATIS.
+
+    Parameters
+    ----------
+    table : Table
+        Beside the events.
+
+    Returns
+    -------
+    bool
+        It is four arrays in a structure or group named EM.
+    """
+    groups = table.names[0].split("/")[:-1]
+    return len(table.names) == len(ROLES) and groups[-1:] == [EXPOSURE_GROUP]

@@ -11,13 +11,17 @@ import numpy as np
 
 import eventio
 import neuro
-from eventio.live import LiveStream
+from eventio.live import WIRE_FORMATS, LiveCounts, LiveStream, UdpFeed, fitting_wires
 from spikeloom.decision import Decision, Tally, WindowRun
 from spikeloom.errors import UserError
 from spikeloom.recognizer import Recognizer
 from spikeloom.recordings import Events, Window
 
 CHUNK_EVENTS = 1 << 14
+LEAST_USED = 0.1
+"""Where fewer of the events are usable, the datagrams say something else than they are read for."""
+LEAST_EVENTS = 50
+"""So many must have come before that is said without a window to decide."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ def recognize_live(
     Raises
     ------
     UserError
-        When the stream comes from another sensor size.
+        When the stream comes from another sensor size, or datagrams hold next to no events in the wire format that
+        they are read in.
     eventio.EventioError
         When the network or the camera fails.
     """
@@ -116,8 +121,15 @@ def recognize_live(
             f"the stream comes from a {stream.width}x{stream.height} sensor, but the model was made for "
             f"{encoding.width}x{encoding.height}; use a model trained for this sensor"
         )
-    chunks = stream.chunks(n_events=CHUNK_EVENTS, wait_s=wait_s, idle_s=idle_s, duration_s=duration_s)
+
+    def watch(counts: LiveCounts) -> None:
+        _refuse_other_wires(stream, counts, least=LEAST_EVENTS)
+
+    chunks = stream.chunks(
+        n_events=CHUNK_EVENTS, wait_s=wait_s, idle_s=idle_s, duration_s=duration_s, watch=watch
+    )
     for n_decided, window in enumerate(_windows(chunks, stream, encoding.window_us), start=1):
+        _refuse_other_wires(stream, stream.counts)
         yield _decide(recognizer, window)
         if n_decided == most_windows:
             return
@@ -144,6 +156,30 @@ def _windows(chunks: Iterator[Events], stream: LiveStream, window_us: int) -> It
             position = stop
     if now is not None:
         yield now
+
+
+def _refuse_other_wires(stream: LiveStream, counts: LiveCounts, *, least: int = 1) -> None:
+    """Refuse datagrams that hold next to no usable event, and say what they may be."""
+    feed = stream.feed
+    if not isinstance(feed, UdpFeed):
+        return
+    n_malformed = -(-counts.n_malformed_bytes // feed.wire.event_bytes)
+    n_used = counts.n_received - counts.n_late - counts.n_outside
+    n_events = counts.n_received + n_malformed
+    if n_events < least or n_used >= LEAST_USED * n_events:
+        return
+    others = fitting_wires(feed.last_datagram, width=stream.width, height=stream.height)
+    if others and feed.wire.name not in others:
+        remedy = f"the last datagram looks like {' or '.join(others)}: give --wire {others[0]}"
+    else:
+        remedy = (
+            f"give the sender's --wire ({', '.join(WIRE_FORMATS)}) and a model made for its sensor, and let one "
+            "sender at a time send, with times that do not fall"
+        )
+    raise UserError(
+        f"udp port {feed.port}: of about {n_events:,} events that came, read as {feed.wire.name}, {n_used:,} are "
+        f"usable on a {stream.width}x{stream.height} sensor ({replace(counts, n_dropped=0).describe()}); {remedy}"
+    )
 
 
 def _decide(recognizer: Recognizer, window: _OpenWindow) -> LiveDecision:

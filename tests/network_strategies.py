@@ -27,6 +27,7 @@ from neuro.graph import (
     Stdp,
     clocked,
 )
+from neuro.lowering import network_synapses
 from neuro.lowering import networks as lowering
 from neuro.spikes import Spikes
 
@@ -93,7 +94,7 @@ def synapses(
     weight = rng.uniform(0.0 if plastic else -0.3, 0.6, n)
     delay: Any = int(rng.integers(least, 5)) * DT_S
     if n and rng.random() < 0.5:
-        delay = rng.integers(least, 6, n) * DT_S
+        delay = rng.integers(least, rng.choice([6, 40]), n) * DT_S
     stdp = Stdp(0.01, 0.02, float(rng.uniform(0, 0.3)), float(rng.uniform(0, 0.3)), 0.6) if plastic else None
     if rng.random() < 0.2:
         weight[:] = 0.25  # rows of one weight take a path of their own
@@ -180,3 +181,15 @@ def enough_for_threads() -> Iterator[None]:
     """Let any network take as many threads as are asked for."""
     with mock.patch.multiple(lowering, LEAST_NS=1e-9, most_threads=lambda: 64):
         yield
+
+
+@contextmanager
+def delivering(by: str) -> Iterator[None]:
+    """Deliver by 'lists', or by a 'ring' where that is possible (without plastic synapses), whatever is faster."""
+    always, never = {"SPIKE_NS": -1e9, "RING_NS": -1e9}, {"SPIKE_NS": 1e9, "RING_NS": 1e9}
+    lowering._lowered.cache_clear()
+    try:
+        with mock.patch.multiple(network_synapses, **(always if by == "ring" else never)):
+            yield
+    finally:
+        lowering._lowered.cache_clear()

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio import _child_arrays
-from eventio.child_process import ChildProcess
+from eventio.child_files import ChildFile
 from eventio.datasets.collection import Collection, Sample
 from eventio.datasets.published import choose
 from eventio.errors import FileAccessError, FormatError, MissingFileError
@@ -179,8 +178,11 @@ class WordFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = Lock()
-        self._child = ChildProcess(_child_arrays.__file__, str(path), str(_child_arrays.NOT_SHARED))
-        found = self._ask({"list": True})[0]
+        try:
+            self._child = ChildFile(path)
+        except FormatError as error:
+            raise self._refuse(error) from error
+        found = self._child.contents
         ragged, arrays = found["ragged"], found["arrays"]
         if not {TIMES, UNITS} <= ragged.keys() or ragged[TIMES] != ragged[UNITS] or LABELS not in arrays:
             raise FormatError(
@@ -231,9 +233,10 @@ class WordFile:
                 return self._child.ask(request)
         except FormatError as error:
             opened.cache_clear()
-            raise FormatError(
-                f"{self._path}: is no file of spikes and labels ({error}); download it again"
-            ) from error
+            raise self._refuse(error) from error
+
+    def _refuse(self, error: FormatError) -> FormatError:
+        return FormatError(f"{self._path}: is no file of spikes and labels ({error}); download it again")
 
 
 def open_file(path: Path) -> WordFile:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eventio import _child_arrays
-from eventio.child_process import ChildProcess
+from eventio.child_files import ChildFile
 from eventio.errors import FormatError
 
 WEIGHTS = "model_weights/"
@@ -53,9 +52,9 @@ def read_keras(path: Path) -> DenseLayers:
         The file is damaged, or holds no two dense layers.
     """
     found: dict[str, npt.NDArray[np.float32]] = {}
-    child = ChildProcess(_child_arrays.__file__, str(path), str(_child_arrays.NOT_SHARED))
     try:
-        arrays = child.ask({"list": True})[0]["arrays"]
+        child = ChildFile(path)
+        arrays = child.contents["arrays"]
         top = WEIGHTS if any(name.startswith(WEIGHTS) for name in arrays) else ""
         for name, (kind, shape, _, _) in arrays.items():
             is_float = isinstance(kind, str) and np.dtype(kind).kind == "f"
@@ -64,10 +63,9 @@ def read_keras(path: Path) -> DenseLayers:
             if name.startswith(top):
                 _, data = child.ask({"read": [[name, 0]], "start": 0, "stop": shape[0]})
                 found[name.removeprefix(top)] = np.frombuffer(data, kind).reshape(shape).astype(np.float32)
+        child.close()
     except (FormatError, ValueError) as error:
         raise FormatError(f"{path}: is no whole HDF5 file ({error}); copy it again") from error
-    finally:
-        child.close()
     return match_layers(path, found)
 
 

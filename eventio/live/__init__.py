@@ -3,8 +3,8 @@
 from eventio.live.camera import open_camera
 from eventio.live.replay import Replay, replay
 from eventio.live.stream import Feed, LiveCounts, LiveStream
-from eventio.live.udp import UdpSender, open_udp
-from eventio.live.wire import WIRE_FORMATS, parse_address
+from eventio.live.udp import UdpFeed, UdpSender, open_udp
+from eventio.live.wire import WIRE_FORMATS, fitting_wires, parse_address
 
 __all__ = [
     "open_udp",
@@ -13,8 +13,10 @@ __all__ = [
     "LiveStream",
     "LiveCounts",
     "Replay",
+    "UdpFeed",
     "UdpSender",
     "Feed",
     "WIRE_FORMATS",
+    "fitting_wires",
     "parse_address",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self
@@ -226,6 +226,7 @@ class LiveStream:
         idle_s: float | None = None,
         duration_s: float | None = None,
         most_events: int | None = None,
+        watch: Callable[[LiveCounts], None] | None = None,
     ) -> Iterator[EventArray]:
         """
         Yield events as they come, until the feed ends, one of the limits is reached, or the stream is closed.
@@ -242,6 +243,9 @@ class LiveStream:
             End after this long, in seconds.
         most_events : int, optional
             End after as many events.
+        watch : callable, optional
+            Told the counts before each chunk, and many times a second while none comes; what it raises ends the
+            chunks.
 
         Yields
         ------
@@ -271,6 +275,8 @@ class LiveStream:
                 if self._failure is not None:
                     raise self._failure
                 return
+            if watch is not None:
+                watch(self.counts)
             if len(chunk):
                 last_s = time.perf_counter()
                 n_left = None if n_left is None else n_left - len(chunk)

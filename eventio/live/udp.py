@@ -36,6 +36,13 @@ class UdpFeed:
     wire : str
         Name of the wire format.
 
+    Attributes
+    ----------
+    wire : WireFormat
+        The wire format.
+    last_datagram : bytes
+        What came last.
+
     Raises
     ------
     FileAccessError
@@ -43,7 +50,9 @@ class UdpFeed:
     """
 
     def __init__(self, address: tuple[str, int], *, wire: str = LONG) -> None:
-        self._decoder = find_wire(wire).make_decoder()
+        self.wire = find_wire(wire)
+        self.last_datagram = b""
+        self._decoder = self.wire.make_decoder()
         self.n_lost = 0
         self.n_malformed_bytes = 0
         try:
@@ -88,7 +97,7 @@ class UdpFeed:
         self._socket.settimeout(timeout_s)
         try:
             for _ in range(MOST_AT_ONCE):
-                data = self._receive_one()
+                data = self.last_datagram = self._receive_one()
                 events, n_malformed = self._decoder.decode(data, time.time_ns() // 1000)
                 self.n_malformed_bytes += n_malformed
                 parts.append(events)

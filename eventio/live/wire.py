@@ -338,6 +338,38 @@ def find_wire(name: str) -> WireFormat:
     return WIRE_FORMATS[name]
 
 
+def fitting_wires(datagram: bytes, *, width: int, height: int) -> tuple[str, ...]:
+    """
+    Find the wire formats that a datagram may be of.
+
+    Parameters
+    ----------
+    datagram : bytes
+        What came.
+    width, height : int
+        Size of the sensor in pixels.
+
+    Returns
+    -------
+    tuple of str
+        Their names: read so, all its bytes are events on the sensor whose times do not fall.
+
+    Examples
+    --------
+    >>> import eventio
+    >>> events = eventio.make_events(t=[10, 25], x=[0, 3], y=[2, 2], p=[True, False])
+    >>> fitting_wires(find_wire("t32_x16_y15_on1").encode(events), width=34, height=34)
+    ('t32_x16_y15_on1',)
+    """
+    found = []
+    for name, wire in WIRE_FORMATS.items():
+        events, n_malformed = wire.make_decoder().decode(datagram, 0)
+        is_inside = (events["x"] < width) & (events["y"] < height)
+        if len(events) and not n_malformed and is_inside.all() and (np.diff(events["t"]) >= 0).all():
+            found.append(name)
+    return tuple(found)
+
+
 def parse_address(text: str) -> tuple[str, int]:
     """
     Read an address such as "udp://127.0.0.1:7777".

@@ -11,11 +11,13 @@ from neuro.graph.nodes import (
     NEURONS,
     POOLS,
     POPULATIONS,
+    SPIKING,
     Add,
     CobaLIF,
     Concat,
     Conv2d,
     CubaLIF,
+    Delay,
     Flatten,
     Input,
     Linear,
@@ -33,6 +35,7 @@ __all__ = [
     "needs_populations",
     "receptors",
     "refuse_populations",
+    "stands_alone",
 ]
 
 _PARTS = (SparseLinear, PoissonSource, *POPULATIONS)
@@ -49,8 +52,15 @@ _LAYERED = (
 
 
 def has_populations(nodes: Mapping[str, Node]) -> bool:
-    """Whether a graph holds a node that only networks of populations have."""
-    return any(isinstance(node, _PARTS) for node in nodes.values())
+    """Whether a graph holds a node that only networks of populations have, or stands alone, without an Input."""
+    return any(isinstance(node, _PARTS) for node in nodes.values()) or stands_alone(nodes)
+
+
+def stands_alone(nodes: Mapping[str, Node]) -> bool:
+    """Whether there are neurons that spike, at most synapses and delays between them, and no Input."""
+    return any(isinstance(node, SPIKING) for node in nodes.values()) and all(
+        isinstance(node, (*SPIKING, Linear, Delay)) for node in nodes.values()
+    )
 
 
 def is_mixed(nodes: Mapping[str, Node]) -> bool:
@@ -88,6 +98,8 @@ def refuse_populations(nodes: Mapping[str, Node], where: str) -> None:
         for field in ("v_start", "tau_inh_s"):
             if isinstance(node, NEURONS) and getattr(node, field, None) is not None:
                 reason = f"{field} is computed in clocked networks of populations only"
+        if not reason and stands_alone(nodes):
+            reason = "stands in a graph without an Input, which is a network of populations"
         if reason:
             raise GraphError(f"{label(name, node)}: {reason}, not by {where}")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuro.errors import GraphError
 from neuro.graph.execution import Clocked, Execution
-from neuro.graph.networks import has_populations, may_have
+from neuro.graph.networks import has_populations, may_have, stands_alone
 from neuro.graph.nodes import (
     NEURONS,
     POPULATIONS,
@@ -92,6 +92,10 @@ def check_reach(nodes: Mapping[str, Node], edges: Edges) -> None:
 def check_timing(nodes: Mapping[str, Node], execution: Execution) -> None:
     """Check delays and time constants against the length of a step."""
     if not isinstance(execution, Clocked):
+        if stands_alone(nodes):
+            raise GraphError(
+                "Graph: has no Input, so it is a network of populations, which runs in steps; use clocked(dt_s)"
+            )
         return
     for name, node in nodes.items():
         for field in ("delay_s", "refractory_s"):

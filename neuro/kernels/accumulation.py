@@ -2,7 +2,7 @@
 
 Gathering lists the weight rows of an output pixel and adds them up in registers; scattering adds each input to
 all it reaches; the dense path multiplies every input, active or not. Rows are addressed by unsigned offsets: a
-signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied sixteen at a
+signed index costs a wrap-around test that keeps LLVM from vectorising. Lists of inputs are copied 32 at a
 time, because branches that cannot be predicted cost more than the copies.
 """
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from neuro.kernels.arrays import (
     ACTIVE,
-    BYTE_BITS,
     BYTE_OPERATIONS,
     COLUMN_PADDING,
     DENSE_ROW,
@@ -22,6 +21,7 @@ from neuro.kernels.arrays import (
     IN_COLUMNS,
     N_GROUPS,
     N_IN_PIXELS,
+    N_ROWS,
     OPERATIONS,
     OUT_CHANNELS,
     OUT_COLUMNS,
@@ -38,15 +38,9 @@ from neuro.kernels.arrays import (
     Wiring,
     Work,
 )
+from neuro.kernels.byte_sums import AT_ONCE, sum_bytes
 from neuro.kernels.options import PART, UNCOUNTED, njit
-from neuro.kernels.sums import (
-    scale_words,
-    sum_dense,
-    sum_rows,
-    sum_scaled_rows,
-    sum_short_bytes,
-    sum_wide_bytes,
-)
+from neuro.kernels.sums import sum_dense, sum_rows, sum_scaled_rows
 from neuro.kernels.vectors import add, copy_shifted, load, load_lanes, multiply, splat, store, store_lanes
 
 U = np.uint64
@@ -61,8 +55,12 @@ def table(wiring: Wiring, k: int) -> Int32s:
 @njit(cache=True, forceinline=True, **PART)
 def fill_bias(current: Floats, base: U, bias: Floats) -> None:
     """Start the currents of a pixel at the bias."""
-    at = U(0)
-    while at < U(bias.size):
+    at, n = U(0), U(bias.size)
+    while at + U(64) <= n:
+        for k in range(U(at), U(at + U(64)), U(16)):
+            store(current, base + k, load(bias, k))
+        at += U(64)
+    while at < n:
         store(current, base + at, load(bias, at))
         at += U(16)
 
@@ -83,6 +81,11 @@ def add_grouped_rows(
 def add_row(current: Floats, base: U, weight: Floats, row: U, n: U, scale: np.float32) -> None:
     """Add a row of n weights, times its scale, to the n currents from `base`."""
     by, at, first = splat(scale), U(0), row * n
+    while at + U(64) <= n:
+        for k in range(U(at), U(at + U(64)), U(16)):
+            term = multiply(load(weight, first + k), by)
+            store(current, base + k, add(load(current, base + k), term))
+        at += U(64)
     while at + U(16) <= n:
         term = multiply(load(weight, first + at), by)
         store(current, base + at, add(load(current, base + at), term))
@@ -107,18 +110,25 @@ def sum_pixel(base: U, n: int, is_graded: bool, uses_bytes: bool, wiring: Wiring
     elif is_graded:
         sum_scaled_rows(work.current, base, wiring.weight, wiring.bias, work.row, work.scale, n, n_channels)
     elif uses_bytes:
-        if wiring.numbers[BYTE_BITS] == 16:
-            sum_short_bytes(work.words, wiring.weight_bytes, work.row, n, n_channels)
-            scale_words(work.words, work.current, base, wiring.bias, wiring.byte_scale[0], n_channels)
-        else:
-            wide = work.words.view(np.int32)
-            sum_wide_bytes(wide, wiring.weight_bytes, work.row, n, n_channels)
-            scale_words(wide, work.current, base, wiring.bias, wiring.byte_scale[0], n_channels)
+        for k in range(U(n), U(n + AT_ONCE - 1)):
+            work.row[k] = wiring.numbers[N_ROWS]
+        factor, pitch = wiring.byte_scale[0], U(wiring.numbers[PITCH])
+        sum_bytes(work.current, base, wiring.weight_bytes, wiring.bias, factor, work.row, n, pitch)
     else:
         sum_rows(work.current, base, wiring.weight, wiring.bias, work.row, n, n_channels)
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
+def copy_32(frames: Frames, source: U, row: Int32s, scale: Floats, to: U, shift: int) -> None:
+    """List the weight rows, and the values, of 32 entries of a block."""
+    copy_shifted(row, to, frames.index, source, shift)
+    copy_shifted(row, to + U(16), frames.index, source + U(16), shift)
+    if frames.value.size > 0:
+        store(scale, to, load(frames.value, source))
+        store(scale, to + U(16), load(frames.value, source + U(16)))
+
+
+@njit(cache=True, forceinline=True, **PART)
 def gather_row(
     frames: Frames,
     first: int,
@@ -133,12 +143,11 @@ def gather_row(
 
     Pixels without input, unless hot or `wants_all`, are left alone.
     """
-    start, index, value, row, scale = frames.start, frames.index, frames.value, work.row, work.scale
+    start, row, scale = frames.start, work.row, work.scale
     taps_of_row, tap_pixel, tap_shift = table(wiring, 0), table(wiring, 1), table(wiring, 2)
     runs_of_column, run_start = table(wiring, 3), table(wiring, 4)
     run_stop, run_shift = table(wiring, 5), table(wiring, 6)
-    is_graded = value.size > 0
-    numbers = wiring.numbers
+    numbers, is_graded = wiring.numbers, frames.value.size > 0
     n_columns, pitch = numbers[OUT_COLUMNS], U(numbers[PITCH])
     n_rows, n_active = 0, 0
     for x in range(n_columns):
@@ -149,11 +158,10 @@ def gather_row(
                 shift = tap_shift[r] + run_shift[c]
                 lo = start[line + U(run_start[c])]
                 n_run = start[line + U(run_stop[c])] - lo
-                for done in range(0, max(n_run, 1), 16):
-                    to, source = U(n + done), U(lo + done)
-                    copy_shifted(row, to, index, source, np.int64(shift))
-                    if is_graded:
-                        store(scale, to, load(value, source))
+                copy_32(frames, U(lo), row, scale, U(n), np.int64(shift))
+                if n_run > 32:
+                    for done in range(32, n_run, 32):
+                        copy_32(frames, U(lo + done), row, scale, U(n + done), np.int64(shift))
                 n += n_run
         pixel = y * n_columns + x
         work.touched[pixel] = n > 0
@@ -179,7 +187,7 @@ def has_input(frames: Frames, first: int, y: int, wiring: Wiring) -> bool:
     return False
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def scatter_row(
     frames: Frames, first: int, y: int, wants_all: bool, wiring: Wiring, work: Work, block: Block
 ) -> None:
@@ -199,28 +207,28 @@ def scatter_row(
         touched[lowest + column] = 0
         if wants_all:
             fill_bias(current, column * pitch, wiring.bias)
-    scale[0] = np.float32(1)
+    factor = np.float32(1)
     for r in range(U(taps_of_row[y]), U(taps_of_row[y + 1])):
         line = U(first + tap_pixel[r])
         for k in range(U(start[line]), U(start[line + U(numbers[IN_COLUMNS])])):
             x = np.uint32(index[k]) // in_channels - np.uint32(tap_pixel[r])
             shift = index[k] + tap_shift[r]
             if value.size > 0:
-                scale[0] = value[k]
+                factor = value[k]
             for c in range(U(targets_of_column[x]), U(targets_of_column[x + 1])):
                 target = U(column_pixel[c])
                 base = target * pitch
                 if not wants_all and touched[lowest + target] == 0:
                     fill_bias(current, base, wiring.bias)
                 touched[lowest + target] = 1
-                row[0] = shift + column_shift[c]
+                number = shift + column_shift[c]
                 n_rows += 1
                 if group_out < n_channels:
-                    add_grouped_rows(
-                        current, base, weight, row, scale, np.int64(1), group_out, wiring.row_first
-                    )
+                    row[0], scale[0] = number, factor
+                    one = np.int64(1)
+                    add_grouped_rows(current, base, weight, row, scale, one, group_out, wiring.row_first)
                 else:
-                    add_row(current, base, weight, U(row[0]), n_channels, scale[0])
+                    add_row(current, base, weight, U(number), n_channels, factor)
     for column in range(U(n_columns)):
         pixel = lowest + column
         n_active += touched[pixel]
@@ -230,7 +238,7 @@ def scatter_row(
     block.tally[ACTIVE] += n_active
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None:
     """Write the inputs of a step into a padded array of zeros, as far as a tap reaches them.
 
@@ -251,7 +259,7 @@ def spread_frame(frames: Frames, first: int, wiring: Wiring, work: Work) -> None
             dense[index[k] + shift] = value[k] if value.size > 0 else np.float32(1)
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def multiply_row(frames: Frames, y: int, wiring: Wiring, work: Work, block: Block) -> None:
     """Currents of output row y into the front of ``work.current`` by the dense path (`spread_frame` comes first)."""
     numbers = wiring.numbers
@@ -290,7 +298,7 @@ def mark_row(y: int, wiring: Wiring, occupied: Bytes, touched: Bytes) -> int:
     return n
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def count_operations(frames: Frames, first: int, rows: tuple[int, int], wiring: Wiring) -> int:
     """Count operations as the other paths do them: one for each active input, tap inside the rows, and channel."""
     numbers, start = wiring.numbers, frames.start

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic as untyped_intrinsic
 
-__all__ = ["FIRST", "bytes_at", "floats_at", "int32s_at", "int64s_at", "shorts_at", "signed_at", "words_at"]
+__all__ = ["FIRST", "bytes_at", "floats_at", "int32s_at", "int64s_at", "signed_at", "words_at"]
 
 FIRST = 12
 intrinsic: Any = untyped_intrinsic
@@ -55,5 +55,4 @@ int32s_at = _reader(types.int32)
 int64s_at = _reader(types.int64)
 bytes_at = _reader(types.uint8)
 signed_at = _reader(types.int8)
-shorts_at = _reader(types.int16)
 words_at = _reader(types.uint64)

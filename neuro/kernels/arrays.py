@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 
-SPARE = 16  # kernels read and write entries sixteen at a time
+SPARE = 32  # kernels read and write so many entries at a time
 
 
 class Frames(NamedTuple):
@@ -103,8 +103,8 @@ class Membranes(NamedTuple):
 
 # Places in `Wiring.numbers`; `FIRST_TABLE` is the first of 14, `DENSE_STEPS` of 6.
 N_IN_PIXELS, IN_CHANNELS, IN_COLUMNS, OUT_ROWS, OUT_COLUMNS, OUT_CHANNELS, N_GROUPS, N_ROWS, PITCH = range(9)
-FIRST_TABLE, BYTE_BITS, ROW_PADDING, COLUMN_PADDING, PADDED_ROWS, PADDED_COLUMNS = 9, 23, 24, 25, 26, 27
-DENSE_ROW, DENSE_STEPS, N_NUMBERS = 28, 29, 35
+FIRST_TABLE, ROW_PADDING, COLUMN_PADDING, PADDED_ROWS, PADDED_COLUMNS = 9, 23, 24, 25, 26
+DENSE_ROW, DENSE_STEPS, N_NUMBERS = 27, 28, 34
 
 
 class Wiring(NamedTuple):
@@ -115,8 +115,9 @@ class Wiring(NamedTuple):
     ``numbers[DENSE_ROW]``: inputs between two output rows in the padded input; from ``DENSE_STEPS`` on: see
     `neuro.kernels.sums.sum_dense`.
     ``weight``: float32, `n_rows` rows as in `Synapses` and a spare vector; ``weight_bytes``: the same as int8 multiples
-    of ``byte_scale[0]``, empty where they are none; ``bias``: float32, shape (pitch,), zeros behind the last channel;
-    ``row_first``: as in `Synapses`. The currents of a pixel have a pitch of ``numbers[PITCH]``, whole vectors.
+    of ``byte_scale[0]`` in rows of ``numbers[PITCH]`` and a row of zeros, empty where they are none: every other byte
+    128 too high, channels in the order of `neuro.lowering.wiring.byte_order`; ``bias``: float32, shape (pitch,), zeros
+    behind the last channel; ``row_first``: as in `Synapses`. The currents of a pixel have that pitch, whole vectors.
     """
 
     numbers: Int64s
@@ -131,8 +132,8 @@ class Wiring(NamedTuple):
 class Work(NamedTuple):
     """Scratch of one layer.
 
-    ``current``: the pixels of a row times pitch; ``row``, ``scale``: the weight rows of one output pixel; ``words``:
-    int16 or int32 sums of bytes; ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape
+    ``current``: the pixels of a row times pitch; ``row``, ``scale``: the weight rows of one output pixel;
+    ``dense``: the padded input of a step, channel-last; ``occupied``: uint8, shape
     (padded pixels,), whether it has any; ``touched``, ``hot``: uint8, and ``done``: int32, each shape (n_pixels,), the
     steps that the membranes of a pixel have behind them; ``fired`` and ``fired_words`` are two views of the same bytes.
     """
@@ -140,7 +141,6 @@ class Work(NamedTuple):
     current: Floats
     row: Int32s
     scale: Floats
-    words: NDArray[np.int16]
     dense: Floats
     occupied: Bytes
     touched: Bytes

@@ -6,7 +6,6 @@ from neuro.kernels.addresses import (
     floats_at,
     int32s_at,
     int64s_at,
-    shorts_at,
     signed_at,
     words_at,
 )
@@ -77,14 +76,13 @@ def work_at(row: Int64s) -> Work:
         floats_at(row, WORK),
         int32s_at(row, WORK + 1),
         floats_at(row, WORK + 2),
-        shorts_at(row, WORK + 3),
-        floats_at(row, WORK + 4),
+        floats_at(row, WORK + 3),
+        bytes_at(row, WORK + 4),
         bytes_at(row, WORK + 5),
         bytes_at(row, WORK + 6),
-        bytes_at(row, WORK + 7),
-        int32s_at(row, WORK + 8),
-        bytes_at(row, WORK + 9),
-        words_at(row, WORK + 10),
+        int32s_at(row, WORK + 7),
+        bytes_at(row, WORK + 8),
+        words_at(row, WORK + 9),
     )
 
 

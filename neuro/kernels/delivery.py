@@ -6,7 +6,7 @@ import numpy as np
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import RUN, RUNS, TILE, Frames, Live, Network
-from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.options import INLINED, PART, njit
 from neuro.kernels.poisson import count_tile, draw
 from neuro.kernels.prefetch import prefetch
 
@@ -14,7 +14,7 @@ U = np.uint64
 LINE_TARGETS, AHEAD = 16, 128
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def deliver_row(weight: nw.Reals, target: nw.UInt32s, value: nw.Reals, state: nw.Reals) -> None:
     """Add a run of synapses, times the value of the entry (an array of one; empty for 1)."""
     if value.size:
@@ -26,14 +26,14 @@ def deliver_row(weight: nw.Reals, target: nw.UInt32s, value: nw.Reals, state: nw
             state[target[j]] += weight[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def deliver_constant(weight: float, target: nw.UInt32s, state: nw.Reals) -> None:
     """Add one weight at all targets."""
     for j in range(target.size):
         state[target[j]] += weight
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def ask_for(array: Any, first: Any, stop: Any) -> None:
     """Start to load a run of an array: its first lines, the others follow as they are read."""
     for j in range(first, min(stop, first + U(AHEAD)), U(LINE_TARGETS)):
@@ -81,7 +81,7 @@ def deliver(net: Network, live: Live, thread: int, slot: int) -> None:
     live.operations[thread, 0] += n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def deliver_runs(
     runs: nw.UInt64s,
     target: nw.UInt32s,
@@ -102,7 +102,7 @@ def deliver_runs(
             deliver_row(weight[first:stop], target[first:stop], value, state)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def deliver_now(net: Network, live: Live, thread: int, start: int, stop: int) -> None:
     """Deliver entries start .. stop of the log over synapses without delay."""
     ptr, is_graded = net.zero_ptr[thread], live.log_value.size > 0
@@ -116,7 +116,7 @@ def deliver_now(net: Network, live: Live, thread: int, start: int, stop: int) ->
     live.operations[thread, 0] += n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def drive(net: Network, live: Live, frames: Frames, thread: int, k: int) -> None:
     """Add what comes from sources straight into populations, in the order of the edges."""
     for edge in range(net.drives.shape[0]):
@@ -141,7 +141,7 @@ def drive(net: Network, live: Live, frames: Frames, thread: int, k: int) -> None
                 into[j] += scale * into.dtype.type(counts[j])
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def draw_counts(net: Network, live: Live, row: int, tile: int, step: int, thread: int) -> bool:
     """Draw the counts of a tile of a Poisson source into the thread's scratch; return whether there is an event."""
     source, counts = net.sources[row], live.counts[thread]
@@ -151,7 +151,7 @@ def draw_counts(net: Network, live: Live, row: int, tile: int, step: int, thread
     return bool(count_tile(live.random[thread], table, counts))
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def list_sources(net: Network, live: Live, frames: Frames, k: int, slot: int, n: int) -> int:
     """Write the entries of the listed sources into the log; return the number of entries in it."""
     for row in range(net.sources.shape[0]):

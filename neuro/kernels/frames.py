@@ -8,6 +8,8 @@ import numpy as np
 from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s
 from neuro.kernels.options import PART, UNCOUNTED, njit
 
+U = np.uint64
+
 
 @njit(cache=True, **PART)
 def sort_step(
@@ -22,24 +24,24 @@ def sort_step(
     start, total = into.start[slot : slot + n_pixels + 1], into.start[slot]
     start[1:] = 0
     first, last = 0, n_pixels
-    for j in range(lo, hi):  # start[pixel + 1] counts the entries of a pixel,
+    for j in range(U(lo), U(hi)):  # start[pixel + 1] counts the entries of a pixel,
         while index[j] >= last:
             first, last = last, last + n_pixels
-        start[index[j] - first + 1] += 1
-    for pixel in range(1, n_pixels + 1):  # then it is the place of its next entry, and its end at last
+        start[U(index[j] - first + 1)] += 1
+    for pixel in range(U(1), U(n_pixels + 1)):  # then it is the place of its next entry, and its end at last
         n_entries = start[pixel]
         start[pixel] = total
         total += n_entries
     first, last, channel = 0, n_pixels, 0
-    for j in range(lo, hi):
+    for j in range(U(lo), U(hi)):
         while index[j] >= last:
             first, last, channel = last, last + n_pixels, channel + 1
         pixel = index[j] - first
-        at = start[pixel + 1]
+        at = U(start[U(pixel + 1)])
         into.index[at] = pixel * n_channels + channel
         if into.value.size > 0:
             into.value[at] = value[j]
-        start[pixel + 1] = at + 1
+        start[U(pixel + 1)] = at + U(1)
 
 
 @njit(cache=True, **UNCOUNTED)
@@ -75,19 +77,19 @@ def sort_by_channel(
         into.start[step + 1] = last
         count[:] = 0
         base = 0
-        for k in range(first, last):
+        for k in range(U(first), U(last)):
             while index[k] >= base + n_channels:
                 base += n_channels
-            count[index[k] - base + 1] += 1
+            count[U(index[k] - base + 1)] += 1
         for channel in range(n_channels):
             count[channel + 1] += count[channel]
-        pixel = 0
-        for k in range(first, last):
-            while index[k] >= (pixel + 1) * n_channels:
-                pixel += 1
-            channel = index[k] - pixel * n_channels
-            at = first + count[channel]
-            count[channel] += 1
+        base, pixel = 0, 0
+        for k in range(U(first), U(last)):
+            while index[k] >= base + n_channels:
+                base, pixel = base + n_channels, pixel + 1
+            channel = index[k] - base
+            at = U(first + count[U(channel)])
+            count[U(channel)] += 1
             into.index[at] = channel * n_pixels + pixel
             if value.size > 0:
                 into.value[at] = value[k]

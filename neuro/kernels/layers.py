@@ -91,13 +91,13 @@ def close_gaps(current: Floats, n_columns: int, n_channels: int, pitch: int) -> 
 def is_up_to_date(work: Work, first: int, n: int, step: int) -> bool:
     """Whether n pixels have all steps before this one behind them, and none of them is hot."""
     behind, hot = 0, 0
-    for pixel in range(first, first + n):
+    for pixel in range(U(first), U(first + n)):
         behind |= work.done[pixel] ^ step
         hot |= work.hot[pixel]
     return behind == 0 and hot == 0
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def step_row(
     neurons: Neurons,
     voltage: Floats,

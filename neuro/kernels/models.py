@@ -11,7 +11,7 @@ import numpy as np
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Bytes, Reals, UInt64s
-from neuro.kernels.options import DIVIDING, UNCOUNTED, njit
+from neuro.kernels.options import DIVIDING, PART, njit
 from neuro.kernels.vectors import (
     LANES,
     above,
@@ -35,7 +35,7 @@ BELOW_TINY = float(np.nextafter(np.float32(2.0**-100), np.float32(0)))
 TINY = 2.0**-100  # what is smaller decays to 0: denormal numbers would be computed a hundred times slower
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_if(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + I``."""
     zero = s.dtype.type(0)
@@ -46,7 +46,7 @@ def update_if(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_lif(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * ((I + v_leak) - v)``; A: a, B: v_leak."""
     zero = s.dtype.type(0)
@@ -57,7 +57,7 @@ def update_lif(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_decay(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- alpha * v + I``; A: alpha."""
     zero = s.dtype.type(0)
@@ -68,7 +68,7 @@ def update_decay(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_cuba(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * ((v_leak - v) + i)``, ``i <- i - b * i``; A: a, B: v_leak, C: b."""
     for j in range(TILE):
@@ -79,7 +79,7 @@ def update_cuba(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_cuba_two(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * ((v_leak - v) + (i + k))``, both currents decay as ``i - b * i``; A: a, B: v_leak, C, D: b."""
     for j in range(TILE):
@@ -91,7 +91,7 @@ def update_cuba_two(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_exact(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- (v + a * (v_leak - v)) + c * i``, ``i <- b * i``; A: a, B: v_leak, C: b, D: c."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
@@ -103,7 +103,7 @@ def update_exact(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_exact_two(s: Reals, p: Reals, fired: Bytes) -> None:
     """As `update_exact`, then ``+ f * k`` and ``k <- e * k``; E: e, F: f."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
@@ -146,7 +146,7 @@ def update_coba(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_coba_euler(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- v + a * f``, both conductances decay; A: v_leak, B: v_exc, C: v_inh, D: a, E, F: decays."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
@@ -160,7 +160,7 @@ def update_coba_euler(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_adaptive(s: Reals, p: Reals, fired: Bytes) -> None:
     """``v <- (v + a * ((I + v_leak) - v)) - c * w``; w and theta decay; A: a, B: v_leak, C: c, D, E: decays."""
     zero, tiny = s.dtype.type(0), s.dtype.type(TINY)
@@ -175,7 +175,7 @@ def update_adaptive(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j] + theta
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_izhikevich(s: Reals, p: Reals, fired: Bytes) -> None:
     """One Euler step; A: h, B: h * a, C: b, D: drive."""
     real = s.dtype.type
@@ -190,7 +190,7 @@ def update_izhikevich(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > p[j]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_exact_two_alike(s: Reals, p: Reals, fired: Bytes) -> None:
     """As `update_exact_two`, for neurons with the same parameters."""
     a, b, c, d, e, f, threshold = p[A], p[B], p[C], p[D], p[E], p[F], p[0]
@@ -204,7 +204,7 @@ def update_exact_two_alike(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > threshold
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_exact_two_wide(s: Reals, p: Reals, rest: Bytes, over: UInt64s) -> None:
     """As `update_exact_two_alike` in float32, sixteen neurons at a time (LLVM takes eight)."""
     a, b, c, d = splat(p[A]), splat(p[B]), splat(p[C]), splat(p[D])
@@ -225,7 +225,7 @@ def update_exact_two_wide(s: Reals, p: Reals, rest: Bytes, over: UInt64s) -> Non
         over[word] = bits & count_down(rest, U(64) * word)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_coba_wide(s: Reals, p: Reals, rest: Bytes, over: UInt64s) -> None:
     """As `update_coba_alike` in float32, sixteen neurons at a time."""
     leak, exc, inh, rate = splat(p[A]), splat(p[B]), splat(p[C]), splat(p[D])
@@ -289,7 +289,7 @@ def update_coba_alike(s: Reals, p: Reals, fired: Bytes) -> None:
         fired[j] = v > threshold
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def gather_bits(fired: Bytes, rest: Bytes, over: UInt64s) -> None:
     """Write the bits of the neurons that are marked and not surely held."""
     for word in range(U(TILE // 64)):
@@ -299,7 +299,7 @@ def gather_bits(fired: Bytes, rest: Bytes, over: UInt64s) -> None:
         over[word] = ~bits & count_down(rest, U(64) * word)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def update_tile(
     model: int, is_alike: bool, s: Reals, p: Reals, rest: Bytes, fired: Bytes, over: UInt64s
 ) -> None:

@@ -10,6 +10,7 @@ from neuro.kernels.delivery import deliver, deliver_now, drive, list_sources
 from neuro.kernels.networks import Frames, Live, Network
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.plasticity import depress, move_traces, potentiate
+from neuro.kernels.ring import empty, fill, has_pages
 from neuro.kernels.spiking import hold_all, step_population, trace_population
 
 
@@ -18,7 +19,11 @@ def take_in(net: Network, live: Live, frames: Frames, thread: int, k: int, slot:
     """Add what arrives in a step to a thread's neurons, and depress its plastic synapses."""
     if net.drives.shape[0]:
         drive(net, live, frames, thread, k)
-    deliver(net, live, thread, slot)
+    if net.delay.size:
+        fill(net, live, thread, slot - 1)
+        empty(live, thread, True)
+    else:
+        deliver(net, live, thread, slot)
     if net.zero_ptr.shape[1] > 1 and net.sources.shape[0]:
         deliver_now(net, live, thread, live.log_start[slot, 0], n_listed)
     if net.plastic.shape[0]:
@@ -66,7 +71,7 @@ def run_alone(net: Network, live: Live, frames: Frames, n_stages: int, n_history
     for k in range(n_steps):
         slot = n_history + k
         n_inputs = frames.start[k + 1] - frames.start[k]
-        if n + n_inputs > room:
+        if n + n_inputs > room or (net.delay.size and not has_pages(net, live, slot - 1)):
             hold_all(net, live, slot)
             return k
         if net.sources.shape[0]:

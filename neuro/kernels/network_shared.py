@@ -12,6 +12,7 @@ from neuro.kernels.network_run import join, run_stage, take_in
 from neuro.kernels.networks import JOB, LINE, LONELY, PARTS, PHASE, TILE, Frames, Int64s, Live, Network
 from neuro.kernels.options import INLINED, UNCOUNTED, njit
 from neuro.kernels.plasticity import move_traces
+from neuro.kernels.ring import has_pages
 from neuro.kernels.sharing import claim, publish, see, wait_for
 from neuro.kernels.spiking import hold_all
 
@@ -55,6 +56,8 @@ def next_job(
         k += 1
     room = live.log_index.size - live.found.shape[1]
     if k == frames.start.size - 1 or n + frames.start[k + 1] - frames.start[k] > room:
+        return STOP, k, n, n
+    if net.delay.size and not has_pages(net, live, n_history + k - 1):
         return STOP, k, n, n
     if net.sources.shape[0]:
         n = list_sources(net, live, frames, k, n_history + k, n)

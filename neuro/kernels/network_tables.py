@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neuro.kernels.networks import Int32s, Int64s, Reals, UInt32s
+from neuro.kernels.networks import Int32s, Int64s, Reals, UInt16s, UInt32s
 from neuro.kernels.options import UNCOUNTED, njit
 
 
@@ -33,9 +33,14 @@ def place_synapses(
     target: UInt32s,
     weight: Reals,
     place_of: UInt32s,
+    steps: tuple[Int32s, UInt16s],
 ) -> None:
-    """Write target and weight of each synapse at its cursor; ``place_of``: where each went, or empty."""
+    """Write target and weight of each synapse at its cursor; ``place_of``: where each went, or empty.
+
+    ``steps``: the delay of every synapse, or of all, and where it is written (or empty).
+    """
     indptr, indices, group, given = rows
+    delay, delay_at = steps
     for o in range(indptr.size - 1):
         cursors, place = cursor[owner[o]], places[o]
         for j in range(indptr[o], indptr[o + 1]):
@@ -46,6 +51,8 @@ def place_synapses(
                 cursors[row] = at + 1
                 target[at] = place
                 weight[at] = given[j]
+                if delay_at.size:
+                    delay_at[at] = np.uint16(delay[j] if delay.size > 1 else delay[0])
                 if place_of.size:
                     place_of[j] = np.uint32(at)
 

@@ -15,6 +15,7 @@ Reals = NDArray[Any]
 Bytes = NDArray[np.uint8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+UInt16s = NDArray[np.uint16]
 UInt32s = NDArray[np.uint32]
 UInt64s = NDArray[np.uint64]
 
@@ -36,6 +37,8 @@ N_PARAMETERS = OWN + 6
 MOST_REST = 255
 
 RUN, RUNS = 4, 32  # numbers of a listed run of synapses, and how many are listed before they are delivered
+PAGE = 128  # synapses in a page of the ring
+NOW, N_FREE, WANTED = range(3)  # places in `Ring.at`
 LINE = 8  # int64 in a cache line: numbers that different threads write stand a line apart
 # Places in `shared`, in lines: the phase; the job (code, step of the block, entries of the log before and now); how
 # much work to do alone after the next stall, and still; then for each part in which phase it was claimed, and done.
@@ -60,7 +63,9 @@ class Network(NamedTuple):
     delay, or shape (n_threads, 1). ``target``: places in the state. ``drives``: int64, shape (n, 2), source and
     population of each direct edge, in order. ``table``: uint32, thresholds of Poisson counts; ``scale`` their weights.
     ``row_weight``: where all synapses of each (number, delay) have one weight, that weight (weights need not be read);
-    else of shape (n_threads, 0).
+    else of shape (n_threads, 0). ``delay``: empty; or the delay of each synapse in steps, then a ring delivers:
+    ``delays`` and ``row_weight`` are empty, and ``ptr``, shape (n_threads, n_numbers + 1), says where the synapses of
+    each number begin.
     """
 
     populations: Int64s
@@ -72,6 +77,7 @@ class Network(NamedTuple):
     row_weight: Reals
     zero_ptr: UInt32s
     target: UInt32s
+    delay: UInt16s
     drives: Int64s
     table: UInt32s
     key: UInt64s
@@ -84,6 +90,23 @@ class Network(NamedTuple):
     post_ptr: UInt32s
     post_place: UInt32s
     post_pre: UInt32s
+
+
+class Ring(NamedTuple):
+    """Synapses that spikes are under way on, by thread; see `neuro.kernels.ring`.
+
+    ``target``, ``weight``: pages one after another. ``following``: the next page of the same bucket, or -1. ``first``,
+    ``end``: of each bucket, the first page (-1: none) and the place after the last synapse. ``free``: pages to be had;
+    ``at``: the bucket of this step, how many pages are free, and how many are asked for.
+    """
+
+    target: UInt32s
+    weight: Reals
+    following: Int32s
+    first: Int32s
+    end: UInt32s
+    free: Int32s
+    at: Int64s
 
 
 class Live(NamedTuple):
@@ -117,6 +140,7 @@ class Live(NamedTuple):
     clips: Int64s
     operations: Int64s
     runs: UInt64s
+    ring: Ring
 
 
 class Frames(NamedTuple):

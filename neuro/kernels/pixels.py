@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 
 from neuro.kernels.arrays import Bytes, Floats, Int32s, Neurons
+from neuro.kernels.listing import PLACES, list_16, list_64
 from neuro.kernels.options import PART, njit
 from neuro.kernels.populations import DECAY
 from neuro.kernels.vectors import (
-    PLACES,
     above,
     add,
     differs,
-    list_bits,
-    list_bits_from_16,
-    list_bits_from_32,
-    list_bits_from_48,
     load,
     load_lanes,
     multiply,
@@ -62,6 +58,27 @@ def step_vector(
 
 
 @njit(cache=True, forceinline=True, **PART)
+def step_64(
+    is_decay: bool,
+    constants: Any,
+    voltage: Floats,
+    where: U,
+    current: Floats,
+    at: U,
+    index: Int32s,
+    n_spikes: U,
+) -> U:
+    """Update, compare and reset 64 neurons to a value; list those that fired, return the length of the list."""
+    rule = (is_decay, False)
+    a, _ = step_vector(rule, constants, voltage, where, current, at)
+    b, _ = step_vector(rule, constants, voltage, where + U(16), current, at + U(16))
+    c, _ = step_vector(rule, constants, voltage, where + U(32), current, at + U(32))
+    d, _ = step_vector(rule, constants, voltage, where + U(48), current, at + U(48))
+    fired = U(a) | (U(b) << U(16)) | (U(c) << U(32)) | (U(d) << U(48))
+    return list_64(index, n_spikes, where, fired, PLACES)
+
+
+@njit(cache=True, forceinline=True, **PART)
 def step_pixel(
     neurons: Neurons, voltage: Floats, base: U, n: U, current: Floats, at: U, index: Int32s, n_spikes: U
 ) -> tuple[U, bool]:
@@ -75,20 +92,16 @@ def step_pixel(
     rule, constants = (is_decay, is_subtracting), (gain, leak, fire_above, reset)
     hot, o = np.uint32(0), U(0)
     if is_reset_silent(neurons):
+        if is_decay:
+            while o + U(64) <= n:
+                n_spikes = step_64(True, constants, voltage, base + o, current, at + o, index, n_spikes)
+                o += U(64)
         while o + U(64) <= n:
-            first, here = base + o, at + o
-            fired, _ = step_vector(rule, constants, voltage, first, current, here)
-            n_spikes = list_bits(index, n_spikes, first, fired, PLACES)
-            fired, _ = step_vector(rule, constants, voltage, first + U(16), current, here + U(16))
-            n_spikes = list_bits_from_16(index, n_spikes, first, fired, PLACES)
-            fired, _ = step_vector(rule, constants, voltage, first + U(32), current, here + U(32))
-            n_spikes = list_bits_from_32(index, n_spikes, first, fired, PLACES)
-            fired, _ = step_vector(rule, constants, voltage, first + U(48), current, here + U(48))
-            n_spikes = list_bits_from_48(index, n_spikes, first, fired, PLACES)
+            n_spikes = step_64(False, constants, voltage, base + o, current, at + o, index, n_spikes)
             o += U(64)
     while o + U(16) <= n:
         fired, v = step_vector(rule, constants, voltage, base + o, current, at + o)
-        n_spikes = list_bits(index, n_spikes, base + o, fired, PLACES)
+        n_spikes = list_16(index, n_spikes, base + o, fired, PLACES)
         hot |= above(v, fire_above)
         o += U(16)
     if o < n:
@@ -98,7 +111,7 @@ def step_pixel(
         v = select(fired, subtract(u, reset) if is_subtracting else reset, u)
         store_lanes(voltage, base + o, v, lanes)
         hot |= above(v, fire_above) & lanes
-        n_spikes = list_bits(index, n_spikes, base + o, fired, PLACES)
+        n_spikes = list_16(index, n_spikes, base + o, fired, PLACES)
     return n_spikes, hot != 0
 
 

@@ -4,13 +4,13 @@ import numpy as np
 
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import Live, Network
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 
 U = np.uint64
 DECAY_X, DECAY_Y, A_PLUS, A_MINUS, W_MAX = range(5)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def depress(net: Network, live: Live, thread: int, slot: int) -> None:
     """Spikes that arrive: ``w <- w - y`` for each of their synapses into a thread's neurons, clipped at 0."""
     zero = live.state.dtype.type(0)
@@ -29,7 +29,7 @@ def depress(net: Network, live: Live, thread: int, slot: int) -> None:
                 live.weight[place] = max(w, zero)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def potentiate(net: Network, live: Live, thread: int, n_before: int, n: int) -> None:
     """Neurons that fired, entries n_before .. n of a thread's list: ``w <- w + x``, clipped at w_max; y jumps."""
     for row in range(net.plastic.shape[0]):
@@ -49,7 +49,7 @@ def potentiate(net: Network, live: Live, thread: int, n_before: int, n: int) -> 
             live.y[synapses[nw.TRACE_Y] + o] += a_minus
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def move_traces(net: Network, live: Live, slot: int) -> None:
     """Traces of inputs jump where spikes arrive; then all traces decay by one step."""
     for row in range(net.plastic.shape[0]):

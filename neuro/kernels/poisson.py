@@ -8,14 +8,14 @@ count is the number of thresholds ``T_0 <= T_1 <= ..`` with ``r >= T``, where ``
 import numpy as np
 
 from neuro.kernels.networks import TILE, UInt32s, UInt64s
-from neuro.kernels.options import UNCOUNTED, njit
+from neuro.kernels.options import PART, njit
 from neuro.kernels.vectors import LANES, add, reaches, select, splat, store_counts
 
 U = np.uint64
 GOLDEN, FIRST, SECOND = U(0x9E3779B97F4A7C15), U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def draw(key: np.uint64, step: int, tile: int, words: UInt64s) -> None:
     """Draw the random words of a tile of entries."""
     counter = key + ((U(step) << U(32)) + U(tile) * U(TILE // 2) + U(1)) * GOLDEN
@@ -26,7 +26,7 @@ def draw(key: np.uint64, step: int, tile: int, words: UInt64s) -> None:
         words[j] = z ^ (z >> U(31))
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def count_tile(random: UInt32s, table: UInt32s, counts: UInt32s) -> bool:
     """Count events of a tile; ``table``: thresholds, `TILE` for each number of events; return whether there are any."""
     is_any, one = np.uint32(0), splat(np.float32(1))

@@ -5,13 +5,13 @@ import numpy as np
 from neuro.kernels import networks as nw
 from neuro.kernels.models import update_tile
 from neuro.kernels.networks import GROUP, TILE, Live, Network, Reals
-from neuro.kernels.options import INLINED, UNCOUNTED, njit
+from neuro.kernels.options import INLINED, PART, njit
 from neuro.kernels.vectors import lowest_bit
 
 U = np.uint64
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def summarize(over: nw.UInt64s, n_lanes: int) -> U:
     """Return a bit for each word in which a neuron is over the threshold; lanes after `n_lanes` are none."""
     n_words, n_more = U(n_lanes + 63) // U(64), U(n_lanes) % U(64)
@@ -84,7 +84,7 @@ def hold_back(population: nw.Int64s, node: int, lo: int, hi: int, start: int, st
                 live.state[U(base + tile * skip + o)] = live.held[U(first + o)]
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def hold_all(net: Network, live: Live, slot: int) -> None:
     """Put the membranes of all neurons that are still held in `slot` back to what they are held at."""
     for row in range(net.populations.shape[0]):
@@ -126,7 +126,7 @@ def step_population(net: Network, live: Live, row: int, thread: int, step: int, 
     return n
 
 
-@njit(cache=True, **UNCOUNTED)
+@njit(cache=True, **PART)
 def trace_population(net: Network, live: Live, row: int, thread: int, trace: Reals) -> None:
     """Copy the membranes of a thread's tiles of a population into this step's row of the trace."""
     population = net.populations[row]

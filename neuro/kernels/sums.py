@@ -19,28 +19,22 @@ from neuro.kernels.vectors import (
     FLOATS,
     LANES,
     Memory,
-    add,
     intrinsic,
-    load,
-    multiply,
-    splat,
     spread,
-    store,
-    words_as_floats,
 )
 
-__all__ = ["sum_rows", "sum_scaled_rows", "sum_short_bytes", "sum_wide_bytes", "scale_words", "sum_dense"]
+__all__ = ["constant", "registers", "sum_dense", "sum_rows", "sum_scaled_rows"]
 
 U = np.uint64
 _I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_BYTES = ir.VectorType(ir.IntType(8), 2 * LANES)
 
 
-def _constant(value: int) -> Any:
+def constant(value: int) -> Any:
+    """Return a 64-bit constant."""
     return ir.Constant(_I64, value)
 
 
-def _registers(builder: Any, first: list[Any]) -> list[Any]:
+def registers(builder: Any, first: list[Any]) -> list[Any]:
     """Return one place for each value; LLVM keeps them in registers."""
     places = []
     for value in first:
@@ -71,8 +65,8 @@ def _float_rows(n_vectors: int, *, is_scaled: bool) -> Any:
                 Memory(context, builder, signature.args[k], arguments[k]) for k in (0, 2, 3, 4, 5)
             )
             base, n_rows, n_out, at = (arguments[k] for k in (1, 6, 7, 8))
-            offsets = [builder.add(at, _constant(LANES * k)) for k in range(n_vectors)]
-            sums = _registers(
+            offsets = [builder.add(at, constant(LANES * k)) for k in range(n_vectors)]
+            sums = registers(
                 builder,
                 [biases.read(offset, FLOATS) for offset in offsets],
             )
@@ -146,78 +140,6 @@ def sum_scaled_rows(
         at += U(16)
 
 
-def _byte_rows(n_vectors: int, bits: int) -> Any:
-    """Make ``rows(words, weight, row, n_rows, n_out, at)``: `n_vectors` of 32 bytes, added in 16 or 32 bits."""
-    kind = ir.VectorType(ir.IntType(bits), 2 * LANES)
-
-    @intrinsic
-    def rows(typing: Any, words: Any, weight: Any, row: Any, n_rows: Any, n_out: Any, at: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            into, weights, listed = (
-                Memory(context, builder, signature.args[k], arguments[k]) for k in (0, 1, 2)
-            )
-            n_rows, n_out, at = arguments[3:]
-            offsets = [builder.add(at, _constant(2 * LANES * k)) for k in range(n_vectors)]
-            sums = _registers(builder, [ir.Constant(kind, None)] * n_vectors)
-            with cgutils.for_range(builder, n_rows, intp=_I64) as loop:
-                number = builder.zext(listed.read(loop.index, _I32), _I64)
-                first = builder.mul(number, n_out)
-                for place, offset in zip(sums, offsets, strict=True):
-                    term = weights.read(builder.add(first, offset), _BYTES, align=1)
-                    builder.store(builder.add(builder.load(place), builder.sext(term, kind)), place)
-            for place, offset in zip(sums, offsets, strict=True):
-                into.write(builder.load(place), offset, align=2)
-            return context.get_dummy_value()
-
-        return types.void(words, weight, row, n_rows, n_out, at), generate
-
-    return rows
-
-
-_short_4, _short_2, _short_1 = (_byte_rows(n, 16) for n in (4, 2, 1))
-_wide_4, _wide_2, _wide_1 = (_byte_rows(n, 32) for n in (4, 2, 1))
-
-
-@njit(cache=True, forceinline=True, **PART)
-def sum_short_bytes(words: Any, weight: Any, row: Int32s, n_rows: int, n_out: U) -> None:
-    """Write the sum of rows of bytes to int16 `words`."""
-    at, n = U(0), np.int64(n_rows)
-    while at + U(128) <= n_out:
-        _short_4(words, weight, row, n, n_out, at)
-        at += U(128)
-    if at + U(64) <= n_out:
-        _short_2(words, weight, row, n, n_out, at)
-        at += U(64)
-    while at < n_out:
-        _short_1(words, weight, row, n, n_out, at)
-        at += U(32)
-
-
-@njit(cache=True, forceinline=True, **PART)
-def sum_wide_bytes(words: Any, weight: Any, row: Int32s, n_rows: int, n_out: U) -> None:
-    """Write the sum of rows of bytes to int32 `words`."""
-    at, n = U(0), np.int64(n_rows)
-    while at + U(128) <= n_out:
-        _wide_4(words, weight, row, n, n_out, at)
-        at += U(128)
-    if at + U(64) <= n_out:
-        _wide_2(words, weight, row, n, n_out, at)
-        at += U(64)
-    while at < n_out:
-        _wide_1(words, weight, row, n, n_out, at)
-        at += U(32)
-
-
-@njit(cache=True, forceinline=True, **PART)
-def scale_words(words: Any, current: Floats, base: U, bias: Floats, factor: np.float32, n_out: U) -> None:
-    """Write ``bias + factor * words`` to ``current[base:]``; exact where the caller made sure of it."""
-    by = splat(factor)
-    at = U(0)
-    while at < n_out:
-        store(current, base + at, add(load(bias, at), multiply(by, words_as_floats(words, at))))
-        at += U(16)
-
-
 def _dense_tile(n_pixels: int, n_vectors: int, *, is_binary: bool) -> Any:
     """Make ``tile(current, base, pitch, weight, bias, x, x_at, steps, n_out, at)``; arguments as in `sum_dense`."""
 
@@ -240,11 +162,11 @@ def _dense_tile(n_pixels: int, n_vectors: int, *, is_binary: bool) -> Any:
                 Memory(context, builder, signature.args[k], arguments[k]) for k in (0, 3, 4, 5, 7)
             )
             base, pitch, x_at, n_out, at = (arguments[k] for k in (1, 2, 6, 8, 9))
-            n_r, d_r, n_c, d_c, n_k, d_pixel = (numbers.read(_constant(k), _I64, align=8) for k in range(6))
-            offsets = [builder.add(at, _constant(LANES * k)) for k in range(n_vectors)]
+            n_r, d_r, n_c, d_c, n_k, d_pixel = (numbers.read(constant(k), _I64, align=8) for k in range(6))
+            offsets = [builder.add(at, constant(LANES * k)) for k in range(n_vectors)]
             first = [biases.read(offset, FLOATS) for offset in offsets]
-            sums = [_registers(builder, first) for _ in range(n_pixels)]
-            (row,) = _registers(builder, [at])
+            sums = [registers(builder, first) for _ in range(n_pixels)]
+            (row,) = registers(builder, [at])
             fma = builder.module.declare_intrinsic(
                 "llvm.fma.v16f32", fnty=ir.FunctionType(FLOATS, [FLOATS] * 3)
             )
@@ -257,10 +179,10 @@ def _dense_tile(n_pixels: int, n_vectors: int, *, is_binary: bool) -> Any:
                 here = builder.add(builder.add(here, k.index), x_at)
                 number = builder.load(row)
                 terms = [
-                    weights.read(builder.add(number, _constant(LANES * j)), FLOATS) for j in range(n_vectors)
+                    weights.read(builder.add(number, constant(LANES * j)), FLOATS) for j in range(n_vectors)
                 ]
                 for pixel, places in enumerate(sums):
-                    where = builder.add(here, builder.mul(d_pixel, _constant(pixel)))
+                    where = builder.add(here, builder.mul(d_pixel, constant(pixel)))
                     value = spread(builder, inputs.read(where, _F32), FLOATS)
                     for place, term in zip(places, terms, strict=True):
                         before = builder.load(place)
@@ -271,7 +193,7 @@ def _dense_tile(n_pixels: int, n_vectors: int, *, is_binary: bool) -> Any:
                         builder.store(after, place)
                 builder.store(builder.add(number, n_out), row)
             for pixel, places in enumerate(sums):
-                start = builder.add(base, builder.mul(pitch, _constant(pixel)))
+                start = builder.add(base, builder.mul(pitch, constant(pixel)))
                 for place, offset in zip(places, offsets, strict=True):
                     into.write(builder.load(place), builder.add(start, offset))
             return context.get_dummy_value()

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import config as untyped_config
 from numba.extending import intrinsic as untyped_intrinsic
@@ -24,10 +23,6 @@ __all__ = [
     "count_down",
     "differs",
     "divide",
-    "list_bits",
-    "list_bits_from_16",
-    "list_bits_from_32",
-    "list_bits_from_48",
     "load",
     "load_lanes",
     "lowest_bit",
@@ -39,7 +34,6 @@ __all__ = [
     "store_counts",
     "store_lanes",
     "subtract",
-    "words_as_floats",
     "zeros",
 ]
 
@@ -47,7 +41,6 @@ LANES = 16
 intrinsic: Any = untyped_intrinsic
 config: Any = untyped_config
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_WORDS = ir.VectorType(ir.IntType(16), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
 _BITS = ir.VectorType(ir.IntType(1), LANES)
@@ -173,19 +166,6 @@ def store_lanes(typing: Any, array: Any, at: Any, vector: Any, bits: Any) -> Any
 
 
 @intrinsic
-def words_as_floats(typing: Any, array: Any, at: Any) -> Any:
-    """Read 16 int16 or int32 from element `at` and convert them (exact below 2^24)."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        is_short = signature.args[0].dtype == types.int16
-        memory = Memory(context, builder, signature.args[0], arguments[0])
-        words = memory.read(arguments[1], _WORDS if is_short else _INTS, align=2)
-        return builder.sitofp(builder.sext(words, _INTS) if is_short else words, FLOATS)
-
-    return Vector(array, at), generate
-
-
-@intrinsic
 def splat(typing: Any, value: Any) -> Any:
     """Return a float32 in all lanes."""
 
@@ -303,12 +283,6 @@ def select(typing: Any, bits: Any, a: Any, b: Any) -> Any:
     return Vector(types.uint32, Vector, Vector), generate
 
 
-PLACES = np.zeros((256, 8), np.int8)  # the numbers of the bits that are set in a byte, ascending
-for _byte in range(256):
-    _set = [_bit for _bit in range(8) if _byte >> _bit & 1]
-    PLACES[_byte, : len(_set)] = _set
-
-
 @intrinsic
 def copy_shifted(typing: Any, row: Any, to: Any, index: Any, source: Any, shift: Any) -> Any:
     """Write ``index[source + k] + shift`` (int32) to ``row[to + k]`` for sixteen k."""
@@ -320,58 +294,3 @@ def copy_shifted(typing: Any, row: Any, to: Any, index: Any, source: Any, shift:
         return context.get_dummy_value()
 
     return types.void(row, types.uint64, index, types.uint64, types.int64), generate
-
-
-HAS_COMPRESS = bool(binding.get_host_cpu_features().get("avx512f", False))
-
-
-def _lister(lowest: int) -> Any:
-    """Make ``list_bits`` for bits that count from `lowest`: a constant saves an instruction for each vector."""
-
-    @intrinsic
-    def list_bits(typing: Any, index: Any, n: Any, first: Any, bits: Any, places: Any) -> Any:
-        """Write ``first + lowest + k`` for each bit k (of 16) that is set to ``index[n:]``; return the new n.
-
-        Without a branch, because whether a neuron fires cannot be predicted: whole vectors are always written, so
-        `index` needs sixteen to spare. Where the processor cannot close the gaps of a vector, a table does it for
-        eight bits at a time. ``places``: `PLACES`.
-        """
-
-        def counted(builder: Any, n: Any, bits: Any) -> Any:
-            count = builder.module.declare_intrinsic("llvm.ctpop.i32", fnty=ir.FunctionType(_I32, [_I32]))
-            return builder.add(n, builder.zext(builder.call(count, [bits]), _I64))
-
-        def generate_compressed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            memory = Memory(context, builder, signature.args[0], arguments[0])
-            n, first, bits = arguments[1:4]
-            kind = ir.FunctionType(_INTS, [_INTS, _BITS, _INTS])
-            compress = builder.module.declare_intrinsic("llvm.experimental.vector.compress.v16i32", fnty=kind)
-            numbers = ir.Constant(_INTS, [lowest + k for k in range(LANES)])
-            packed = builder.call(compress, [numbers, _lanes(builder, bits), ir.Constant(_INTS, None)])
-            base = spread(builder, builder.trunc(first, _I32), _INTS)
-            memory.write(builder.add(packed, base), n)
-            return counted(builder, n, bits)
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            memory = Memory(context, builder, signature.args[0], arguments[0])
-            table = Memory(context, builder, signature.args[4], arguments[4])
-            n, first, bits = arguments[1:4]
-            bytes_8, ints_8 = ir.VectorType(ir.IntType(8), 8), ir.VectorType(_I32, 8)
-            for half in range(2):
-                byte = builder.and_(builder.lshr(bits, ir.Constant(_I32, 8 * half)), ir.Constant(_I32, 255))
-                at = builder.shl(builder.zext(byte, _I64), ir.Constant(_I64, 3))
-                numbers = builder.zext(table.read(at, bytes_8, align=8), ints_8)
-                base = builder.add(builder.trunc(first, _I32), ir.Constant(_I32, lowest + 8 * half))
-                memory.write(builder.add(numbers, spread(builder, base, ints_8)), n)
-                n = counted(builder, n, byte)
-            return n
-
-        kinds = types.uint64(index, types.uint64, types.uint64, types.uint32, places)
-        return kinds, generate_compressed if HAS_COMPRESS else generate
-
-    return list_bits
-
-
-list_bits, list_bits_from_16, list_bits_from_32, list_bits_from_48 = (
-    _lister(lowest) for lowest in (0, 16, 32, 48)
-)

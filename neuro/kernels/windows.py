@@ -9,6 +9,7 @@ from neuro.kernels.arrays import Bytes, Floats, Frames, Int32s, Int64s
 from neuro.kernels.frames import sort_step
 from neuro.kernels.options import PART, UNCOUNTED, njit
 
+U = np.uint64
 Doubles = NDArray[np.float64]
 NEAR = 1e-6  # a score closer to the threshold may be decided otherwise by another implementation
 
@@ -29,17 +30,17 @@ def look_over(
     Returns whether all values are whole numbers from 0 to `most` (where it is not infinite). ``ends``: shape
     (n_steps + 1,), 0 first.
     """
-    n_steps, j, is_right, is_counting = sums.size, 0, True, most < math.inf
+    n_steps, j, n, is_right, is_counting = sums.size, U(0), U(step.size), True, most < math.inf
     ends[0] = 0
     for k in range(n_steps):
         total, graded = 0.0, False
-        while j < step.size and step[j] == k:
+        while j < n and step[j] == k:
             x = value[j]
             total += np.float64(x)
             graded |= x != np.float32(1)
             if is_counting:
                 is_right &= x > 0 and x <= most and x == np.floor(x)
-            j += 1
+            j += U(1)
         sums[k], is_graded[k], ends[k + 1] = total, graded, j
     return is_right
 

@@ -184,7 +184,7 @@ class Layer(Operation):
     def new_work(self) -> Work:
         """Return scratch for a strip of the layer."""
         n_pixels, size = self.layout.n_pixels, self.layout.size
-        n_list = n_dense = n_padded = n_words = 0
+        n_list = n_dense = n_padded = 0
         n_current = n_fired = size
         if self.wiring is not None:
             numbers = self.wiring.numbers
@@ -193,13 +193,11 @@ class Layer(Operation):
             n_fired = int(numbers[arrays.OUT_COLUMNS]) * self.layout.n_channels
             n_dense = dense_size(self.wiring)
             n_padded = n_dense // self.layouts[0].n_channels
-            n_words = 2 * (int(numbers[arrays.PITCH]) + SPARE * 4) if has_bytes(self.wiring) else 0
         words = np.zeros((n_fired + 7) // 8, np.uint64)
         return Work(
             aligned(n_current, np.float32),
             np.empty(n_list, np.int32),
             np.empty(n_list, np.float32),
-            aligned(n_words, np.int16),
             aligned(n_dense, np.float32),
             np.zeros(n_padded, np.uint8),
             np.zeros(n_pixels, np.uint8),

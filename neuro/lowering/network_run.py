@@ -16,6 +16,7 @@ from neuro.kernels import networks as nw
 from neuro.kernels.networks import ALONE, GROUP, LINE, LONELY, TILE, Frames, Live, Network, shared_size
 from neuro.lowering.entries import Entry
 from neuro.lowering.network_parts import Connection
+from neuro.lowering.network_ring import empty_ring, wider_ring
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState, Recent
 from neuro.spikes import Spikes
@@ -28,6 +29,7 @@ _LINE_BYTES = 64
 
 run_alone = Entry("network_run", "run_alone")
 run_shared = Entry("network_shared", "run_shared")
+refill = Entry("ring", "refill")
 count_pending = Entry("network_tables", "count_pending")
 
 
@@ -128,6 +130,7 @@ class NetworkRun:
             clips=np.zeros((n_threads, len(net.plastic)), np.int64),
             operations=np.zeros((n_threads, LINE), np.int64),
             runs=np.zeros((n_threads, nw.RUNS * nw.RUN), np.uint64),
+            ring=empty_ring(n_threads, plan.n_history if net.delay.size else 0, plan.real),
         )
 
     def run(self, frames: Spikes | None, n_steps: int) -> Block:
@@ -138,10 +141,11 @@ class NetworkRun:
         trace = np.empty((n_steps, self._trace_width), plan.real)
         block = Frames(self.n_done, self.n_before + self.n_done, start, index, value, trace, self._is_listed)
         n_before, history = self._n_log, plan.n_history
-        if len(self._network.bounds) == 2:
-            n_run = run_alone(self._network, live, block, plan.n_stages, history, n_before)
-        else:
-            n_run = self._run_threads(block, n_before)
+        n_run = self._run_block(block, n_before)
+        if n_run == 0:  # the ring has too few pages for the first step
+            self._widen()
+            n_run = self._run_block(block, n_before)
+        live = self._live
         assert n_run > 0
         rows = live.log_start[history : history + n_run].copy()
         end = int(rows[-1, -1])
@@ -154,6 +158,17 @@ class NetworkRun:
         self._shift(n_run)
         self.n_done += n_run
         return result
+
+    def _run_block(self, block: Frames, n_before: int) -> int:
+        if len(self._network.bounds) > 2:
+            return self._run_threads(block, n_before)
+        return int(
+            run_alone(self._network, self._live, block, self.plan.n_stages, self.plan.n_history, n_before)
+        )
+
+    def _widen(self) -> None:
+        """Give the ring the pages that it asked for."""
+        self._live = self._live._replace(ring=wider_ring(self._live.ring))
 
     def _run_threads(self, block: Frames, n_before: int) -> int:
         """Run a block with helpers, one for each part but the first; none of them is needed."""
@@ -303,6 +318,10 @@ class NetworkRun:
             live.log_start[step, -1] = n
             live.log_start[step + 1, 0] = n
         self._n_log = n
+        if self._network.delay.size:
+            slot = 1
+            while (slot := int(refill(self._network, self._live, slot, history))) < history:
+                self._widen()
 
     def _hold(self, row: int, name: str, state: NetworkState) -> None:
         """Neurons that fired in the last steps are still held, at their present membranes."""

@@ -26,6 +26,11 @@ __all__ = [
 
 _NOTHING = np.zeros(0, np.uint32)
 
+# In ns as measured on one machine: which way delivers depends on them, never a result. Of lists: to look for a spike
+# at one delay, for each run of synapses, for each synapse. Of a ring: for each spike, for each synapse.
+LOOK_NS, RUN_NS, LISTED_NS = 5.0, 15.0, 1.2
+SPIKE_NS, RING_NS = 15.0, 4.0
+
 count_synapses = Entry("network_tables", "count_synapses")
 place_synapses = Entry("network_tables", "place_synapses")
 common_weights = Entry("network_tables", "common_weights")
@@ -55,76 +60,132 @@ class Numbering:
 class SynapseTables:
     """The synapses of a network in the kernels' order; see `neuro.kernels.networks.Network`."""
 
+    longest: int
     delays: NDArray[np.int64]
     ptr: NDArray[np.uint32]
     row_weight: NDArray[Any]
     zero_ptr: NDArray[np.uint32]
     target: NDArray[np.uint32]
+    delay: NDArray[np.uint16]
     weight: NDArray[Any]
     places: tuple[NDArray[np.uint32], ...]
 
 
 def synapse_tables(parts: Parts, numbering: Numbering, real: type[np.floating[Any]]) -> SynapseTables:
-    """Sort all synapses by (thread, input, delay), the longest delay first; in a run by edge, output and place."""
-    populations, first, sizes, bounds = (
-        numbering.populations,
-        numbering.first,
-        numbering.sizes,
-        numbering.bounds,
-    )
-    n_threads, n_numbers = bounds.size - 1, sum(sizes.values())
+    """Sort all synapses by (thread, input, delay), the longest delay first; in a run by edge, output and place.
+
+    Where a ring delivers, by (thread, input) only.
+    """
+    n_threads, n_numbers = numbering.bounds.size - 1, sum(numbering.sizes.values())
     n_synapses = sum(c.indices.size for c in parts.connections)
     if n_synapses >= 2**32:
         raise GraphError(f"Graph: has {n_synapses} synapses, the limit of a network is 2**32")
-    found = [c.delay for c in parts.connections if c.indices.size]
-    occurs = np.zeros(max([0, *(int(delay.max()) for delay in found)]) + 1, np.bool_)
-    for delay in found:
-        occurs[delay] = True
-    delays = np.flatnonzero(occurs[1:])[::-1].astype(np.int64) + 1
-    has_zero = bool(occurs[0])
-    rank = np.full(occurs.size, -1, np.int32)
-    rank[delays] = np.arange(delays.size)
-    target, weight = np.empty(n_synapses, np.uint32), np.empty(n_synapses, real)
-    places = {id(c): np.zeros(c.indices.size, np.uint32) for c in parts.connections if c.stdp is not None}
-    owners = {
-        name: _owner(populations[row], sizes[name], bounds) for row, name in enumerate(parts.populations)
-    }
-    ptr, used = np.zeros((n_threads, n_numbers * delays.size + 1), np.int64), 0
-    zero_ptr = np.zeros((n_threads, n_numbers + 1 if has_zero else 1), np.int64)
-    for counts, n_groups, is_now in ((ptr, delays.size, False), (zero_ptr, 1, True)):
-        if n_groups == 0 or counts.shape[1] == 1:
-            continue
-        groups = {id(c): _groups(c, rank, is_now) for c in parts.connections}
-        for c in parts.connections:
-            count_synapses(
-                c.indptr, c.indices, groups[id(c)], first[c.source], n_groups, owners[c.target], counts
-            )
-        counts[:] = used + counts.reshape(-1).cumsum().reshape(counts.shape)
-        cursor = counts.copy()
-        for c in parts.connections:
-            row = parts.populations.index(c.target)
-            place_synapses(
-                (c.indptr, c.indices, groups[id(c)], c.weight.astype(real, copy=False)),
-                first[c.source], n_groups, owners[c.target], _targets(populations[row], c.receptor),
-                cursor, target, weight, places.get(id(c), _NOTHING),
-            )  # fmt: skip
-        used = int(counts[-1, -1])
-    runs = ptr.astype(np.uint32)
+    n_by_delay = _count_by_delay(parts)
+    n_sending = sum(numbering.sizes[name] for name in {c.source for c in parts.connections})
+    is_ring = takes_ring(parts, n_threads * n_sending, n_by_delay)
+    delays = np.flatnonzero(n_by_delay[1:])[::-1].astype(np.int64) + 1
+    group = np.full(n_by_delay.size, -1, np.int32)
+    group[delays] = 0 if is_ring else np.arange(delays.size)
+    delays = delays[: 0 if is_ring else None]
+    tables = _Tables(parts, numbering, real, n_synapses, n_synapses if is_ring else 0)
+    ptr = np.zeros((n_threads, n_numbers * max(delays.size, is_ring) + 1), np.int64)
+    zero_ptr = np.zeros((n_threads, n_numbers + 1 if n_by_delay[0] else 1), np.int64)
+    tables.place(ptr, group, 0)
+    tables.place(zero_ptr, np.where(np.arange(group.size) == 0, 0, -1).astype(np.int32), int(ptr[-1, -1]))
+    runs, places = ptr.astype(np.uint32), tuple(tables.places.values())
+    is_varied = is_ring or bool(places)
+    row_weight = np.zeros((n_threads, 0), real) if is_varied else _row_weights(runs, tables.weight)
     return SynapseTables(
-        delays,
-        runs,
-        _row_weights(runs, weight, bool(places)),
-        zero_ptr.astype(np.uint32),
-        target,
-        weight,
-        tuple(places.values()),
-    )
+        n_by_delay.size - 1, delays, runs, row_weight, zero_ptr.astype(np.uint32), tables.target,
+        tables.delay[: int(ptr[-1, -1])], tables.weight, places,
+    )  # fmt: skip
 
 
-def _row_weights(ptr: NDArray[np.uint32], weight: NDArray[Any], is_plastic: bool) -> NDArray[Any]:
+def takes_ring(parts: Parts, n_spikes: int, n_by_delay: NDArray[np.int64]) -> bool:
+    """Tell whether spikes go into a ring of buckets: if looking for them at every delay is expected to take longer.
+
+    Plastic synapses are delivered from lists: their weights may change while a spike is under way.
+
+    Parameters
+    ----------
+    parts : Parts
+        The network.
+    n_spikes : int
+        One of each input that has synapses, and each looked at by every thread.
+    n_by_delay : int64 array
+        Synapses by delay in steps, from 0 on.
+    """
+    delayed = n_by_delay[1:][n_by_delay[1:] > 0]
+    is_plastic = any(c.stdp is not None for c in parts.connections)
+    if delayed.size == 0 or is_plastic or n_by_delay.size - 1 > np.iinfo(np.uint16).max:
+        return False
+    n_runs = (
+        -n_spikes * np.expm1(-delayed / n_spikes).sum()
+    )  # that hold synapses, if these are drawn at random
+    by_lists_ns = n_spikes * delayed.size * LOOK_NS + n_runs * RUN_NS + delayed.sum() * LISTED_NS
+    return bool(by_lists_ns > n_spikes * SPIKE_NS + delayed.sum() * RING_NS)
+
+
+def _count_by_delay(parts: Parts) -> NDArray[np.int64]:
+    """Count the synapses by delay in steps, from 0 to the longest."""
+    found = [(c.delay, c.indices.size) for c in parts.connections if c.indices.size]
+    counts = np.zeros(max([0, *(int(delay.max()) for delay, _ in found)]) + 1, np.int64)
+    for delay, n in found:
+        counts += np.bincount(delay, minlength=counts.size) * (n if delay.size == 1 else 1)
+    return counts
+
+
+class _Tables:
+    """Targets, weights (and delays, if asked for) of all synapses, placed group by group."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        numbering: Numbering,
+        real: type[np.floating[Any]],
+        n_synapses: int,
+        n_delays: int,
+    ) -> None:
+        self._parts, self._numbering = parts, numbering
+        self.target, self.weight = np.empty(n_synapses, np.uint32), np.empty(n_synapses, real)
+        self.delay = np.empty(n_delays, np.uint16)
+        self.places = {
+            id(c): np.zeros(c.indices.size, np.uint32) for c in parts.connections if c.stdp is not None
+        }
+        self._owners = [
+            _owner(numbering.populations[row], numbering.sizes[name], numbering.bounds)
+            for row, name in enumerate(parts.populations)
+        ]
+
+    def place(self, ptr: NDArray[np.int64], group: NDArray[np.int32], first: int) -> None:
+        """Place the synapses with a group (by delay; -1: none) from `first` on; write where each run begins.
+
+        ``ptr``: zeros, shape (n_threads, n_numbers * n_groups + 1), or (n_threads, 1) where there are none.
+        """
+        n_groups = int(group.max(initial=-1)) + 1
+        if n_groups == 0 or ptr.shape[1] == 1:
+            ptr[:] = first
+            return
+        parts, begins = self._parts, self._numbering.first
+        groups = [group[c.delay] if c.indices.size else np.full(1, -1, np.int32) for c in parts.connections]
+        rows = [parts.populations.index(c.target) for c in parts.connections]
+        for c, own, row in zip(parts.connections, groups, rows, strict=True):
+            count_synapses(c.indptr, c.indices, own, begins[c.source], n_groups, self._owners[row], ptr)
+        ptr[:] = first + ptr.reshape(-1).cumsum().reshape(ptr.shape)
+        cursor = ptr.copy()
+        for c, own, row in zip(parts.connections, groups, rows, strict=True):
+            place_synapses(
+                (c.indptr, c.indices, own, c.weight.astype(self.weight.dtype, copy=False)),
+                begins[c.source], n_groups, self._owners[row],
+                _targets(self._numbering.populations[row], c.receptor), cursor, self.target, self.weight,
+                self.places.get(id(c), _NOTHING), (c.delay, self.delay),
+            )  # fmt: skip
+
+
+def _row_weights(ptr: NDArray[np.uint32], weight: NDArray[Any]) -> NDArray[Any]:
     """Return the weight of each run of synapses, if it has one, else nothing."""
     common = np.zeros((ptr.shape[0], ptr.shape[1] - 1), weight.dtype)
-    if is_plastic or not all(common_weights(ptr[t], weight, common[t]) for t in range(len(ptr))):
+    if not all(common_weights(ptr[t], weight, common[t]) for t in range(len(ptr))):
         return np.zeros((ptr.shape[0], 0), weight.dtype)
     return common
 
@@ -139,14 +200,6 @@ def _targets(population: NDArray[np.int64], receptor: int) -> NDArray[np.uint32]
     tile, lane = np.divmod(np.arange(population[nw.SIZE]), TILE)
     places = population[nw.STATE] + (tile * population[nw.N_FIELDS] + 1 + receptor) * TILE + lane
     return np.asarray(places, np.uint32)
-
-
-def _groups(connection: Connection, rank: NDArray[np.int32], is_now: bool) -> NDArray[np.int32]:
-    if connection.indices.size == 0:
-        return np.full(1, -1, np.int32)
-    if is_now:
-        return np.where(connection.delay == 0, 0, -1).astype(np.int32)
-    return rank[connection.delay]
 
 
 def plastic_tables(

@@ -178,10 +178,10 @@ def _lowered(graph: Graph, precision: Precision, n_threads: int) -> NetworkPlan:
     ).reshape(-1, 2)
     network = Network(
         populations, sources, numbering.bounds, par.astype(real), synapses.delays, synapses.ptr,
-        synapses.row_weight, synapses.zero_ptr, synapses.target,
+        synapses.row_weight, synapses.zero_ptr, synapses.target, synapses.delay,
         drives, table, key, scale.astype(real), *plastic,
     )  # fmt: skip
-    longest = int(max([0, *synapses.delays, *populations[:, nw.N_HOLD], *plastic[0][:, nw.DELAY]]))
+    longest = int(max([synapses.longest, *populations[:, nw.N_HOLD]]))
     n_stages = max(parts.stages.values(), default=0) + 1
     return NetworkPlan(
         parts,

@@ -15,7 +15,7 @@ from neuro.kernels.vectors import LANES
 from neuro.lowering.layout import Layout
 from neuro.lowering.tables import channel_last, synapse_tables
 
-__all__ = ["wire", "aligned", "dense_size", "pitch_of", "has_bytes"]
+__all__ = ["aligned", "byte_order", "dense_size", "has_bytes", "pitch_of", "wire"]
 
 _LINE = 64
 _ROWS = 256  # weight rows that are looked at together
@@ -63,8 +63,7 @@ def wire(node: Linear | Conv2d, source: Layout, target: Layout) -> Wiring:
     numbers[arrays.FIRST_TABLE : arrays.FIRST_TABLE + len(ends)] = ends
     _number_dense_steps(numbers, node, tables)
     weight = _flat(node)
-    weight_bytes, scale, bits = _as_bytes(weight[: node.weight.size], tables)
-    numbers[arrays.BYTE_BITS] = bits
+    weight_bytes, scale = _as_bytes(weight[: node.weight.size], tables)
     return Wiring(
         numbers,
         np.concatenate(lists),
@@ -117,28 +116,38 @@ def _padded(bias: Floats, pitch: int) -> Floats:
     return room
 
 
-def _as_bytes(weight: Floats, tables: Synapses) -> tuple[NDArray[np.int8], float, int]:
-    """Return weights as int8, their unit, and the bits that hold every sum; nothing where float32 would round."""
-    nothing = _NO_BYTES, 1.0, 0
+def _as_bytes(weight: Floats, tables: Synapses) -> tuple[NDArray[np.int8], float]:
+    """Return weights as `Wiring.weight_bytes`, and their unit; nothing where float32 would round."""
+    nothing = _NO_BYTES, 1.0
     largest = float(np.abs(weight).max(initial=0))
     if tables.n_groups > 1 or not 2.0**-100 < largest < 2.0**100:
         return nothing
     finest = math.frexp(largest)[1] - 7  # the largest is at most 127 on the grid 2^finest, or on the next
     exponent = finest if largest <= 127 * 2.0**finest else finest + 1
     scale = np.float32(2.0**exponent)
-    whole: NDArray[np.int8] = aligned(weight.size + 2 * LANES, np.int8)
-    most = np.zeros(tables.out_channels)
-    rows = weight.reshape(-1, tables.out_channels)
+    rows, order = weight.reshape(-1, tables.out_channels), byte_order(tables.out_channels)
+    packed: NDArray[np.int8] = aligned((len(rows) + 1) * order.size, np.int8).reshape(-1, order.size)
+    most, is_used = np.zeros(tables.out_channels), order < tables.out_channels
     for first in range(0, len(rows), _ROWS):  # in pieces: the weights may be large
         part = rows[first : first + _ROWS] / scale
         if (part != np.rint(part)).any():
             return nothing
-        start = first * tables.out_channels
-        whole[start : start + part.size] = part.reshape(-1)
+        packed[first : first + len(part), is_used] = part[:, order[is_used]]
         most += np.abs(part).sum(axis=0, dtype=np.float64)
     if not _is_exact(most, tables.bias.astype(np.float64) / float(scale)):
         return nothing
-    return whole, float(scale), 16 if most.max() <= np.iinfo(np.int16).max else 32
+    packed[:, ::2] ^= np.int8(-128)  # 128 more, as a number without a sign
+    return packed.reshape(-1), float(scale)
+
+
+def byte_order(n_channels: int) -> NDArray[np.int64]:
+    """Return the channel of each byte of a row: of 64, 32 or 16 channels the first half alternates with the second."""
+    pitch, first, found = pitch_of(n_channels), 0, []
+    while first < pitch:
+        size = next(size for size in (64, 32, 16) if first + size <= pitch)
+        found.append(first + np.arange(size).reshape(2, -1).T.reshape(-1))
+        first += size
+    return np.concatenate(found)
 
 
 def _is_exact(most: NDArray[np.float64], bias: NDArray[np.float64]) -> bool:

@@ -25,9 +25,10 @@ from neuro.graph import (
 from neuro.reference_networks import evaluate_network
 from neuro.results import NetworkState, Result
 from neuro.spikes import Spikes
-from tests.network_strategies import enough_for_threads, networks
+from tests.network_strategies import delivering, enough_for_threads, networks
 
 Run = tuple[Graph, Spikes | None, int]
+WAYS = st.sampled_from(["lists", "ring"])
 
 
 def simulated(graph: Graph, frames: Spikes | None, n_steps: int, **words: Any) -> Result:
@@ -69,29 +70,31 @@ def check_equal(result: Result, graph: Graph, frames: Spikes | None, n_steps: in
     assert dict(result.counters.weight_clips) == expected.clips
 
 
-@settings(max_examples=40)
-@given(networks())
-def test_the_engine_equals_the_reference(run: Run) -> None:
+@settings(max_examples=60)
+@given(networks(), WAYS)
+def test_the_engine_equals_the_reference(run: Run, way: str) -> None:
     graph, frames, n_steps = run
-    result = simulated(graph, frames, n_steps, record=everything(graph))
+    with delivering(way):
+        result = simulated(graph, frames, n_steps, record=everything(graph))
     check_equal(result, graph, frames, n_steps, "float32")
 
 
-@settings(max_examples=15)
-@given(networks())
-def test_the_engine_equals_the_reference_in_float64(run: Run) -> None:
+@settings(max_examples=25)
+@given(networks(), WAYS)
+def test_the_engine_equals_the_reference_in_float64(run: Run, way: str) -> None:
     graph, frames, n_steps = run
-    result = simulated(graph, frames, n_steps, record=everything(graph), precision="float64")
+    with delivering(way):
+        result = simulated(graph, frames, n_steps, record=everything(graph), precision="float64")
     check_equal(result, graph, frames, n_steps, "float64")
 
 
-@settings(max_examples=15)
-@given(networks())
-def test_two_threads_give_the_same_bits(run: Run) -> None:
+@settings(max_examples=25)
+@given(networks(), WAYS)
+def test_two_threads_give_the_same_bits(run: Run, way: str) -> None:
     graph, frames, n_steps = run
     record = everything(graph)
     one = simulated(graph, frames, n_steps, record=record)
-    with enough_for_threads():
+    with enough_for_threads(), delivering(way):
         two = simulated(graph, frames, n_steps, record=record, n_threads=2)
     assert two.n_threads == 2
     for name in record:
@@ -103,9 +106,9 @@ def test_two_threads_give_the_same_bits(run: Run) -> None:
         assert bits(weights) == bits(two.weights[name])
 
 
-@settings(max_examples=25)
-@given(networks(), st.integers(0, 30))
-def test_a_run_may_be_split(run: Run, cut: int) -> None:
+@settings(max_examples=40)
+@given(networks(), st.integers(0, 30), WAYS, WAYS)
+def test_a_run_may_be_split(run: Run, cut: int, before: str, after: str) -> None:
     graph, frames, n_steps = run
     cut = min(cut, n_steps)
     record = everything(graph)
@@ -114,8 +117,10 @@ def test_a_run_may_be_split(run: Run, cut: int) -> None:
         None if frames is None else Spikes.from_dense(frames.to_dense()[part])
         for part in (slice(0, cut), slice(cut, n_steps))
     ]
-    first = simulated(graph, parts[0], cut, record=record)
-    rest = simulated(graph, parts[1], n_steps - cut, record=record, state=first.state)
+    with delivering(before):
+        first = simulated(graph, parts[0], cut, record=record)
+    with delivering(after):
+        rest = simulated(graph, parts[1], n_steps - cut, record=record, state=first.state)
     for name, membranes in whole.membranes.items():
         both = np.concatenate([first.membranes[name], rest.membranes[name]])
         assert bits(membranes) == bits(both), name

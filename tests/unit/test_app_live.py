@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import eventio
-from eventio.live import LiveStream, UdpSender, replay
+from eventio.live import WIRE_FORMATS, LiveStream, UdpSender, replay
 from spikeloom import UserError
 from spikeloom.cli import cli
 from spikeloom.live import recognize_live
@@ -146,3 +146,57 @@ def test_a_replay_is_recognised_as_its_file(tmp_path: Path) -> None:
     (first, _) = recognizer.run_windows(recording)
     assert found[0].decision.events == len(first.window.events)
     assert found[0].start_us == first.window.start_us
+
+
+def send_as(wire: str, events: np.ndarray, address: tuple[str, int], is_done: threading.Event) -> None:
+    """Send a recording again and again, until the listener has seen enough: datagrams before it listens are lost."""
+    with UdpSender(address, wire=wire) as sender:
+        shift = 0
+        while not is_done.wait(0.02):
+            again = events.copy()
+            again["t"] += shift
+            shift += 10**6
+            sender.send(again)
+
+
+PAIRS = [(sent, read) for sent in WIRE_FORMATS for read in WIRE_FORMATS if sent[:4] != read[:4]]
+
+
+@pytest.mark.parametrize(("sent", "read"), PAIRS)
+def test_datagrams_of_another_wire_format_are_refused(sent: str, read: str) -> None:
+    recognizer = small_recognizer()
+    is_done = threading.Event()
+    with eventio.live.open_udp(("127.0.0.1", 0), width=SIDE, height=SIDE, wire=read) as stream:
+        address = ("127.0.0.1", stream.feed.port)
+        thread = threading.Thread(target=send_as, args=(sent, long_recording(2).events, address, is_done))
+        thread.start()
+        try:
+            wanted = (
+                rf"read as {read}, \d+ are usable on a 34x34 sensor \(.*\); the last datagram looks like "
+            )
+            with pytest.raises(UserError, match=rf"{wanted}.*: give --wire {sent[:4]}"):
+                list(recognize_live(recognizer, stream, duration_s=LONG_S))
+        finally:
+            is_done.set()
+            thread.join()
+
+
+def test_events_of_a_larger_sensor_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    n_events = 4000
+    places = {name: rng.integers(0, 640, n_events) for name in "xy"}
+    events = eventio.make_events(t=np.arange(n_events), p=rng.integers(0, 2, n_events), **places)
+    is_done = threading.Event()
+    with eventio.live.open_udp(("127.0.0.1", 0), width=SIDE, height=SIDE) as stream:
+        address = ("127.0.0.1", stream.feed.port)
+        wire = "t64_x16_y16_on8"
+        thread = threading.Thread(target=send_as, args=(wire, events, address, is_done))
+        thread.start()
+        try:
+            with pytest.raises(
+                UserError, match=r"events outside the sensor.*; give the sender's --wire \(t64"
+            ):
+                list(recognize_live(small_recognizer(), stream, duration_s=LONG_S))
+        finally:
+            is_done.set()
+            thread.join()

@@ -87,17 +87,6 @@ def test_a_data_set_of_which_nothing_is_stored(tmp_path: Path) -> None:
         eventio.read(tmp_path / "a.h5")
 
 
-def test_a_breakdown_of_the_library_is_an_error_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "script.py"
-    script.write_text("import os\nos.abort()\n")
-    monkeypatch.setattr(array_files._child_arrays, "__file__", str(script))
-    eventio.write(tmp_path / "a.h5", make_recording(10))
-    with pytest.raises(eventio.FormatError, match="the library that reads it broke down"):
-        eventio.read(tmp_path / "a.h5")
-
-
 @pytest.mark.parametrize("name", NAMES[1:])
 @pytest.mark.parametrize("lacks", ["nothing", "memory", "room"])
 def test_values_come_the_same_with_and_without_shared_memory(

@@ -12,6 +12,7 @@ import pytest
 import scipy.io
 
 import eventio
+from eventio.companions import EXPOSURE_DTYPE
 from tests.event_tables import NAMES, SAVERS, Save, columns, make_recording, save_h5, save_mat, save_npz
 
 
@@ -196,8 +197,55 @@ def test_coordinates_counted_from_one_in_matlab(tmp_path: Path, shift: int) -> N
     np.testing.assert_array_equal(recording.y, y)
     np.testing.assert_array_equal(recording.p, x % 2)
     assert ("columns and rows counted from 1 in the file" in recording.metadata.conversions) == bool(shift)
-    assert recording.metadata.skipped == (("events of EM", 100),)
+    assert recording.metadata.skipped == (("exposure events", 100),)
+    exposures = recording.companions.streams["exposure events"]
+    assert exposures.dtype == EXPOSURE_DTYPE
+    np.testing.assert_array_equal(exposures["t"], np.arange(100) * 10)
+    np.testing.assert_array_equal(exposures["x"], x)
+    np.testing.assert_array_equal(exposures["y"], y)
+    np.testing.assert_array_equal(exposures["is_second"], 1 - x % 2)
     assert (recording.width, recording.height, recording.metadata.is_size_derived) == (128, 128, True)
+
+
+def write_atis(path: Path, *, n_exposures: int = 1000, **changes: Any) -> None:
+    events = {"x": np.arange(100), "y": np.arange(100), "ts": np.arange(100) * 10, "p": np.arange(100) % 2}
+    exposures = {name: np.resize(values, n_exposures) for name, values in events.items()}
+    exposures["ts"] = np.arange(n_exposures)
+    scipy.io.savemat(path, {"TD": events, "EM": exposures | changes})
+
+
+def test_exposures_of_an_atis_are_companions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atis(tmp_path / "a.mat")
+    whole = eventio.read(tmp_path / "a.mat")
+    monkeypatch.setattr("eventio.array_files.ArrayFileSource.block_rows", 64)
+    with eventio.open(tmp_path / "a.mat") as reader:
+        companions = reader.read_companions()
+        n_events = sum(map(len, reader.chunks()))
+        assert reader.metadata.skipped == (("exposure events", 1000),)
+    assert n_events == 100
+    for found in (whole.companions, companions):
+        np.testing.assert_array_equal(
+            found.streams["exposure events"], whole.companions.streams["exposure events"]
+        )
+        assert found.counts == {"exposure events": 1000}
+    assert not eventio.read(tmp_path / "a.mat", keep_companions=False).companions
+    eventio.write(tmp_path / "a.es", whole)
+    again = eventio.read(tmp_path / "a.es")
+    assert again.companions.counts == {"exposure events": 1000}
+    np.testing.assert_array_equal(again.events, whole.events)
+
+
+def test_exposures_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    write_atis(tmp_path / "a.mat", p=np.append(np.zeros(900), np.full(100, 7)))
+    with pytest.warns(
+        eventio.DamagedRecordingWarning, match="exposure events from 900 on do not fit: p = 7.0"
+    ):
+        recording = eventio.read(tmp_path / "a.mat")
+    assert len(recording) == 100
+    assert recording.companions.counts == {"exposure events": 900}
+    with eventio.open(tmp_path / "a.mat") as reader:
+        assert sum(map(len, reader.chunks())) == 100
+    assert not reader.warnings
 
 
 @pytest.mark.parametrize(("name", "save"), SAVERS[::2])
@@ -252,7 +300,11 @@ def test_real_matlab_files(data_dir: Path, name: str) -> None:
 def test_real_files(data_dir: Path) -> None:
     recording = eventio.read(data_dir / "gorchard_atis/example_data.mat")
     assert (len(recording), recording.width, recording.height) == (242_040, 304, 240)
-    assert recording.metadata.skipped == (("events of EM", 442_382),)
+    assert recording.metadata.skipped == (("exposure events", 442_382),)
+    table = scipy.io.loadmat(data_dir / "gorchard_atis/example_data.mat", simplify_cells=True)["EM"]
+    exposures = recording.companions.streams["exposure events"]
+    for field, name, origin in (("t", "ts", 0), ("x", "x", 1), ("y", "y", 1), ("is_second", "p", 0)):
+        np.testing.assert_array_equal(exposures[field], table[name] - table[name].dtype.type(origin))
     assert "columns and rows counted from 1 in the file" in recording.metadata.conversions
     for name, n_events in (("poster_6dof", 30_000), ("poster_translation", 100_000)):
         recording = eventio.read(data_dir / f"pydvs_samples/{name}.npz")

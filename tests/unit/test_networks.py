@@ -145,7 +145,19 @@ def test_a_bad_node_is_refused(make: Any, message: str) -> None:
             lambda: Graph({"n": Izhikevich(0.02, 0.2, -65.0, 8.0)}, [], clocked(DT_S)),
             "Izhikevich 'n': has no input, so one",
         ),
-        (lambda: Graph({"n": LIF(0.01)}, [], clocked(DT_S)), "Graph: needs exactly one Input, got 0 (none)"),
+        (
+            lambda: Graph({"n": LIF(0.01)}, [], clocked(DT_S)),
+            "LIF 'n': has no input, so one of its parameters must be an array that gives its size",
+        ),
+        (lambda: Graph({}, [], clocked(DT_S)), "Graph: needs exactly one Input, got 0 (none)"),
+        (
+            lambda: Graph({"n": LIF(np.full(3, 0.01))}, [], continuous()),
+            "Graph: has no Input, so it is a network of populations, which runs in steps; use clocked(dt_s)",
+        ),
+        (
+            lambda: Graph({"d": Delay(DT_S)}, [], clocked(DT_S)),
+            "Graph: needs exactly one Input, got 0 (none)",
+        ),
         (
             lambda: Graph({"p": PoissonSource(2e5, 1, 1), "n": LIF(0.01)}, [("p", "n")], clocked(DT_S)),
             "PoissonSource 'p': rate_hz must be at most 100000 Hz (100 events per step), got 200000 Hz",
@@ -161,6 +173,40 @@ def test_a_bad_node_is_refused(make: Any, message: str) -> None:
 def test_a_bad_network_is_refused(make: Any, message: str) -> None:
     with pytest.raises(GraphError, match=re.escape(message)):
         make()
+
+
+THREE = LIF(np.full(3, 0.01), threshold=np.array([0.5, 1.0, 2.0]), v_leak=1.5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges"),
+    [
+        ({"n": THREE}, []),
+        ({"n": THREE, "m": LIF(0.01, v_start=np.array([1.5, 0.0]))}, []),
+        ({"n": THREE, "w": Linear(np.full((2, 3), 0.25)), "m": LIF(0.01)}, [("n", "w"), ("w", "m")]),
+    ],
+)
+def test_neurons_without_an_input_are_a_network(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
+    graph = Graph(nodes, edges, clocked(DT_S))
+    checked = neuro.verify(graph, None, n_steps=40)
+    assert checked.is_equal
+    spikes = neuro.simulate(graph, n_steps=40, record={"n": "spikes"}).spikes["n"]
+    by_hand = np.zeros((40, 3), bool)
+    v, rate = np.full(3, 1.5, np.float32), np.float32(DT_S) * np.float32(1 / 0.01)
+    for step in range(40):
+        v += rate * (np.float32(1.5) - v)
+        by_hand[step] = v > np.float32([0.5, 1.0, 2.0])
+        v[by_hand[step]] = 0
+    assert 0 < by_hand.sum() < by_hand.size
+    np.testing.assert_array_equal(spikes.to_dense() > 0, by_hand)
+
+
+def test_what_stands_without_an_input_is_no_layered_graph() -> None:
+    graph = Graph({"n": THREE}, [], clocked(DT_S))
+    with pytest.raises(GraphError, match="LIF 'n': stands in a graph without an Input"):
+        neuro.reference.evaluate(graph, np.ones((1, 3)))
+    with pytest.raises(GraphError, match="LIF 'n': stands in a graph without an Input"):
+        lower(graph)
 
 
 def test_a_node_without_a_place_is_refused() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numba.core import config
 assert config.BOUNDSCHECK == 1
 import neuro
-from tests.network_strategies import KINDS, network
+from tests.network_strategies import KINDS, delivering, network
 
 total = 0
 for seed in range(80):
@@ -25,7 +25,9 @@ for seed in range(80):
     record = {name: "membrane" for name, node in graph.nodes.items() if hasattr(node, "refractory_s")}
     words = {"record": record} if seed % 2 else {}
     length = {} if frames is not None else {"n_steps": n_steps}
-    total += neuro.simulate(graph, frames, **length, **words).counters.total_synaptic_operations
+    for way in ("lists", "ring"):
+        with delivering(way):
+            total += neuro.simulate(graph, frames, **length, **words).counters.total_synaptic_operations
 print(total)
 """
 

@@ -31,7 +31,7 @@ network = Graph(
 spikes = simulate(network, np.ones((5, 3)) * 2).output.tolist()
 print(spikes, {COMPILER!r} in sys.modules, "h5py" in sys.modules)
 """
-# Poisson input, delays, no delay, plasticity, two stages, recordings and state: every kernel of networks of populations
+# Poisson input, few delays, many and none, plasticity, two stages, recordings, state: every kernel of populations
 NETWORK = """
 import hashlib, sys
 import numpy as np
@@ -58,6 +58,12 @@ network = Graph(
     [("noise", "a"), ("a", "now"), ("now", "b"), ("b", "back"), ("back", "a"), ("a", "plastic"), ("plastic", "a")],
     graph.clocked(0.001),
 )
+delay_s = 0.001 * rng.integers(1, 70, some.n_synapses)
+far = graph.SparseLinear(some.weight, some.indices, some.indptr, 300, delay_s=delay_s)
+scattered = Graph(
+    {"a": graph.LIF(0.02, 1.0, v_leak=np.linspace(0.9, 1.5, 300)), "far": far}, [("a", "far"), ("far", "a")],
+    graph.clocked(0.001),
+)
 digest = hashlib.sha256()
 for precision in ("float32", "float64"):
     for n_threads in (1, 2):
@@ -66,6 +72,10 @@ for precision in ("float32", "float64"):
         for array in (first.spikes["a"].index, first.spikes["b"].step, first.membranes["a"], last.weights["plastic"]):
             digest.update(array.tobytes())
         digest.update(repr(last.counters).encode())
+        ring = simulate(scattered, n_steps=60, precision=precision, n_threads=n_threads)
+        rest = simulate(scattered, n_steps=60, precision=precision, n_threads=n_threads, state=ring.state)
+        digest.update(repr((ring.counters, rest.counters)).encode())
+assert networks.lower_network(scattered, "float32", 1).network.delay.size
 assert len(first.spikes["b"])
 print(digest.hexdigest(), "numba" in sys.modules, "llvmlite" in sys.modules)
 """

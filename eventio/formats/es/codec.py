@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from eventio.companions import StructuredArray
+from eventio.companions import EXPOSURE_DTYPE, StructuredArray
 from eventio.errors import FormatError
 from eventio.formats.es import _kernels as kernels
 from eventio.formats.es.streams import (
     COLOUR_DTYPE,
     DECODED_COLOUR_DTYPE,
     DECODED_EXPOSURE_DTYPE,
-    EXPOSURE_DTYPE,
     HEAD_DTYPE,
     KINDS,
     gather_generic,

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eventio.companions import StructuredArray
+from eventio.companions import EXPOSURE_DTYPE, StructuredArray
 from eventio.errors import FormatError
 from eventio.formats.es import _kernels as kernels
 from eventio.formats.es.codec import ATIS, COLOUR, DVS, GENERIC, START
-from eventio.formats.es.streams import COLOUR_DTYPE, EXPOSURE_DTYPE, KINDS
+from eventio.formats.es.streams import COLOUR_DTYPE, KINDS
 from eventio.recording import EVENT_DTYPE, EventArray, Recording
 from eventio.source import BLOCK_EVENTS
 

@@ -8,17 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from eventio.companions import StructuredArray
+from eventio.companions import EXPOSURES, StructuredArray
 from eventio.errors import FormatError
 
-EXPOSURE_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("is_second", "?")])
-"""A pixel of an ATIS crosses the first or the second threshold of a measurement."""
 COLOUR_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("r", "u1"), ("g", "u1"), ("b", "u1")])
 DECODED_EXPOSURE_DTYPE = np.dtype([("t", "<i8"), ("xy", "<u4"), ("is_second", "u1")])
 DECODED_COLOUR_DTYPE = np.dtype([("t", "<i8"), ("xy", "<u4"), ("r", "u1"), ("g", "u1"), ("b", "u1")])
 """The same bytes for decoders."""
 HEAD_DTYPE = np.dtype([("t", "<i8"), ("start", "<i8"), ("size", "<i8")])
-KINDS = {0: "generic events", 2: "exposure events", 4: "colour events"}
+KINDS = {0: "generic events", 2: EXPOSURES, 4: "colour events"}
 """Names of the streams, by the kind in the header."""
 MAX_GENERIC_BYTES = 1 << 28
 
