@@ -1,7 +1,8 @@
 """Populations that reach each other over synapses with delays: many waves through their cycles in one call.
 
 In a wave every population takes what is certain to arrive: up to the shortest delay after the next thing that can
-happen anywhere. The populations are those of `events` and `events_timed`, one after another in the same arrays.
+happen anywhere. The populations are those of `events` and `events_timed`, one after another in the same arrays. All
+parts are taken in by their callers: passing them the arrays took a fifth of the time.
 """
 
 from typing import NamedTuple
@@ -146,7 +147,7 @@ def timing_of(cells: Cells, p: int) -> Timing:
     )
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def reach(cells: Cells, synapses: Synapses, work: Work, now: Int64s, p: int, limit: int) -> bool:
     """Let what arrived reach a population, and let it fire up to a time; tell whether there was room for all."""
     row, tally, n = cells.numbers[p], cells.tally[p], now[N_ARRIVED]
@@ -171,7 +172,7 @@ def reach(cells: Cells, synapses: Synapses, work: Work, now: Int64s, p: int, lim
     return not timing.can_cross or sweep(timing, state, 1, limit, work.own, tally)
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def send(links: Links, work: Work, places: NDArray[np.int64], now: Int64s, p: int, t: int, o: int) -> bool:
     """List a spike, and send it over the population's links; tell whether it arrives before the last time."""
     n = now[N_OUT]
@@ -201,7 +202,7 @@ def send(links: Links, work: Work, places: NDArray[np.int64], now: Int64s, p: in
     return True
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def leave(cells: Cells, links: Links, work: Work, places: NDArray[np.int64], now: Int64s, p: int) -> int:
     """Send what a population fired, if there is room: spikes of its own before what is caused at the same time."""
     tally, is_jump = cells.tally[p], cells.numbers[p, IS_JUMP] != 0
@@ -250,7 +251,7 @@ def look(links: Links, places: NDArray[np.int64], p: int, is_back: bool) -> None
             restrain(places[row[TARGET]], NEVER if known == NEVER else known + row[LEAST], row[INPUT])
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def find_first(cells: Cells, inbox: Inbox, work: Work, place: Int64s, p: int) -> int:
     """Return the next time at which a population takes an event that it knows, or fires by itself."""
     first = inbox.t[place[NEXT]] if place[NEXT] < place[LAST] else NEVER
@@ -264,7 +265,7 @@ def find_first(cells: Cells, inbox: Inbox, work: Work, place: Int64s, p: int) ->
     return min(first, due)
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def spread_first(links: Links, places: NDArray[np.int64], now: Int64s) -> None:
     """Let what happens at one population make something happen at others, as late as the delays say."""
     is_changing = True
@@ -281,7 +282,7 @@ def spread_first(links: Links, places: NDArray[np.int64], now: Int64s) -> None:
                     is_changing |= target < p
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def begin_wave(
     cells: Cells, links: Links, inbox: Inbox, work: Work, places: NDArray[np.int64], now: Int64s
 ) -> None:
@@ -303,7 +304,7 @@ def begin_wave(
     now[STAGE], now[POPULATION], now[IS_MOVING] = ARRIVING, 0, 0
 
 
-@njit(cache=True, **PART)
+@njit(cache=True, forceinline=True, **PART)
 def take_part(
     cells: Cells,
     synapses: Synapses,

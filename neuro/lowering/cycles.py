@@ -229,7 +229,8 @@ def _by_input_and_delay(index: Int64s, ticks: Int64s) -> Int64s:
     """Return the order of synapses that are sorted by input; those of one delay keep theirs."""
     span = int(ticks.max()) + 1
     if (int(index[-1]) + 1) * span >= 2**63:
-        return np.lexsort((ticks, index))
+        order: Int64s = np.lexsort((ticks, index))
+        return order
     return np.argsort(index * span + ticks, kind="stable")  # one sort takes half the time of two
 
 
