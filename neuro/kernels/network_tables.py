@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neuro.kernels.networks import Int32s, Int64s, Reals, UInt16s, UInt32s
+from neuro.kernels.networks import TILE, Int32s, Int64s, Network, Reals, UInt16s, UInt32s
 from neuro.kernels.options import UNCOUNTED, njit
 
 
@@ -55,6 +55,34 @@ def place_synapses(
                     delay_at[at] = np.uint16(delay[j] if delay.size > 1 else delay[0])
                 if place_of.size:
                     place_of[j] = np.uint32(at)
+
+
+@njit(cache=True, **UNCOUNTED)
+def count_under_way(
+    net: Network, log_start: Int64s, log_index: Int32s, n_history: int, owner: Int64s, counts: Int64s
+) -> None:
+    """Add to ``counts[node, owner of the target's tile]`` the synapses on which spikes of the last steps are under way.
+
+    ``owner``: by run of `TILE` values of the state.
+    """
+    n_groups = net.delays.size
+    for slot in range(n_history):
+        age = n_history - slot
+        n_late = 0
+        while n_late < n_groups and net.delays[n_late] >= age:
+            n_late += 1
+        if n_late == 0 and net.delay.size == 0:
+            continue
+        for node in range(log_start.shape[1] - 1):
+            for q in range(log_start[slot, node], log_start[slot, node + 1]):
+                number = np.int64(log_index[q])
+                for thread in range(net.ptr.shape[0]):
+                    ptr = net.ptr[thread]
+                    first = ptr[number * max(n_groups, 1)]
+                    stop = ptr[number + 1] if net.delay.size else ptr[number * n_groups + n_late]
+                    for j in range(first, stop):
+                        if net.delay.size == 0 or net.delay[j] >= age:
+                            counts[node, owner[net.target[j] // np.uint32(TILE)]] += 1
 
 
 @njit(cache=True, **UNCOUNTED)

@@ -15,7 +15,7 @@ from neuro.errors import InputError
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import ALONE, GROUP, LINE, LONELY, TILE, Frames, Live, Network, shared_size
 from neuro.lowering.entries import Entry
-from neuro.lowering.network_parts import Connection
+from neuro.lowering.network_operations import count_under_way
 from neuro.lowering.network_ring import empty_ring, wider_ring
 from neuro.lowering.networks import NetworkPlan, n_tiles
 from neuro.results import NetworkState, Recent
@@ -30,7 +30,6 @@ _LINE_BYTES = 64
 run_alone = Entry("network_run", "run_alone")
 run_shared = Entry("network_shared", "run_shared")
 refill = Entry("ring", "refill")
-count_pending = Entry("network_tables", "count_pending")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ class NetworkRun:
         self._alone = ALONE
         if state is not None:
             self._continue(state)
-        self._begun = self._ages()
+        self._begun = self._under_way()
 
     def _traced(self, traced: tuple[str, ...]) -> tuple[Network, dict[str, int], int]:
         populations = self.plan.network.populations.copy()
@@ -336,48 +335,16 @@ class NetworkRun:
     def operations(self, spike_counts: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:
         """Return the synaptic operations of each synapse node; ``spike_counts``: entries handed on, by node."""
         found: dict[str, int] = {}
-        ended = self._ages()
-        for c, fan_out in zip(self.plan.parts.connections, self.plan.fan_out, strict=True):
-            n = int(fan_out @ spike_counts[c.source])
-            for ages, sign in ((self._begun, 1), (ended, -1)):
-                if c.source in ages:
-                    n += sign * self._pending(c, fan_out, *ages[c.source])
+        ended = self._under_way()
+        rows = zip(self.plan.parts.connections, self.plan.fan_out, self._begun, ended, strict=True)
+        for c, fan_out, n_before, n_after in rows:
+            n = int(fan_out @ spike_counts[c.source]) + n_before - n_after
             found[c.name] = found.get(c.name, 0) + n
         return found
 
-    def _ages(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Entry and age in steps of what sources and populations handed on in the last steps, those of the log."""
-        live, plan, history = self._live, self.plan, self.plan.n_history
-        number = live.log_index[: self._n_log].astype(np.int64)
-        age = np.repeat(np.arange(history, 0, -1), np.diff(live.log_start[: history + 1, 0]))
-        if number.size == 0:
-            return {}
-        found = {}
-        for name, first in plan.first.items():
-            is_own = (number >= first) & (number < first + plan.sizes[name])
-            found[name] = number[is_own] - first, age[is_own]
-        return found
-
-    def _pending(
-        self, c: Connection, fan_out: NDArray[np.int64], entry: NDArray[np.int64], age: NDArray[np.int64]
-    ) -> int:
-        """Count the synapses of a connection on which spikes are under way."""
-        depth = int(c.delay.max(initial=0))
-        is_young = age <= depth  # what is older has arrived over every delay
-        if not is_young.any():
-            return 0
-        if c.delay.size == 1:
-            return int(fan_out[entry[is_young]].sum())
-        entries, place = np.unique(entry[is_young], return_inverse=True)
-        under_way = np.zeros(
-            (entries.size + 1, depth + 1), np.int32
-        )  # the first row: of entries without a spike
-        np.add.at(under_way, (place + 1, age[is_young]), 1)
-        row = np.zeros(self.plan.sizes[c.source], np.uint32)
-        row[entries] = np.arange(1, entries.size + 1) * (depth + 1)
-        return int(
-            count_pending(c.indices, c.delay, row, under_way.cumsum(axis=1, dtype=np.int32).reshape(-1))
-        )
+    def _under_way(self) -> list[int]:
+        live = self._live
+        return count_under_way(self.plan, live.log_start, live.log_index[: self._n_log])
 
     @property
     def clips(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import neuro
-from neuro.graph import CubaLIF, Graph, Input, SparseLinear, Stdp, clocked
+from neuro.graph import CubaLIF, Delay, Graph, Input, SparseLinear, Stdp, clocked
 from neuro.kernels.networks import PAGE, WANTED, Ring
 from neuro.lowering import network_run
 from neuro.lowering.networks import lower_network
@@ -166,3 +166,51 @@ def test_more_than_can_be_numbered_is_refused() -> None:
 def asking_for(ring: Ring, n_pages: int) -> Ring:
     ring.at[:, WANTED] = n_pages
     return ring
+
+
+@pytest.mark.parametrize("way", ["lists", "ring"])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_is_under_way_is_counted_by_node(way: str, n_threads: int) -> None:
+    """Operations of two halves add up for every node: also of two between the same populations, or with a Delay."""
+    rng = np.random.default_rng(0)
+
+    def synapses(n_synapses: int, receptor: Any = "excitatory") -> SparseLinear:
+        out, into, steps = (rng.integers(0, n, n_synapses) for n in (300, 280, 20))
+        weight = rng.uniform(0.0, 0.05, n_synapses)
+        delay_s = (steps + 1) * DT_S
+        return SparseLinear.from_coo(
+            out, into, weight, n_out=300, n_in=280, delay_s=delay_s, receptor=receptor
+        )
+
+    leak = np.linspace(0.9, 1.6, 280)
+    nodes = {
+        "a": CubaLIF(0.02, 0.005, 1.0, v_leak=leak, update="exact"),
+        "b": CubaLIF(0.02, 0.005, 1.0, tau_inh_s=0.01, update="exact"),
+        "one": synapses(900),
+        "two": synapses(1300),
+        "inhibitory": synapses(700, "inhibitory"),
+        "late": Delay(0.007),
+        "later": synapses(500, "inhibitory"),
+        "far": SparseLinear.from_coo([5], [3], [0.1], n_out=300, n_in=280, delay_s=0.05),
+    }
+    edges = [("a", "late"), ("late", "later")]
+    for name in ("one", "two", "inhibitory", "far"):
+        edges.append(("a", name))
+    edges += [(name, "b") for name in ("one", "two", "inhibitory", "later", "far")]
+    graph = Graph(nodes, edges, clocked(DT_S))
+    with enough_for_threads(), delivering(way):
+        whole = neuro.simulate(graph, n_steps=90, n_threads=n_threads)
+        first = neuro.simulate(graph, n_steps=37, n_threads=n_threads)
+        rest = neuro.simulate(graph, n_steps=53, n_threads=n_threads, state=first.state)
+    n_fired = neuro.simulate(graph, n_steps=90, record={"a": "spikes"}).spikes["a"]
+    for name in ("one", "two", "inhibitory", "later", "far"):
+        parts = [run.counters.synaptic_operations[name] for run in (first, rest)]
+        assert sum(parts) == whole.counters.synaptic_operations[name]
+        node: Any = graph.nodes[name]
+        steps = np.broadcast_to(np.rint(np.array(node.delay_s) / DT_S).astype(int), node.indices.shape)
+        steps = steps + (7 if name == "later" else 0)
+        fired = np.zeros((90, 280), int)
+        fired[n_fired.step, n_fired.index] = 1
+        by_hand = sum(int(fired[: 90 - step, i].sum()) for step, i in zip(steps, node.indices, strict=True))
+        assert parts[0] > 0 or name == "far"
+        assert sum(parts) == by_hand
