@@ -1,8 +1,8 @@
 """
 HDF5 and MATLAB files, read by child processes that go on from file to file.
 
-Beginning a process and loading the libraries takes a tenth of a second and more, reading a small file less than a
-millisecond. So a process whose file is closed waits for the next one, unless something was wrong with that file, it
+Beginning a process and loading the libraries takes a tenth of a second and more, reading a small file a few
+milliseconds. So a process whose file is closed waits for the next one, unless something was wrong with that file, it
 was large, or the process has read many. Processes belong to the one that began them: one that is forked of it begins
 its own.
 """

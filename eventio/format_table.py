@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from eventio import prophesee_header
 from eventio.columns import Wish, parse_wish
-from eventio.errors import ArgumentError, FormatError
+from eventio.errors import ArgumentError, FileAccessError, FormatError
 from eventio.formats import (
     aedat2,
     aedat3,
@@ -33,7 +34,10 @@ from eventio.source import Source
 
 HEAD_BYTES = 4096
 
+FILM = b"ftyp"
+"""Stands behind four bytes of size."""
 FOREIGN_STARTS = (
+    (FILM, "an MP4 film"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
@@ -45,6 +49,7 @@ FOREIGN_STARTS = (
     (b"%PDF", "a PDF document"),
     (b"#ROSBAG", "a ROS bag of an old version"),
     (b"#!AER-DAT1", "an AEDAT 1 file"),
+    (b"spikeloom ", "a network or model file"),
 )
 
 
@@ -240,11 +245,13 @@ def find_by_content(path: Path, head: bytes) -> Format:
         if row.matches(head):
             return row
     for start, what in FOREIGN_STARTS:
-        if head.startswith(start):
+        if head.startswith(start) or (start == FILM and head[4:8] == start):
             raise FormatError(f"{path}: this is {what}, which eventio does not read; {list_formats()}")
     header = prophesee_header.parse_header(head)
     if header.version is not None:
         raise FormatError(f"{path}: Prophesee EVT {header.version} is not read; {list_formats()}")
+    if text.is_header(head):
+        raise FormatError(f"{path}: holds a header and no line of events; record or copy it again")
     if len(head) >= 8 and is_text(head):
         raise FormatError(f"{path}: this is a text file without a known header; {list_formats()}")
     for row in FORMATS:
@@ -252,7 +259,7 @@ def find_by_content(path: Path, head: bytes) -> Format:
             return row
     raise FormatError(
         f"{path}: not a known recording (it starts with bytes {head[:8].hex(' ')}); {list_formats()}; "
-        "give a headerless 40-bit file the suffix .bin, or say format='nmnist'"
+        "give a headerless 40-bit file the suffix .bin, or say format='nmnist' (--format nmnist)"
     )
 
 
@@ -286,7 +293,11 @@ def find_for_writing(path: Path) -> Format:
     ------
     ArgumentError
         No such format.
+    FileAccessError
+        It is a folder.
     """
+    if path.is_dir():
+        raise FileAccessError(f"{path}: cannot be written, it is a folder; give the name of a file")
     for row in FORMATS:
         if row.encode is not None and path.suffix.lower() in row.suffixes:
             return row
@@ -321,6 +332,10 @@ def is_text(head: bytes) -> bool:
     Returns
     -------
     bool
-        All bytes are printable ASCII or white space.
+        They are UTF-8, but for the end of a cut one, and all is printable or white space.
     """
-    return all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)
+    try:
+        found = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(sign.isprintable() or sign in "\t\n\r" for sign in found)

@@ -94,6 +94,8 @@ def choose_format(path: Path, format_name: str | None) -> Format:
     ------
     ArgumentError
         There is none.
+    FileAccessError
+        It is a folder.
     """
     row = find_for_writing(path) if format_name is None else find_by_name(format_name)
     if row.encode is None:

@@ -10,6 +10,7 @@ import numpy as np
 from hw.blocks import RESOURCES
 from hw.mapping import FORMAT, VERSION, Mapping, ranges
 from hw.network_files import network_document
+from hw.partitioning import Block
 
 __all__ = ["document_text", "mapping_document"]
 
@@ -28,21 +29,7 @@ def mapping_document(mapping: Mapping) -> dict[str, Any]:
         for k, usage in enumerate(partition.cores)
     ]
     for block in partition.blocks:
-        layer = partition.layers[block.population]
-        axons = [
-            {
-                "from": reach.source,
-                "pixels" if len(mapping.fixed.populations[reach.source].shape) == 3 else "neurons": ranges(
-                    reach.units
-                ),
-                "axons": reach.axons,
-                "words": reach.words,
-            }
-            for reach in layer.reaches(block.units)
-        ]
-        whole = layer.by_pixel and layer.n_groups == 1
-        members = {"pixels": ranges(block.units)} if whole else {"neurons": ranges(np.sort(block.neurons))}
-        cores[block.core]["blocks"].append({"population": block.population, **members, "axons": axons})
+        cores[block.core]["blocks"].append(_block(mapping, block))
     n = partition.n_cores
     routes = [
         ["host" if i == n else int(i), int(j), float(mapping.messages[i, j])]
@@ -64,6 +51,20 @@ def mapping_document(mapping: Mapping) -> dict[str, Any]:
         "cores": cores,
         "routes": routes,
     }
+
+
+def _block(mapping: Mapping, block: Block) -> dict[str, Any]:
+    """Return which neurons a block holds, and the axons that reach them."""
+    layer = mapping.partition.layers[block.population]
+    axons = []
+    for reach in layer.reaches(block.units):
+        unit = "pixels" if len(mapping.fixed.populations[reach.source].shape) == 3 else "neurons"
+        axons.append(
+            {"from": reach.source, unit: ranges(reach.units), "axons": reach.axons, "words": reach.words}
+        )
+    whole = layer.by_pixel and layer.n_groups == 1
+    members = {"pixels": ranges(block.units)} if whole else {"neurons": ranges(np.sort(block.neurons))}
+    return {"population": block.population, **members, "axons": axons}
 
 
 def document_text(document: dict[str, Any]) -> str:

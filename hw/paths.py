@@ -246,25 +246,25 @@ def constant_into(graph: Graph, target: str) -> Floats:
     return sum((part for part in found if part is not None), np.zeros(n))
 
 
+def _refuse_delayed_bias(graph: Graph, name: str) -> None:
+    (before,) = graph.predecessors(name)
+    if (
+        not isinstance(graph.nodes[before], (Input, *SPIKING, Flatten, *TEMPORAL))
+        and _constant(graph, before) is not None
+    ):
+        raise UnsupportedNodeError(
+            f"Delay {name!r}: stands behind a bias, which the chip cannot hold back; put it before the synapse"
+        )
+
+
 def _constant(graph: Graph, name: str) -> Floats | None:
     node = graph.nodes[name]
     if isinstance(node, (Input, *SPIKING)):
         return None
-    parts = (
-        [_constant(graph, before) for before in graph.predecessors(name)]
-        if not isinstance(node, Delay)
-        else []
-    )
     if isinstance(node, Delay):
-        (before,) = graph.predecessors(name)
-        if (
-            not isinstance(graph.nodes[before], (Input, *SPIKING, Flatten, *TEMPORAL))
-            and _constant(graph, before) is not None
-        ):
-            raise UnsupportedNodeError(
-                f"Delay {name!r}: stands behind a bias, which the chip cannot hold back; put it before the synapse"
-            )
+        _refuse_delayed_bias(graph, name)
         return None
+    parts = [_constant(graph, before) for before in graph.predecessors(name)]
     if isinstance(node, Concat):
         if all(part is None for part in parts):
             return None

@@ -300,9 +300,8 @@ class _Builder:
     def _connect(self, route: Route, op: Operator, scale: float, layer: LayerReport) -> tuple[float, float]:
         mantissas, exponent, sign = self._mantissas(op, scale)
         found = mantissas * 2.0**exponent / scale
-        layer.clipped += int(
-            (np.abs(found - op.weights) * scale > step_of(self.bits, sign) * 2.0**exponent).sum()
-        )
+        is_clipped = np.abs(found - op.weights) * scale > step_of(self.bits, sign) * 2.0**exponent
+        layer.clipped += int(is_clipped.sum())
         vanished = (mantissas == 0) & (op.weights != 0)
         layer.vanished += int(vanished.sum())
         if not mantissas.any():
@@ -311,18 +310,7 @@ class _Builder:
                 f"{route.target!r}; use more bits or put a neuron between them"
             )
         self._note_lost(route, op, vanished)
-        delay = route.delay + self.depths[route.target] - self.depths[route.source] - 1
-        longest = delay if op.delays is None else delay + int(op.delays.max())
-        if longest > self.chip["delay_steps"]:
-            raise QuantizationError(
-                f"{route.source} -> {route.target}: needs a delay of {longest} steps, {self.chip.name} has "
-                f"{self.chip['delay_steps']}; split it with a neuron that repeats spikes"
-            )
-        if delay > route.delay:
-            self.notes.append(
-                f"{route.source} -> {route.target}: delayed by {delay - route.delay} more steps, because another way "
-                f"to {route.target} takes as many connections more"
-            )
+        delay = self._delay(route, op)
         source = self.graph.nodes[route.source]
         has_values = getattr(source, "max_count", 1) != 1
         self.connections.append(
@@ -340,6 +328,22 @@ class _Builder:
         activity = self._activity(route.source, op)
         error = ((found - op.weights) ** 2 * activity).sum()
         return float(error), float((op.weights**2 * activity).sum())
+
+    def _delay(self, route: Route, op: Operator) -> int:
+        """Give the delay that brings spikes in time with those of other ways; the operator's own are added to it."""
+        delay = route.delay + self.depths[route.target] - self.depths[route.source] - 1
+        longest = delay if op.delays is None else delay + int(op.delays.max())
+        if longest > self.chip["delay_steps"]:
+            raise QuantizationError(
+                f"{route.source} -> {route.target}: needs a delay of {longest} steps, {self.chip.name} has "
+                f"{self.chip['delay_steps']}; split it with a neuron that repeats spikes"
+            )
+        if delay > route.delay:
+            self.notes.append(
+                f"{route.source} -> {route.target}: delayed by {delay - route.delay} more steps, because another way "
+                f"to {route.target} takes as many connections more"
+            )
+        return delay
 
     def _note_lost(self, route: Route, op: Operator, vanished: NDArray[np.bool_]) -> None:
         """Name the neurons, or channels of a kernel, of which no weight is left."""

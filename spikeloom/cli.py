@@ -47,6 +47,9 @@ class _Commands(click.Group):
             warnings.showwarning = _shower_of_warnings()
             try:
                 return super().invoke(ctx)
+            except click.exceptions.NoArgsIsHelpError as err:
+                _say(err.format_message(), ctx)
+                ctx.exit(EXIT_USER)
             except click.UsageError as err:
                 _say(_usage(err), ctx)
                 ctx.exit(EXIT_USER)
@@ -74,7 +77,8 @@ def _report(err: Exception, ctx: click.Context) -> int:
 
 def _usage(err: click.UsageError) -> str:
     command = err.ctx.command_path if err.ctx is not None else "spikeloom"
-    return f"error: {err.format_message().rstrip('.')}; see `{command} --help`"
+    found = err.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+    return f"error: {found}{' See' if found.endswith('?') else '; see'} `{command} --help`"
 
 
 def _is_user_error(err: Exception) -> bool:
@@ -91,7 +95,7 @@ def _is_user_error(err: Exception) -> bool:
 def _sentence(err: Exception) -> str:
     if isinstance(err, OSError) and err.strerror:
         place = f"{err.filename}: " if err.filename else ""
-        return f"{place}{err.strerror.lower()}"
+        return f"{place}{err.strerror.lower()}; check the path, its rights and the room on the disk"
     if isinstance(err, MemoryError):
         return "not enough memory; close other programs or take a shorter recording"
     return " ".join(str(err).split())

@@ -16,6 +16,7 @@ from eventio.recording import EventArray
 from eventio.spooling import Spool
 from eventio.writing import choose_format
 from spikeloom.errors import UserError
+from spikeloom.storage import require_writable
 
 Advance = Callable[[int, int | None, str], None]
 
@@ -133,11 +134,12 @@ def pass_on(passage: Passage, *, on_progress: Advance | None = None) -> Passed:
     Raises
     ------
     UserError
-        The filters leave nothing.
+        The part to keep holds nothing, the filters leave nothing, or the target cannot be written.
     eventio.EventioError
-        The recording cannot be read, holds no such event, or the target cannot be written.
+        The recording cannot be read, holds no such event, or the target's format cannot hold it.
     """
     row = choose_format(passage.target, passage.to_format)  # before anything is read
+    require_writable(passage.target)
     follow = on_progress or (lambda n_done, n_all, now: None)
     with (
         eventio.open(
@@ -157,6 +159,11 @@ def pass_on(passage: Passage, *, on_progress: Advance | None = None) -> Passed:
         companions = reader.read_companions() if row.carries else Companions()
         is_told = bool(companions)
         companions = companions.between(passage.start_us, passage.stop_us)
+        if not chain.n_in_part and not companions:
+            raise UserError(
+                f"{passage.source}: none of its {chain.n_read:,} events lies in the part to keep, "
+                f"{_part(passage)}; they are from {chain.first_us:,} to {chain.last_us:,} us"
+            )
         if passage.filters and not spool.n_events:
             raise UserError(
                 f"the filters leave none of the {chain.n_read:,} events; use a longer window or fewer neighbours"
@@ -194,7 +201,8 @@ class Chain:
         self._passage = passage
         self._reader = reader
         self._follow = follow
-        self.n_read = 0
+        self.n_read = self.n_in_part = 0
+        self.first_us, self.last_us = FAR_US, -FAR_US
         self.n_removed: list[int] = []
         self.filters: list[denoising.Filter] = []
         for each in passage.filters:
@@ -223,19 +231,28 @@ class Chain:
             What is left of each chunk.
         """
         markers = [each.begin(self._reader.width, self._reader.height) for each in filters]
-        self.n_read, self.n_removed = 0, [0] * len(markers)
+        self.n_read, self.n_in_part, self.n_removed = 0, 0, [0] * len(markers)
         start_us, stop_us = self._passage.start_us, self._passage.stop_us
         for chunk in self._reader.chunks(n_events=CHUNK_EVENTS):
             self.n_read += len(chunk)
             self._follow(self.n_read, None, what)
+            self.first_us = min(self.first_us, int(chunk["t"].min()))
+            self.last_us = max(self.last_us, int(chunk["t"].max()))
             events = chunk
             if start_us > -FAR_US or stop_us < FAR_US:
                 events = events[(events["t"] >= start_us) & (events["t"] < stop_us)]
+            self.n_in_part += len(events)
             for position, mark in enumerate(markers):
                 stays = mark(events)
                 self.n_removed[position] += len(events) - int(stays.sum())
                 events = events[stays]
             yield events
+
+
+def _part(passage: Passage) -> str:
+    """Say which part is kept."""
+    since = f"from {passage.start_us:,} us" if passage.start_us > -FAR_US else "up"
+    return since + (f" to {passage.stop_us:,} us" if passage.stop_us < FAR_US else " on")
 
 
 def _remedy(passage: Passage, recording: eventio.Recording, what: str) -> str:

@@ -17,6 +17,7 @@ from spikeloom.errors import UserError
 from spikeloom.networks import DEFAULT_FRAMES, frames_for, read_network
 from spikeloom.recognizer import Recognizer
 from spikeloom.recordings import windows
+from spikeloom.storage import prepared_folder
 
 __all__ = ["MappedFile", "map_file"]
 
@@ -155,8 +156,8 @@ def map_file(
     Raises
     ------
     UserError
-        If recordings are given for a network that takes no events, `n_frames` is given where it says nothing, or the
-        mapped network differs from the one in whole numbers.
+        If recordings are given for a network that takes no events, `n_frames` is given where it says nothing, the
+        folder cannot be made, or the mapped network differs from the one in whole numbers.
     """
     chip = hw.find_target(target)
     graph, recognizer = read_network(path, dt_s=dt_s, time_unit_s=time_unit_s)
@@ -186,7 +187,7 @@ def _write(
     mapping: hw.Mapping, graph: neuro.graph.Graph, certificate: hw.Certificate | None, out: Path
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Write all files that can say the network; returns them, and the others with the reason."""
-    out.mkdir(parents=True, exist_ok=True)
+    prepared_folder(out)
     written = [out / "mapping.json", out / "report.html"]
     mapping.save(written[0])
     mapping.report(written[1], certificate=certificate)

@@ -94,9 +94,8 @@ def load_recognizer(path: str | Path) -> Recognizer:
         return _read(file, path)
 
 
-def _read(file: h5py.File, path: Path) -> Recognizer:
-    from spikeloom.recognizer import Recognizer
-
+def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
+    """Give what the file says beside its network, or say what it holds in place of a model."""
     if "graph" not in file:
         raise neuro.ModelFileError(f"{path}: an HDF5 file without /graph, so no model; see `spikeloom train`")
     if "recognizer" not in file and _is_converted(file):
@@ -116,6 +115,13 @@ def _read(file: h5py.File, path: Path) -> Recognizer:
             f"{path}: /recognizer has version {found}, this program reads version {FORMAT_VERSION}; "
             "train the model again or install the program that wrote it"
         )
+    return attributes
+
+
+def _read(file: h5py.File, path: Path) -> Recognizer:
+    from spikeloom.recognizer import Recognizer
+
+    attributes = _attributes(file, path)
     try:
         graph = neuro.graph.read_graph(file["graph"])
         numbers = {name: _whole(attributes, name) for name in _INTEGERS}

@@ -149,7 +149,7 @@ def read_sample(path: Path, shapes: Shapes) -> dict[str, NDArray[np.float32]]:
         The sample is missing, unreadable or of another shape.
     """
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
+        raise UserError(f"{path}: there is no such file, or it is a folder; check the path")
     if path.suffix.lower() == ".npz":
         named = _named(path, _arrays(path), shapes)
         return {

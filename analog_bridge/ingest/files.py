@@ -58,7 +58,7 @@ def ingest_file(
     path = Path(path)
     kind = path.suffix.lower()
     if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such file")
+        raise ModelFileError(f"{path}: there is no such file, or it is a folder; check the path")
     if kind == ".onnx":
         return ingest_onnx(path, hard_gates=hard_gates)
     if kind in {".h5", ".hdf5"}:

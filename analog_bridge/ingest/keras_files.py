@@ -54,7 +54,7 @@ def ingest_keras(path: str | Path, *, architecture: str | Path | None = None) ->
     """
     path = Path(path)
     if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such file")
+        raise ModelFileError(f"{path}: there is no such file, or it is a folder; check the path")
     try:
         with h5py.File(path, "r") as file:
             return _Reader(path, file, _description(path, file, architecture)).read()

@@ -82,7 +82,7 @@ def _load(path: Path) -> Any:
             "ingest_onnx: reading ONNX needs the onnx package: pip install 'spikeloom[onnx]'"
         ) from err
     if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such file")
+        raise ModelFileError(f"{path}: there is no such file, or it is a folder; check the path")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as err:

@@ -73,7 +73,7 @@ def read_coded_frames(path: str | Path) -> Iterator[CodedFrame]:
             "read_coded_frames: reading videos needs PyAV: pip install 'spikeloom[video]'"
         ) from err
     if not Path(path).is_file():
-        raise MediaError(f"{path}: there is no such file")
+        raise MediaError(f"{path}: there is no such file, or it is a folder; check the path")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:

@@ -164,11 +164,37 @@ def read_film(
         raise FormatError(
             f"{place}: is no film that FFmpeg reads ({error}); give a film or a folder of images"
         ) from error
+    return Film(frames, shown_times(seconds, slow_down, place))
+
+
+def shown_times(seconds: list[float], slow_down: float, path: Path) -> npt.NDArray[np.int64]:
+    """
+    Turn the times of a film's pictures into those of the scene.
+
+    Parameters
+    ----------
+    seconds : list of float
+        In the film; NaN where it does not say.
+    slow_down : float
+        How many times slower the scene was.
+    path : Path
+        The film, for messages.
+
+    Returns
+    -------
+    ndarray
+        int64, in microseconds from the first picture on, increasing.
+
+    Raises
+    ------
+    FormatError
+        They do not increase.
+    """
     since = (np.array(seconds) - seconds[0]) * (slow_down * 1e6)
     times = np.rint(since).astype(np.int64) if np.isfinite(since).all() else np.zeros(len(since), np.int64)
     if (np.diff(times) <= 0).any():
-        raise FormatError(f"{place}: its pictures have no increasing times; write it anew with FFmpeg")
-    return Film(frames, times)
+        raise FormatError(f"{path}: its pictures have no increasing times; write it anew with FFmpeg")
+    return times
 
 
 def to_luminance(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -77,26 +78,13 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
         return _population(owner, node)
     first = inputs[0]
     if isinstance(node, SparseLinear):
-        if first != (node.n_in,):
-            raise GraphError(
-                f"{owner}: n_in = {node.n_in} needs an input of shape ({node.n_in},), got {first}"
-            )
-        return (node.n_out,)
+        return _sparse(owner, node, first)
     if isinstance(node, Linear):
         return _linear(owner, node, first)
     if isinstance(node, Conv2d):
         return _conv2d(owner, node, first)
     if isinstance(node, (*POOLS, CountMaxPool2d, RadixMaxPool2d)):
-        channels, rows, columns = _image(owner, first)
-        size = _windows(
-            owner,
-            (rows, columns),
-            kernel=node.kernel_size,
-            stride=node.strides,
-            padding=node.padding,
-            dilation=(1, 1),
-        )
-        return (channels, *size)
+        return _pooled(owner, node, first)
     if isinstance(node, Flatten):
         return (math.prod(first),)
     if isinstance(node, Rearrange):
@@ -116,6 +104,25 @@ def output_shape(name: str, node: Node, inputs: Sequence[Shape]) -> Shape:
     elif isinstance(node, SELECTIONS):
         node.check_input(owner, first)
     return first
+
+
+def _sparse(owner: str, node: SparseLinear, shape: Shape) -> Shape:
+    if shape != (node.n_in,):
+        raise GraphError(f"{owner}: n_in = {node.n_in} needs an input of shape ({node.n_in},), got {shape}")
+    return (node.n_out,)
+
+
+def _pooled(owner: str, node: Any, shape: Shape) -> Shape:
+    channels, rows, columns = _image(owner, shape)
+    size = _windows(
+        owner,
+        (rows, columns),
+        kernel=node.kernel_size,
+        stride=node.strides,
+        padding=node.padding,
+        dilation=(1, 1),
+    )
+    return (channels, *size)
 
 
 def infer_shapes(

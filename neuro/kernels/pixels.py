@@ -75,7 +75,8 @@ def step_64(
     c, _ = step_vector(rule, constants, voltage, where + U(32), current, at + U(32))
     d, _ = step_vector(rule, constants, voltage, where + U(48), current, at + U(48))
     fired = U(a) | (U(b) << U(16)) | (U(c) << U(32)) | (U(d) << U(48))
-    return list_64(index, n_spikes, where, fired, PLACES)
+    length: U = list_64(index, n_spikes, where, fired, PLACES)
+    return length
 
 
 @njit(cache=True, forceinline=True, **PART)

@@ -10,7 +10,7 @@ import click
 from spikeloom.commands.options import debug_option, json_option, write_json
 
 if TYPE_CHECKING:
-    from spikeloom.conversion import Converted
+    from spikeloom.conversion import ConversionOrder, Converted
 
 _METHODS = ("signed", "two_phase", "radix", "integer", "first_spike", "rate")
 
@@ -113,14 +113,10 @@ def convert(
     samples of DATA say what that costs: accuracy (with labels), agreement count by count, spikes,
     operations, energy.
     """
-    from spikeloom.console import print_table, progress
+    from spikeloom.console import progress
     from spikeloom.conversion import ConversionOrder, convert_model
-    from spikeloom.report.conversion_page import write_conversion_page
-    from spikeloom.storage import require_writable
 
-    page = out.with_suffix(".html") if report is None else report
-    for path in (out, page):
-        require_writable(path)
+    page = _page(out, report)
     order = ConversionOrder(
         model=model,
         calibration=calibration,
@@ -136,12 +132,34 @@ def convert(
     )
     with progress("converting") as advance:
         found = convert_model(order, on_stage=advance)
+    _save(order, found, out, page)
+    _say(order, found, out, page, as_json=as_json)
+
+
+def _page(out: Path, report: Path | None) -> Path:
+    """Say where the page goes; both files must be writable before anything is computed."""
+    from spikeloom.storage import require_writable
+
+    page = out.with_suffix(".html") if report is None else report
+    for path in (out, page):
+        require_writable(path)
+    return page
+
+
+def _save(order: ConversionOrder, found: Converted, out: Path, page: Path) -> None:
+    from spikeloom.report.conversion_page import write_conversion_page
+
     found.conversion.save(out)
-    write_conversion_page(page, found, model=str(model), reproduce=order.command(out))
+    write_conversion_page(page, found, model=str(order.model), reproduce=order.command(out))
+
+
+def _say(order: ConversionOrder, found: Converted, out: Path, page: Path, *, as_json: bool) -> None:
     if as_json:
         write_json(_json(found, out, page))
         return
-    print_table(f"{model} as a spiking network", _rows(found, out, page))
+    from spikeloom.console import print_table
+
+    print_table(f"{order.model} as a spiking network", _rows(found, out, page))
 
 
 def _rows(found: Converted, out: Path, page: Path) -> list[tuple[str, str]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spikeloom.commands.options import debug_option, json_option, write_json
+
+if TYPE_CHECKING:
+    from eventio import Film
 
 Size = tuple[int | None, int | None]
 
@@ -227,15 +231,8 @@ def emulate(  # noqa: PLR0917
     --size scales the pictures, which all lie in memory at once.
     """
     import eventio
-    from spikeloom.errors import UserError
 
-    width, height = size
-    if source.is_dir():
-        if rate is None:
-            raise UserError(f"{source}: say how many images a second has, --rate N")
-        film = eventio.read_pictures(source, rate_hz=rate, width=width, height=height)
-    else:
-        film = eventio.read_film(source, width=width, height=height, slow_down=slow_down)
+    film = _film(source, size, rate, slow_down)
     model = eventio.DvsModel(
         on_threshold=threshold,
         off_threshold=threshold,
@@ -247,19 +244,28 @@ def emulate(  # noqa: PLR0917
     )
     recording = eventio.emulate_dvs(film.frames, film.times_us, model=model, seed=seed)
     eventio.write(target, recording, format=to_format)
-    answer = {
-        "frames": len(film.frames),
-        "events": len(recording),
-        "width": recording.width,
-        "height": recording.height,
-        "seconds": float(film.times_us[-1]) / 1e6,
-    }
+    seconds = float(film.times_us[-1]) / 1e6
+    size_px = {"width": recording.width, "height": recording.height}
+    answer = {"frames": len(film.frames), "events": len(recording), **size_px, "seconds": seconds}
     if as_json:
         write_json(answer)
         return
     from spikeloom.console import print_table
 
     print_table(f"{source} -> {target}", [(name, f"{value:,}") for name, value in answer.items()])
+
+
+def _film(source: Path, size: Size, rate: float | None, slow_down: float) -> Film:
+    """Read a film, or a folder of images, which must be told how many a second has."""
+    import eventio
+    from spikeloom.errors import UserError
+
+    width, height = size
+    if not source.is_dir():
+        return eventio.read_film(source, width=width, height=height, slow_down=slow_down)
+    if rate is None:
+        raise UserError(f"{source}: say how many images a second has, --rate N")
+    return eventio.read_pictures(source, rate_hz=rate, width=width, height=height)
 
 
 @events.command()

@@ -11,7 +11,8 @@ import click
 from spikeloom.commands.options import damage_options, data_option, debug_option, json_option, write_json
 
 if TYPE_CHECKING:
-    from spikeloom.pareto import Pareto
+    from spikeloom.pareto import Pareto, Sweep
+    from spikeloom.recognizer import Recognizer
 
 _MOST = 1_000  # thresholds of one sweep
 _REPRODUCED = frozenset(
@@ -109,18 +110,15 @@ def pareto(
     DATASET is digits, nmnist (with --data DIR) or a folder LABEL/recording. Of recordings longer than a
     window the first window counts.
     """
-    from neuro.dynamics import ExitRule
-    from spikeloom.console import print_table, progress
-    from spikeloom.pareto import Sweep, sweep_thresholds
+    from spikeloom.console import progress
+    from spikeloom.pareto import sweep_thresholds
     from spikeloom.parts import named_part
     from spikeloom.recognizer import Recognizer
     from spikeloom.recordings import DamagePolicy
-    from spikeloom.report.pareto_page import write_pareto_page
-    from spikeloom.storage import prepared_folder, replaced_file
+    from spikeloom.storage import prepared_folder
 
     recognizer = Recognizer.load(model)
-    rule = ExitRule(1.0, measure=measure, first_step=first_step, check_every=check_every)
-    sweep = Sweep(attention=_thresholds(attention), n_exits=exits, rule=rule)
+    sweep = _sweep(attention, exits, measure, first_step, check_every)
     folder = prepared_folder(out)
     collection = _limited(named_part(dataset, part, data=data, seed=recognizer.seed), part, limit)
     with progress("reading recordings") as advance:
@@ -133,18 +131,35 @@ def pareto(
             damage=DamagePolicy(allow_damaged=allow_damaged, sort=sort),
             on_progress=advance,
         )
-    with replaced_file(folder / "pareto.csv") as temporary:
-        temporary.write_text(found.to_csv(), encoding="utf-8")
-    write_pareto_page(
-        folder / "pareto.html",
-        found,
-        recognizer=recognizer,
-        reproduce=[_command(click.get_current_context())],
-    )
+    _write(found, folder, recognizer)
+    _say(found, folder, model, as_json=as_json)
+
+
+def _sweep(attention: str, n_exits: int, measure: Any, first_step: int, check_every: int) -> Sweep:
+    from neuro.dynamics import ExitRule
+    from spikeloom.pareto import Sweep
+
+    rule = ExitRule(1.0, measure=measure, first_step=first_step, check_every=check_every)
+    return Sweep(attention=_thresholds(attention), n_exits=n_exits, rule=rule)
+
+
+def _say(found: Pareto, folder: Path, model: Path, *, as_json: bool) -> None:
     if as_json:
         write_json(_json(found, folder))
         return
+    from spikeloom.console import print_table
+
     print_table(f"{model} on {found.part}", _rows(found, folder))
+
+
+def _write(found: Pareto, folder: Path, recognizer: Recognizer) -> None:
+    from spikeloom.report.pareto_page import write_pareto_page
+    from spikeloom.storage import replaced_file
+
+    with replaced_file(folder / "pareto.csv") as temporary:
+        temporary.write_text(found.to_csv(), encoding="utf-8")
+    command = _command(click.get_current_context())
+    write_pareto_page(folder / "pareto.html", found, recognizer=recognizer, reproduce=[command])
 
 
 def _command(context: click.Context) -> str:

@@ -14,6 +14,7 @@ from spikeloom.commands.options import damage_options, data_option, debug_option
 if TYPE_CHECKING:
     from neuro.training import EpochReport
     from spikeloom.console import Advance
+    from spikeloom.frame_sets import Loading
     from spikeloom.training import TrainingResult
 
 
@@ -84,21 +85,13 @@ def train(
 
     After each epoch the state is saved beside MODEL, so that --resume can continue.
     """
-    from spikeloom.storage import require_writable
-
-    require_writable(out)
     checkpoint = _checkpoint(out, resume)
     import neuro.training  # noqa: F401  (says at once what to install when torch or norse is missing)
-    from eventio.datasets import SampleCache
     from spikeloom.console import progress
     from spikeloom.datasets import training_parts
-    from spikeloom.frame_sets import Loading
-    from spikeloom.recordings import DamagePolicy
     from spikeloom.training import DEFAULT_BIN_US, DEFAULT_EPOCHS, Progress, train_recognizer, usual_filter_us
 
     training, validation = training_parts(dataset, data=data, seed=seed)
-    damage = DamagePolicy(allow_damaged=allow_damaged, sort=sort)
-    loading = Loading(damage, None if cache is None else SampleCache(cache))
     with _resumable(checkpoint), progress("reading recordings") as advance:
         result = train_recognizer(
             training,
@@ -110,7 +103,7 @@ def train(
             bin_us=bin_us or DEFAULT_BIN_US,
             filter_window_us=usual_filter_us(training) if filter_us is None else filter_us,
             checkpoint=checkpoint,
-            loading=loading,
+            loading=_loading(cache, allow_damaged=allow_damaged, sort=sort),
             progress=Progress(loaded=advance, epoch=followed(advance)),
         )
     result.recognizer.save(out)
@@ -118,9 +111,22 @@ def train(
     _say_result(result, out)
 
 
-def _checkpoint(out: Path, resume: bool) -> Path:
-    from spikeloom.errors import UserError
+def _loading(cache: Path | None, *, allow_damaged: bool, sort: bool) -> Loading:
+    """Say what to do with damaged recordings, and where what was read is kept."""
+    from eventio.datasets import SampleCache
+    from spikeloom.frame_sets import Loading
+    from spikeloom.recordings import DamagePolicy
 
+    damage = DamagePolicy(allow_damaged=allow_damaged, sort=sort)
+    return Loading(damage, None if cache is None else SampleCache(cache))
+
+
+def _checkpoint(out: Path, resume: bool) -> Path:
+    """Say where the state of the training is kept; nothing may lie there that was not asked for."""
+    from spikeloom.errors import UserError
+    from spikeloom.storage import require_writable
+
+    require_writable(out)
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     if resume and not checkpoint.exists():
         raise UserError(f"{checkpoint}: no interrupted training to resume; leave --resume out")

@@ -120,21 +120,7 @@ def draw_costs(axes: Axes, pareto: Pareto, field: str) -> None:
     shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.85, len(thresholds)))
     for shade, threshold in zip(shades, thresholds, strict=True):
         line = [point for point in pareto.points if point.attention_threshold == threshold]
-        line.sort(key=lambda point: getattr(point, field))
-        costs = [getattr(point, field) for point in line]
-        accuracies = [100 * point.accuracy for point in line]
-        axes.plot(costs, accuracies, color=shade, linewidth=1.1, alpha=0.75, label=f"{threshold:.2g}")
-        for is_efficient in (False, True):
-            chosen = [n for n, point in enumerate(line) if point.is_efficient is is_efficient]
-            axes.scatter(
-                [costs[n] for n in chosen],
-                [accuracies[n] for n in chosen],
-                s=22 if is_efficient else 9,
-                color=shade,
-                alpha=1.0 if is_efficient else 0.45,
-                linewidths=0,
-                zorder=3,
-            )
+        _draw_line(axes, sorted(line, key=lambda point: getattr(point, field)), field, shade)
     if pareto.operating is not None:
         at = getattr(pareto.operating, field), 100 * pareto.operating.accuracy
         axes.scatter(*at, s=120, facecolors="none", edgecolors=ACCENT, linewidths=2.0, zorder=4)
@@ -147,16 +133,39 @@ def draw_costs(axes: Axes, pareto: Pareto, field: str) -> None:
     elif field in ("frames", "events"):
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     if len(thresholds) > 1:
-        axes.legend(
-            title="attention threshold",
-            ncols=2 if len(thresholds) > 5 else 1,
-            loc="lower right",
-            fontsize=7,
-            title_fontsize=7,
-            handlelength=1.2,
-            columnspacing=1.0,
-            labelcolor=TEXT,
+        _add_legend(axes, n_columns=2 if len(thresholds) > 5 else 1)
+
+
+def _draw_line(axes: Axes, line: Sequence[ParetoPoint], field: str, shade: Any) -> None:
+    """Draw the points of one attention threshold, the efficient ones large."""
+    costs = [getattr(point, field) for point in line]
+    accuracies = [100 * point.accuracy for point in line]
+    label = f"{line[0].attention_threshold:.2g}"
+    axes.plot(costs, accuracies, color=shade, linewidth=1.1, alpha=0.75, label=label)
+    for is_efficient in (False, True):
+        chosen = [n for n, point in enumerate(line) if point.is_efficient is is_efficient]
+        axes.scatter(
+            [costs[n] for n in chosen],
+            [accuracies[n] for n in chosen],
+            s=22 if is_efficient else 9,
+            color=shade,
+            alpha=1.0 if is_efficient else 0.45,
+            linewidths=0,
+            zorder=3,
         )
+
+
+def _add_legend(axes: Axes, *, n_columns: int) -> None:
+    axes.legend(
+        title="attention threshold",
+        ncols=n_columns,
+        loc="lower right",
+        fontsize=7,
+        title_fontsize=7,
+        handlelength=1.2,
+        columnspacing=1.0,
+        labelcolor=TEXT,
+    )
 
 
 def _in_view(pareto: Pareto) -> list[ParetoPoint]:

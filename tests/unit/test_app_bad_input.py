@@ -145,6 +145,43 @@ def test_data_sets_that_are_none(model: Path, arguments: list[str], words: str) 
     assert words in refused("evaluate", model, *arguments)
 
 
+def test_places_that_are_no_files_are_named(tmp_path: Path, model: Path) -> None:
+    recording = write_recording(tmp_path / "a.bin")
+    assert "cannot write /proc/b.csv: " in refused("events", "convert", recording, "/proc/b.csv")
+    assert f"{tmp_path}: cannot be written, it is a folder" in refused(
+        "events", "convert", recording, tmp_path
+    )
+    assert "cannot create the folder /proc/a: " in refused(
+        "map", model, "--target", "loihi2", "--out", "/proc/a"
+    )
+    assert "or it is a folder" in refused(
+        "convert", tmp_path, "--calibration", "a", "--out", tmp_path / "b.h5"
+    )
+
+
+def test_a_part_without_events_is_named(tmp_path: Path) -> None:
+    events = eventio.make_events(t=[5, 1000, 20], x=[1, 2, 3], y=[1, 2, 3], p=[1, 0, 1])
+    eventio.write(tmp_path / "a.csv", eventio.Recording(events, width=34, height=34))
+    words = ("events", "convert", tmp_path / "a.csv", tmp_path / "b.csv")
+    told = "none of its 3 events lies in the part to keep, from 2,000 us on; they are from 5 to 1,000 us"
+    assert told in run(*words, "--start-us", 2000).stderr
+    assert "the part to keep, up to 3 us; they" in run(*words, "--stop-us", 3).stderr
+    assert "the part to keep, from 2 us to 3 us; they" in run(*words, "--start-us", 2, "--stop-us", 3).stderr
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_a_group_of_commands_alone_gives_its_help() -> None:
+    result = run("events")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert result.stderr.rstrip().splitlines()[-1].startswith("  render ")
+
+
+def test_a_misspelt_command() -> None:
+    said = refused("recogniz", "a.bin")
+    assert said == "error: No such command 'recogniz'; did you mean 'recognize'? See `cli --help`"
+
+
 def test_an_empty_folder_and_an_unknown_class(tmp_path: Path, model: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in refused("evaluate", model, tmp_path / "empty")

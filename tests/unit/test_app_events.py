@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 from click.testing import CliRunner, Result
 
 import eventio
@@ -152,7 +153,7 @@ def test_filters_are_written_and_read() -> None:
         (("convert", "nowhere.bin", "OUT.bin"), "nowhere.bin"),
         (("convert", "IN", "OUT.raw", "--size", "34"), "must look like 346x260"),
         (("convert", "IN", "OUT.raw", "--size", "3x3"), "outside the 3x3 sensor"),
-        (("convert", "IN", "OUT.raw", "--start-us", 10**12), "holds no event"),
+        (("convert", "IN", "OUT.raw", "--start-us", 10**12), "lies in the part to keep"),
         (("convert", "IN", "OUT.raw", "--start-us", 9, "--stop-us", 5), "from 9 to 5 us; give a stop after the start"),
         (("render", "IN", "OUT.jpg"), "choose one of these endings"),
         (("render", "IN", "OUT.gif", "--kind", "3d"), "ends in .png"),
@@ -223,11 +224,19 @@ def test_companions_go_along_where_the_target_can_hold_them(data_dir: Path, tmp_
     assert moved.frames[0].t_us + int(whole.t[0]) == whole.frames[0].t_us
 
 
-def test_what_a_table_holds_besides_is_told_of_as_left_behind(data_dir: Path, tmp_path: Path) -> None:
+def test_what_a_table_holds_besides_is_carried_or_told_of_as_left_behind(
+    data_dir: Path, tmp_path: Path
+) -> None:
     source = data_dir / "gorchard_atis/example_data.mat"
-    for name in ("a.es", "a.csv"):
+    exposures = {"exposure events": 442_382}
+    for name, carried, left in (("a.es", exposures, {}), ("a.csv", {}, exposures)):
         found = answer(run("convert", source, tmp_path / name, "--json"))
-        assert found["left_behind"] == {"events of EM": 442_382}
+        assert found["carried"] == carried
+        assert found["left_behind"] == left
+    table = {"x": np.arange(9), "y": np.arange(9), "ts": np.arange(9) * 10, "p": np.arange(9) % 2}
+    scipy.io.savemat(tmp_path / "two.mat", {"TD": table, "right": table})
+    found = answer(run("convert", tmp_path / "two.mat", tmp_path / "b.es", "--json"))
+    assert found["left_behind"] == {"events of right": 9}
 
 
 def test_the_option_for_times_is_named_only_where_times_do_not_fit(path: Path, tmp_path: Path) -> None:
@@ -257,7 +266,7 @@ def test_a_chain_with_measured_hot_pixels_is_the_one_in_memory(path: Path, tmp_p
 def test_a_failed_conversion_leaves_nothing_and_keeps_the_old_file(path: Path, tmp_path: Path) -> None:
     (tmp_path / "old.raw").write_bytes(b"old")
     before = sorted(tmp_path.iterdir())
-    assert "holds no event" in refused("convert", path, tmp_path / "old.raw", "--stop-us", -5)
+    assert "lies in the part to keep" in refused("convert", path, tmp_path / "old.raw", "--stop-us", -5)
     assert "there is no such file" in refused("convert", tmp_path / "none.bin", tmp_path / "new.raw")
     assert "names no format that can be written" in refused("convert", path, tmp_path / "new.xyz")
     assert "only read" in refused("convert", path, tmp_path / "a.bag", "--to", "rosbag1")

@@ -51,6 +51,24 @@ def test_a_folder(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("data", [b"t,x,y,p\n", b"# columns: t[us],x,y,p; sensor: 34x34\n", b"# a\nx y p t"])
+@pytest.mark.parametrize("name", ["a.csv", "a.txt"])
+def test_a_header_without_events(tmp_path: Path, name: str, data: bytes) -> None:
+    refuse(write_bytes(tmp_path, name, data), eventio.FormatError, "holds a header and no line of events")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\0\0\0 ftypisom", "this is an MP4 film"),
+        (b"spikeloom model file 1\n", "this is a network or model file"),
+        ("Räder und Wörter".encode() + b"\xe2", "this is a text file without a known header"),
+    ],
+)
+def test_files_of_other_kinds_are_called_by_their_name(tmp_path: Path, data: bytes, text: str) -> None:
+    refuse(write_bytes(tmp_path, "a.raw", data), eventio.FormatError, text)
+
+
 @pytest.mark.parametrize("name", ["a.bin", "a.raw", "a.aedat4"])
 def test_an_empty_file(tmp_path: Path, name: str) -> None:
     refuse(write_bytes(tmp_path, name, b""), eventio.FormatError, r"empty \(0 bytes\)")
@@ -259,7 +277,7 @@ def test_an_unwritable_place(tmp_path: Path) -> None:
     with pytest.raises(eventio.FileAccessError, match="cannot be written"):
         eventio.write(tmp_path / "none" / "a.bin", one_event())
     (tmp_path / "folder.bin").mkdir()
-    with pytest.raises(OSError, match=r"folder\.bin: cannot be written"):
+    with pytest.raises(OSError, match=r"folder\.bin: cannot be written, it is a folder"):
         eventio.write(tmp_path / "folder.bin", one_event())
     assert [path.name for path in tmp_path.iterdir()] == ["folder.bin"]
 

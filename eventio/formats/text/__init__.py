@@ -6,8 +6,9 @@ from eventio.formats.text.codec import (
     TextSource,
     encode_csv,
     encode_txt,
+    is_header,
     matches_csv,
     matches_txt,
 )
 
-__all__ = ["CSV", "TXT", "TextSource", "encode_csv", "encode_txt", "matches_csv", "matches_txt"]
+__all__ = ["CSV", "TXT", "TextSource", "encode_csv", "encode_txt", "is_header", "matches_csv", "matches_txt"]

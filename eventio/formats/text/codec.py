@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from eventio.columns import NO_WISH, ROLES, UNITS, USUAL_SIZES, Wish
+from eventio.columns import NO_WISH, ROLES, UNITS, USUAL_SIZES, Wish, order_of_names
 from eventio.errors import FormatError
 from eventio.formats.text import _kernels as kernels
-from eventio.formats.text.detection import SAMPLE_BYTES, find_layout, read_opening
+from eventio.formats.text.detection import COMMENTS, SAMPLE_BYTES, find_layout, read_opening, split
 from eventio.recording import EVENT_DTYPE, MAX_SENSOR_SIDE, EventArray, Recording
 from eventio.source import BLOCK_EVENTS, Findings
 
@@ -186,6 +186,27 @@ def find_separator(head: bytes) -> str | None:
     if opening is None or len(opening.rows[0]) < 4:
         return None
     return opening.separator
+
+
+def is_header(head: bytes) -> bool:
+    """
+    Say whether bytes are comments, or the names of the columns of events, and nothing else.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of a file.
+
+    Returns
+    -------
+    bool
+        They are.
+    """
+    lines = [line.strip() for line in head.decode("latin-1").removeprefix("\xef\xbb\xbf").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(COMMENTS)]
+    if not lines:
+        return head.lstrip().startswith(tuple(mark.encode() for mark in COMMENTS))
+    return len(lines) == 1 and order_of_names(split(lines[0]))[0] is not None
 
 
 def encode_csv(recording: Recording) -> Iterator[bytes]:
