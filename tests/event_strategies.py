@@ -282,62 +282,6 @@ def timed_graphs(draw: st.DrawFn, *, max_growth: int = 3) -> Graph:
 
 
 @st.composite
-def cyclic_graphs(draw: st.DrawFn) -> Graph:
-    """Draw populations that reach each other over delays, with ways in and out; one sink."""
-    n, size, n_in = draw(st.integers(1, 3)), draw(st.integers(1, 5)), draw(st.integers(1, 5))
-    nodes: dict[str, Node] = {"input": Input(n_in)}
-    edges: list[tuple[str, str]] = []
-    most = draw(st.sampled_from([0.1, 0.5, 1.0]))
-    for p in range(n):
-        neurons = draw((timed_neurons if draw(st.booleans()) else event_neurons)((size,)))
-        if neurons.reset == "clamp":  # type: ignore[attr-defined]
-            neurons = replace(neurons, refractory_s=2e-6)
-        nodes[f"p{p}"] = neurons
-    links = [(p, (p + 1) % n) for p in range(n)] + draw(
-        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=3)
-    )
-    entered = [0] + [p for p in range(1, n) if draw(st.booleans())]
-    for k, (p, q) in enumerate(links):
-        is_alone = q not in entered and [target for _, target in links].count(q) == 1
-        is_delay = is_alone and draw(st.booleans())  # neurons with several inputs take no Delay
-        least = draw(st.integers(1, 9)) if q <= p or k >= n else draw(st.integers(0, 2))
-        delay = Delay(max(1, least) * 1e-6)
-        nodes[f"l{k}"] = delay if is_delay else _sparse(draw, size, size, least_us=least, most=most)
-        edges += [(f"p{p}", f"l{k}"), (f"l{k}", f"p{q}")]
-        if p in entered and least and not is_delay and q != p and draw(st.integers(0, 3)) == 0:
-            edges.append((f"l{k}", f"p{p}"))
-    for p in entered:
-        _grow_entries(draw, nodes, edges, f"p{p}", size)
-    for p in range(n):
-        nodes[f"out{p}"] = Delay(0)
-        edges.append((f"p{p}", f"out{p}"))
-    outs = [f"out{p}" for p in range(n)]
-    if draw(st.booleans()):
-        nodes["seen"] = draw(event_neurons((size,)))
-        edges.append(("l0", "seen"))
-        outs.append("seen")
-    if len(outs) > 1:
-        nodes["all"] = Concat()
-        edges += [(out, "all") for out in outs]
-    return Graph(nodes, draw(st.permutations(edges)), continuous())
-
-
-def _grow_entries(
-    draw: st.DrawFn, nodes: dict[str, Node], edges: list[tuple[str, str]], name: str, size: int
-) -> None:
-    """Ways from the Input into a population, one or two."""
-    (n_in,) = nodes["input"].shape  # type: ignore[attr-defined]
-    for k in range(draw(st.integers(1, 2))):
-        kind = draw(st.sampled_from(["sparse", "linear"] + ["direct"] * (n_in == size and k == 0)))
-        if kind == "direct":
-            edges.append(("input", name))
-            continue
-        dense = Linear(_weights(draw, (size, n_in), on_grid=False) + 0.3)
-        nodes[f"{name}_in{k}"] = _sparse(draw, n_in, size) if kind == "sparse" else dense
-        edges += [("input", f"{name}_in{k}"), (f"{name}_in{k}", name)]
-
-
-@st.composite
 def timed_events(draw: st.DrawFn, shape: Shape) -> Events:
     """Draw a few events within a fraction of a millisecond, and how long that lasts."""
     n = draw(st.integers(0, 25))

@@ -53,8 +53,8 @@ RATE, RATES, COARSE, COARSES, FINE, N_NUMBERS = range(10, 16)
 _N_FINE = 1024
 
 # Columns of `Links.table`: population and number of its input, delays, where the inputs' synapses begin in `fan.start`;
-# and whether its products are counted: those of one node to several populations are the same.
-TARGET, INPUT, LEAST, MOST, BASE, IS_COUNTED, N_LINK_NUMBERS = range(7)
+# the delay before the synapses, and whether products are counted: those of a node to several populations are the same.
+TARGET, INPUT, LEAST, MOST, BASE, DELAY, IS_COUNTED, N_LINK_NUMBERS = range(8)
 
 # Places in `now`: what goes on ..
 STAGE, POPULATION, IS_MOVING, N_ARRIVED, N_DONE, N_OUT, N_SPIKES, N_WAITING = range(8)
@@ -184,7 +184,8 @@ def send(links: Links, work: Work, places: NDArray[np.int64], now: Int64s, p: in
     for link in range(links.first[p], links.first[p + 1]):
         row = links.table[link]
         at, target = row[BASE] + o, row[TARGET]
-        links.operations[link] += links.n_products[at] * row[IS_COUNTED]
+        if t < end - row[DELAY]:
+            links.operations[link] += links.n_products[at] * row[IS_COUNTED]
         first, stop = fan.start[at], fan.start[at + 1]
         if end == NEVER:
             if stop > first and t > now[LATEST] - row[MOST]:

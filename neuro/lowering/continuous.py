@@ -76,7 +76,7 @@ class EventPlan:
     parts : tuple of Flow or Cycle
         What runs where every cycle has a kernel, in order; empty where there is none, or one that has not.
     hidden : frozenset of str
-        Synapses and delays of the cycles in `parts` that run by themselves only where their events are recorded.
+        What in the cycles in `parts` runs by itself only where events are recorded.
     """
 
     flows: tuple[Flow, ...]
@@ -148,7 +148,7 @@ def lower_events(graph: Graph) -> EventPlan:
     if total >= LATEST_US:
         raise GraphError(f"Graph: its delays add up to {total} us, they must stay below 2**62 us")
     cycles = cycles_of(graph, flows) if cuts else None
-    hidden = frozenset[str]().union(*({link.name for link in one.links} - one.shown for one in cycles or ()))
+    hidden = frozenset[str]().union(*(_hidden(graph, one) for one in cycles or ()))
     return EventPlan(
         tuple(flows),
         layouts,
@@ -158,6 +158,13 @@ def lower_events(graph: Graph) -> EventPlan:
         _in_order(graph.input_name, flows, cycles) if cycles else (),
         hidden,
     )
+
+
+def _hidden(graph: Graph, cycle: Cycle) -> set[str]:
+    """Return what between the populations of a cycle need not run for any node outside."""
+    between = {flow.name for flow in cycle.between}
+    inside = between | {one.name for one in cycle.populations}
+    return between - cycle.needed(name for name in between if not inside.issuperset(graph.successors(name)))
 
 
 def _in_order(source: str, flows: list[Flow], cycles: tuple[Cycle, ...]) -> tuple[Flow | Cycle, ...]:

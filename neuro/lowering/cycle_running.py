@@ -54,6 +54,7 @@ from neuro.kernels.events_cycles import (
     TARGET,
     TOO_LATE,
     TOO_MANY,
+    UPTO,
     Cells,
     Links,
     Work,
@@ -71,9 +72,9 @@ from neuro.lowering.event_run import (
     no_events,
     selected,
 )
-from neuro.lowering.flow import Flow, JumpPopulation, Shift
+from neuro.lowering.flow import JumpPopulation
 from neuro.lowering.permitted import LONGEST as LONGEST_TICKS
-from neuro.lowering.spreading import Spread
+from neuro.lowering.spreading import SparseSpread, Spread
 from neuro.lowering.timed import TimedPopulation
 
 __all__ = ["is_behind", "run_cycle"]
@@ -177,7 +178,7 @@ def _sample(cycle: Cycle, one: _Running, run: EventRun) -> bool:
     """Take the membranes of populations at such a time behind all that happens then; tell whether there are any."""
     is_any = False
     for place, population in zip(one.places, cycle.populations, strict=True):
-        if place[CAP] != FOREVER and place[UNTIL] > place[CAP]:
+        if place[CAP] != FOREVER and place[CAP] <= one.now[UPTO] and place[UNTIL] > place[CAP]:
             membranes = population.membranes(int(place[CAP]), run)
             run.samples[population.name].found.append(population.layout.outside(membranes[np.newaxis])[0])
             is_any = True
@@ -233,10 +234,11 @@ def _make_room(cycle: Cycle, one: _Running, run: EventRun) -> None:
 
 
 def _refuse_late(cycle: Cycle, one: _Running) -> None:
-    link, t = _link_of(cycle, int(one.now[LATE_LINK])), int(one.now[LATE_TIME])
-    kind = "Delay" if isinstance(link, Shift) else "SparseLinear"
+    way, t = cycle.ways[one.now[LATE_LINK]], int(one.now[LATE_TIME])
+    kind = "SparseLinear" if isinstance(way.synapse, SparseSpread) else "Delay"
+    name = way.synapse.name if isinstance(way.synapse, SparseSpread) else way.delays[-1].name
     raise InputError(
-        f"{kind} {link.name!r}: an event at {t} us would leave it after 2**62 us; let the times of a recording begin "
+        f"{kind} {name!r}: an event at {t} us would leave it after 2**62 us; let the times of a recording begin "
         "near 0"
     )
 
@@ -244,17 +246,14 @@ def _refuse_late(cycle: Cycle, one: _Running) -> None:
 def _check_waiting(cycle: Cycle, one: _Running, run: EventRun) -> None:
     """Refuse more events on their way than a synapse may hold; else let there be some more."""
     limit, tables = max(run.limit, spreading._AT_ONCE), cycle.tables
-    for k, row in enumerate(tables.table):
+    for way, row in zip(cycle.ways, tables.table, strict=True):
         heap = one.work.heaps[row[TARGET], : one.places[row[TARGET], N_WAYS]]
         mine = heap[heap[:, RANK] >> NUMBER_BITS == row[INPUT]]
-        if not isinstance(_link_of(cycle, k), Shift) and (mine[:, STOP] - mine[:, SYNAPSE]).sum() > limit:
-            name, first = _link_of(cycle, k).name, int(mine[:, TIME].min())
-            raise TooManySpikesError(name, "holds too many spikes on their way", first)
+        is_holding = isinstance(way.synapse, SparseSpread)
+        if way.synapse and is_holding and (mine[:, STOP] - mine[:, SYNAPSE]).sum() > limit:
+            first = int(mine[:, TIME].min())
+            raise TooManySpikesError(way.synapse.name, "holds too many spikes on their way", first)
     one.now[MOST_WAITING] *= 2
-
-
-def _link_of(cycle: Cycle, row: int) -> Flow:
-    return cycle.links[int(cycle.tables.link[row])]
 
 
 def _started(cycle: Cycle, run: EventRun, shown: Collection[str], growth: int) -> _Running:
@@ -262,13 +261,11 @@ def _started(cycle: Cycle, run: EventRun, shown: Collection[str], growth: int) -
     tables = cycle.tables
     cells = _cells(cycle, run)
     operations = np.zeros(len(tables.table), np.int64)
-    for k, number in enumerate(tables.link):
-        link = cycle.links[number]
-        if link.name not in shown and tables.table[k, IS_COUNTED]:
-            run.tallies[link.name] = operations[k : k + 1]
-    most = max(
-        [growth, *(link.most for link in cycle.links if isinstance(link, Spread) and link.name in shown)]
-    )
+    for k, way in enumerate(cycle.ways):
+        if way.synapse and way.synapse.name not in shown and tables.table[k, IS_COUNTED]:
+            run.tallies[way.synapse.name] = operations[k : k + 1]
+    spreads = (one for one in cycle.between if isinstance(one, Spread) and one.name in shown)
+    most = max([growth, *(one.most for one in spreads)])
     n = max(1, min(_PIECE, _PIECE_GROWN // most))
     work = Work(
         np.empty((len(cycle.populations), _WAYS, N_COLUMNS), np.int64),

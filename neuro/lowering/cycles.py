@@ -1,14 +1,14 @@
-"""Cycles of populations and the synapses with delays between them: found in a plan, and laid out for one kernel."""
+"""Cycles of populations and the synapses and delays between them: found in a plan, and laid out for one kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from neuro.graph import Delay, Graph, SparseLinear
+from neuro.graph import Add, Delay, Graph, Linear, SparseLinear
 from neuro.kernels.arrays import Int64s, Synapses
 from neuro.kernels.crossings import Timing
 from neuro.kernels.events import Dynamics
@@ -32,10 +32,10 @@ from neuro.kernels.events_cycles import (
 )
 from neuro.kernels.events_spread import Fan
 from neuro.lowering.flow import Flow, JumpPopulation, Population, Shift
-from neuro.lowering.spreading import SparseSpread
+from neuro.lowering.spreading import SparseSpread, Spread, TapSpread
 from neuro.lowering.timed import TimedPopulation
 
-__all__ = ["Cycle", "Tables", "cycles_of"]
+__all__ = ["Cycle", "Tables", "Way", "cycles_of"]
 
 _FINE = 1024
 
@@ -62,8 +62,6 @@ class Tables:
         Products of each input.
     synapses : Synapses
         From each entry to its own neuron.
-    link : int64, shape (n_rows of `table`,)
-        The link of each row: one that ends in several populations has several.
     """
 
     numbers: Int64s
@@ -74,12 +72,44 @@ class Tables:
     fan: Fan
     n_products: Int64s
     synapses: Synapses
-    link: Int64s
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """How spikes of a population come to another one: through Delays, then over at most one synapse.
+
+    Attributes
+    ----------
+    source, target : str
+        The populations.
+    number : int
+        Which input of the second it is, or of the Add before it.
+    delays : tuple of Shift
+        The Delays.
+    synapse : Spread or None
+        A SparseLinear or Linear.
+    """
+
+    source: str
+    target: str
+    number: int
+    delays: tuple[Shift, ...]
+    synapse: Spread | None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes on it."""
+        return tuple(one.name for one in (*self.delays, self.synapse) if one is not None)
+
+    @property
+    def ticks(self) -> int:
+        """The sum of the Delays."""
+        return sum(one.ticks for one in self.delays)
 
 
 @dataclass(frozen=True, eq=False)
 class Cycle:
-    """Populations that reach each other over SparseLinears and Delays, and nothing else.
+    """Populations that reach each other over Delays, SparseLinears and Linears, each joined by an Add or by itself.
 
     Attributes
     ----------
@@ -89,19 +119,19 @@ class Cycle:
         In order.
     entries : tuple of tuples of (str, int)
         For each, the nodes outside that it takes events from, and which of its inputs these are.
-    links : tuple of Flow
-        What leads from one to another, by the population it begins at.
-    shown : frozenset of str
-        The links whose events go elsewhere, too.
+    ways : tuple of Way
+        The rows of `tables.table`.
+    between : tuple of Flow
+        What stands between the populations: it runs by itself only where its events go elsewhere, too.
     tables : Tables
-        All of it.
+        All of it for the kernel.
     """
 
     name: str
     populations: tuple[Population, ...]
     entries: tuple[tuple[tuple[str, int], ...], ...]
-    links: tuple[Flow, ...]
-    shown: frozenset[str]
+    ways: tuple[Way, ...]
+    between: tuple[Flow, ...]
     tables: Tables
 
     @property
@@ -109,38 +139,82 @@ class Cycle:
         """The nodes outside whose events it takes."""
         return tuple(source for entries in self.entries for source, _ in entries)
 
+    def needed(self, names: Iterable[str]) -> frozenset[str]:
+        """Return what has to run between the populations for the events of some nodes."""
+        names, found = set(names), set()
+        for flow in reversed(self.between):
+            if flow.name in names or any(
+                flow.name in one.sources for one in self.between if one.name in found
+            ):
+                found.add(flow.name)
+        return frozenset(found)
+
 
 def cycles_of(graph: Graph, flows: Sequence[Flow]) -> tuple[Cycle, ...] | None:
-    """Return the cycles of a graph, or None if they hold anything but populations, SparseLinears and Delays."""
+    """Return the cycles of a graph, or None if one holds anything that the kernel does not know."""
     by_name = {flow.name: flow for flow in flows}
-    found = []
-    for names in _rings(graph):
-        populations = [name for name in names if isinstance(by_name.get(name), Population)]
-        links = [name for name in names if name not in populations]
-        if not all(_is_link(graph, name, populations) for name in links):
+    found = [_cycle(graph, by_name, names) for names in _rings(graph)]
+    return None if None in found else tuple(one for one in found if one is not None)
+
+
+def _cycle(graph: Graph, flows: Mapping[str, Flow], names: Sequence[str]) -> Cycle | None:
+    populations = [flows[name] for name in names if isinstance(flows.get(name), Population)]
+    ways: list[Way] = []
+    entries, passed = [], {one.name for one in populations}
+    for one in populations:
+        if not _is_reached_one_by_one(one):
             return None
-        if not all(_is_reached_one_by_one(by_name[name]) for name in populations):
+        inputs = graph.predecessors(one.name)
+        if len(inputs) == 1 and inputs[0] in names and isinstance(graph.nodes[inputs[0]], Add):
+            passed.add(inputs[0])
+            inputs = graph.predecessors(inputs[0])
+        entries.append(tuple((source, k) for k, source in enumerate(inputs) if source not in names))
+        for k, source in enumerate(inputs):
+            if source in names:
+                way = _way(graph, flows, source, (one.name, k))
+                if way is None:
+                    return None
+                ways.append(way)
+                passed.update(way.nodes)
+    if passed != set(names) or not any(entries):
+        return None
+    order = {one.name: p for p, one in enumerate(populations)}
+    ways.sort(key=lambda way: order[way.source])
+    between = [flows[name] for name in names if name not in order]
+    return Cycle(
+        "/".join(names),
+        tuple(populations),  # type: ignore[arg-type]
+        tuple(entries),
+        tuple(ways),
+        tuple(sorted(between, key=lambda flow: _depth(graph, flow.name, order))),
+        _tables(populations, ways),
+    )
+
+
+def _depth(graph: Graph, name: str, populations: Container[str]) -> int:
+    """Return how many nodes of a cycle stand between a population and this one at most; an Add comes last."""
+    if isinstance(graph.nodes[name], Add):
+        return len(graph.nodes)
+    source = graph.predecessors(name)[0]
+    return 0 if source in populations else 1 + _depth(graph, source, populations)
+
+
+def _way(graph: Graph, flows: Mapping[str, Flow], last: str, end: tuple[str, int]) -> Way | None:
+    """Return the way to an input (population, number) that ends with a node, or None if it holds anything else."""
+    synapse, delays, name = None, [], last
+    if isinstance(graph.nodes[name], (SparseLinear, Linear)):
+        flow = flows.get(name)
+        if not isinstance(flow, Spread):
             return None
-        entries = tuple(
-            tuple((one, k) for k, one in enumerate(graph.predecessors(name)) if one not in links)
-            for name in populations
-        )
-        if not any(entries):
-            return None
-        links.sort(key=lambda name: populations.index(graph.predecessors(name)[0]))
-        shown = frozenset(name for name in links if not set(graph.successors(name)) <= set(populations))
-        tables = _tables(graph, by_name, populations, links)
-        found.append(
-            Cycle(
-                "/".join(names),
-                tuple(by_name[name] for name in populations),  # type: ignore[misc]
-                entries,
-                tuple(by_name[name] for name in links),
-                shown,
-                tables,
-            )
-        )
-    return tuple(found)
+        synapse, name = flow, graph.predecessors(name)[0]
+    while isinstance(graph.nodes[name], Delay):
+        delay = flows[name]
+        assert isinstance(delay, Shift)
+        delays.append(delay)
+        name = graph.predecessors(name)[0]
+    if not isinstance(flows.get(name), Population):
+        return None
+    return Way(name, *end, tuple(reversed(delays)), synapse)
 
 
 def _rings(graph: Graph) -> list[list[str]]:
@@ -162,13 +236,6 @@ def _rings(graph: Graph) -> list[list[str]]:
     return groups
 
 
-def _is_link(graph: Graph, name: str, populations: Sequence[str]) -> bool:
-    """Whether a node of a cycle hands spikes of a population on to others over delays."""
-    if not isinstance(graph.nodes[name], (SparseLinear, Delay)):
-        return False
-    return graph.predecessors(name)[0] in populations
-
-
 def _is_reached_one_by_one(flow: Flow) -> bool:
     """Whether events reach single neurons, which stand in one row."""
     if not isinstance(flow, (JumpPopulation, TimedPopulation)):
@@ -176,53 +243,67 @@ def _is_reached_one_by_one(flow: Flow) -> bool:
     return flow.synapse_name is None and len(flow.layout.shape) == 1
 
 
-def _tables(
-    graph: Graph, flows: Mapping[str, Flow], populations: Sequence[str], links: Sequence[str]
-) -> Tables:
-    members = [flows[name] for name in populations]
+def _tables(members: Sequence[Flow], ways: Sequence[Way]) -> Tables:
     numbers, dynamics, timing = _parameters(members)
-    fan, n_products, rows = _synapses([flows[name] for name in links])
-    table, link, first = [], [], np.zeros(len(members) + 1, np.int64)
-    for name, row in zip(links, rows, strict=True):
-        for k, one in enumerate(one for one in graph.successors(name) if one in populations):
-            number = graph.predecessors(one).index(name)
-            table.append((populations.index(one), number, *row, int(k == 0)))
-            link.append(links.index(name))
-            first[populations.index(graph.predecessors(name)[0]) + 1] += 1
+    order = {one.name: p for p, one in enumerate(members)}
+    first = np.zeros(len(members) + 1, np.int64)
+    starts, parts, counts, table = [], [], [], []
+    n_synapses, base = 0, 0
+    known: dict[str, int] = {}
+    for way in ways:
+        fan, n_products = _fan(way, members[order[way.source]].layout.size)
+        name, delay, ticks = way.synapse.name if way.synapse else "", way.ticks, fan.ticks
+        synapse = way.synapse
+        least, most = (synapse.least, synapse.most_ticks) if isinstance(synapse, Spread) else (0, 0)
+        at = known.get(name, base)
+        row = (order[way.target], way.number, delay + least, delay + most, at, delay, int(name not in known))
+        table.append(row)
+        first[order[way.source] + 1] += 1
+        if name in known:
+            continue
+        if name:
+            known[name] = base
+        starts.append(n_synapses + fan.start)
+        parts.append((fan.target, fan.weight, delay + ticks))
+        counts.append(n_products)
+        n_synapses, base = n_synapses + fan.target.size, base + fan.start.size
+    target, weight, ticks = (np.concatenate(field) for field in zip(*parts, strict=True))
+    fan = Fan(np.concatenate(starts).astype(np.int64), target, weight, ticks.astype(np.int64))
     largest = max(members, key=lambda one: one.layout.size)
     assert isinstance(largest, Population)
-    places = np.cumsum(first), np.array(table, np.int64)
     return Tables(
-        numbers, dynamics, timing, *places, fan, n_products, largest.synapses, np.array(link, np.int64)
+        numbers,
+        dynamics,
+        timing,
+        np.cumsum(first),
+        np.array(table, np.int64),
+        fan,
+        np.concatenate(counts).astype(np.int64),
+        largest.synapses,
     )
 
 
-def _synapses(links: Sequence[Flow]) -> tuple[Fan, Int64s, list[tuple[int, int, int]]]:
-    """Return the synapses of links without those of weight 0, all products, and each link's LEAST, MOST and BASE."""
-    starts, parts, counts, rows = [], [], [], []
-    n_synapses, base = 0, 0
-    for link in links:
-        if isinstance(link, SparseSpread):
-            fan, least, most = link.fan, link.least, link.most_ticks
-            counts.append(np.append(np.diff(fan.start), 0))
-        else:
-            assert isinstance(link, Shift)
-            n, least, most = link.layout.size, link.ticks, link.ticks
-            each = np.arange(n + 1)
-            fan = Fan(each, each[:n].astype(np.int32), np.ones(n, np.float32), np.full(n, least))
-            counts.append(np.zeros(n + 1, np.int64))
-        n_in = fan.start.size - 1
-        index = np.repeat(np.arange(n_in), np.diff(fan.start))
-        order = np.arange(index.size) if least == most else _by_input_and_delay(index, fan.ticks)
-        order = order[fan.weight[order] != 0]
-        sizes = np.bincount(index[order], minlength=n_in)
-        starts.append(n_synapses + np.concatenate([[0], np.cumsum(sizes)]))
-        parts.append((fan.target[order], fan.weight[order], fan.ticks[order]))
-        rows.append((least, most, base))
-        n_synapses, base = n_synapses + order.size, base + n_in + 1
-    target, weight, ticks = (np.concatenate(field) for field in zip(*parts, strict=True))
-    fan = Fan(np.concatenate(starts).astype(np.int64), target, weight, ticks.astype(np.int64))
-    return fan, np.concatenate(counts).astype(np.int64), rows
+def _fan(way: Way, n: int) -> tuple[Fan, Int64s]:
+    """Return a way's synapses without those of weight 0, by input and then by delay, and how many each input has."""
+    if way.synapse is None:
+        each = np.arange(n + 1)
+        fan = Fan(each, each[:n].astype(np.int32), np.ones(n, np.float32), np.zeros(n, np.int64))
+        return fan, np.zeros(n + 1, np.int64)
+    if isinstance(way.synapse, SparseSpread):
+        fan = way.synapse.fan
+    else:
+        assert isinstance(way.synapse, TapSpread)
+        n_out = way.synapse.layout.size
+        weight = way.synapse.synapses.weight[: n * n_out]
+        target = np.tile(np.arange(n_out, dtype=np.int32), n)
+        fan = Fan(np.arange(n + 1) * n_out, target, weight, np.zeros(n * n_out, np.int64))
+    index = np.repeat(np.arange(n), np.diff(fan.start))
+    is_one_delay = way.synapse.least == way.synapse.most_ticks
+    order = np.arange(index.size) if is_one_delay else _by_input_and_delay(index, fan.ticks)
+    order = order[fan.weight[order] != 0]
+    start = np.concatenate([[0], np.cumsum(np.bincount(index[order], minlength=n))])
+    found = Fan(start, fan.target[order], fan.weight[order], fan.ticks[order])
+    return found, np.append(np.diff(fan.start), 0)
 
 
 def _by_input_and_delay(index: Int64s, ticks: Int64s) -> Int64s:

@@ -154,11 +154,13 @@ def _run_block(plan: EventPlan, run: EventRun, batch: Batch, wanted: Wanted) -> 
 
 def _through(plan: EventPlan, run: EventRun, batches: dict[str, Batch], wanted: Wanted) -> None:
     """Run the flows once, in order, but those whose output is known."""
+    left_out = set(plan.hidden)
     for part in plan.parts or plan.flows:
         if isinstance(part, Cycle):
-            shown = part.shown | (plan.hidden & wanted.keys())
+            shown = part.needed(wanted) | {one.name for one in part.between if one.name not in plan.hidden}
+            left_out -= shown
             batches |= run_cycle(part, batches, run, shown, plan.growth)
-        elif part.name not in batches and (part.name not in plan.hidden or part.name in wanted):
+        elif part.name not in batches and part.name not in left_out:
             batches[part.name] = part.run([batches[source] for source in part.sources], run)
     for name, found in wanted.items():
         if batches[name].events.t.size:

@@ -17,7 +17,8 @@ from neuro.lowering import continuous as continuous_lowering
 from neuro.lowering import cycle_running
 from neuro.lowering.continuous import lower_events
 from neuro.reference_events import evaluate_events
-from tests.event_strategies import cyclic_graphs, membrane_times, timed_events
+from tests.cyclic_strategies import cyclic_graphs
+from tests.event_strategies import membrane_times, timed_events
 
 Parts = list[list[tuple[int, int, float]]]
 

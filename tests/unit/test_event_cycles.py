@@ -44,7 +44,10 @@ def test_cycles_of_populations_and_delays_have_a_kernel() -> None:
     assert cycles(ring()) == [("neurons",)]
     joined = {"in": Input(1), "add": Add(), "if": IF(0.5), "back": Delay(1e-6), "out": Delay(0)}
     edges = [("in", "add"), ("back", "add"), ("add", "if"), ("if", "back"), ("if", "out")]
-    assert cycles(Graph(joined, edges, continuous())) == []
+    assert cycles(Graph(joined, edges, continuous())) == [("if",)]
+    behind = joined | {"fc": Linear([[1.0]])}  # neurons that a synapse reaches directly, all together
+    edges[3:4] = [("add", "fc"), ("fc", "if"), ("if", "back")]
+    assert cycles(Graph(behind, [one for one in edges if one != ("add", "if")], continuous())) == []
     lonely = {"in": Input(1), "out": IF(0.5), "a": LIF(0.01, v_leak=2.0), "r": sparse(1, 3)}
     edges = [("in", "out"), ("a", "r"), ("r", "a")]
     assert cycles(Graph(lonely, edges, continuous())) == []  # nothing says how far its time has come
