@@ -22,8 +22,7 @@ from eventio.errors import ArgumentError, FormatError
 from eventio.recording import EVENT_DTYPE, EventArray
 
 SHORT_DTYPE = np.dtype([("t", "<u4"), ("x", "<u2"), ("y_on", "<u2")])
-HALF_RANGE, RANGE = 1 << 31, 1 << 32
-UNTIMED = np.uint32(1 << 31)
+HALF_RANGE, RANGE, UNTIMED = 1 << 31, 1 << 32, np.uint32(1 << 31)
 MOST_PORTS = 65535
 
 

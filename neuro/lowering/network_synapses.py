@@ -1,8 +1,7 @@
-"""The synapses of a network of populations as the kernels' tables, and those of plasticity."""
+"""The synapses of a network of populations as the kernels' tables."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +12,9 @@ from neuro.errors import GraphError
 from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE
 from neuro.lowering.entries import Entry
-from neuro.lowering.network_parts import Connection, Parts
+from neuro.lowering.network_parts import Parts
 
-__all__ = [
-    "Numbering",
-    "SynapseTables",
-    "delays_of",
-    "plastic_connections",
-    "plastic_tables",
-    "synapse_tables",
-]
+__all__ = ["Numbering", "SynapseTables", "synapse_tables"]
 
 _NOTHING = np.zeros(0, np.uint32)
 
@@ -200,83 +192,3 @@ def _targets(population: NDArray[np.int64], receptor: int) -> NDArray[np.uint32]
     tile, lane = np.divmod(np.arange(population[nw.SIZE]), TILE)
     places = population[nw.STATE] + (tile * population[nw.N_FIELDS] + 1 + receptor) * TILE + lane
     return np.asarray(places, np.uint32)
-
-
-def plastic_tables(
-    parts: Parts, numbering: Numbering, synapses: SynapseTables, dt_s: float
-) -> tuple[NDArray[Any], ...]:
-    """The tables of STDP: by input and thread, and by neuron, where the weights of the synapses stand."""
-    first, sizes = numbering.first, numbering.sizes
-    chosen = [
-        part
-        for c, place in zip(plastic_connections(parts), synapses.places, strict=True)
-        for part in _by_delay(c, place)
-    ]
-    table, rule = np.zeros((len(chosen), 10), np.int64), np.zeros((len(chosen), 5), synapses.weight.dtype)
-    n_threads = synapses.ptr.shape[0]
-    by_pre: list[list[NDArray[Any]]] = [[] for _ in range(n_threads)]
-    counts_pre: list[list[NDArray[Any]]] = [[] for _ in range(n_threads)]
-    by_post: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    counts_post: list[NDArray[Any]] = []
-    n_x = n_y = 0
-    nodes = (*parts.sources, *parts.populations)
-    for row, (c, place, is_in, delay) in enumerate(chosen):
-        stdp = c.stdp
-        assert stdp is not None
-        n_pre, n_post = sizes[c.source], sizes[c.target]
-        table[row] = (
-            nodes.index(c.source), first[c.source], parts.populations.index(c.target), delay,
-            n_x, n_y, n_pre, n_post, n_x, n_y,
-        )  # fmt: skip
-        decay = [math.exp(-dt_s / tau) for tau in (stdp.tau_plus_s, stdp.tau_minus_s)]
-        rule[row] = *decay, stdp.a_plus, stdp.a_minus, stdp.w_max
-        post = np.repeat(np.arange(n_post), np.diff(c.indptr))
-        order = np.argsort(c.indices, kind="stable")
-        order = order[is_in[order]]
-        thread = _thread_of(place, synapses)
-        for t in range(n_threads):
-            mine = order[thread[order] == t]
-            by_pre[t].append(np.stack([place[mine], (n_y + post[mine]).astype(np.uint32)]))
-            counts_pre[t].append(np.bincount(c.indices[mine], minlength=n_pre))
-        by_post.append((place[is_in], (n_x + c.indices[is_in]).astype(np.uint32)))
-        counts_post.append(np.bincount(post[is_in], minlength=n_post))
-        n_x, n_y = n_x + n_pre, n_y + n_post
-    pre = [part for thread_parts in by_pre for part in thread_parts]
-    pre_place, pre_post = np.concatenate([np.zeros((2, 0), np.uint32), *pre], axis=1)
-    per_thread = np.array([np.concatenate([[0], *counts]) for counts in counts_pre]).astype(np.int64)
-    pre_ptr = np.cumsum(per_thread.reshape(-1)).reshape(per_thread.shape).astype(np.uint32)
-    post_ptr = np.concatenate([[0], *counts_post]).cumsum().astype(np.uint32)
-    post_place = np.concatenate([_NOTHING, *(place for place, _ in by_post)])
-    post_pre = np.concatenate([_NOTHING, *(x for _, x in by_post)])
-    return (
-        table, rule, pre_ptr, np.ascontiguousarray(pre_place), np.ascontiguousarray(pre_post), post_ptr,
-        post_place, post_pre,
-    )  # fmt: skip
-
-
-def plastic_connections(parts: Parts) -> list[Connection]:
-    """Return the connections with stdp, in order."""
-    return [c for c in parts.connections if c.stdp is not None]
-
-
-def delays_of(connection: Connection) -> NDArray[np.int64]:
-    """Return the delays that the synapses of a connection with stdp have, ascending: it has traces for each."""
-    return np.unique(connection.delay) if connection.indices.size else np.ones(1, np.int64)
-
-
-def _by_delay(
-    c: Connection, place: NDArray[np.uint32]
-) -> list[tuple[Connection, NDArray[np.uint32], Any, int]]:
-    """A connection with stdp once for each delay: with where its synapses stand, which have it, and the delay."""
-    delay = np.broadcast_to(c.delay, c.indices.shape)
-    return [(c, place, delay == d, int(d)) for d in delays_of(c)]
-
-
-def _thread_of(place: NDArray[np.uint32], synapses: SynapseTables) -> NDArray[np.int64]:
-    """The thread whose run of synapses holds a place."""
-    thread = np.zeros(place.size, np.int64)
-    for ptr in (synapses.ptr, synapses.zero_ptr):
-        if ptr.shape[1] > 1:
-            for t in range(ptr.shape[0]):
-                thread[(place >= ptr[t, 0]) & (place < ptr[t, -1])] = t
-    return thread

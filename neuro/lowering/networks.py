@@ -17,13 +17,8 @@ from neuro.kernels import networks as nw
 from neuro.kernels.networks import TILE, Network
 from neuro.lowering.network_models import Model, lower_population
 from neuro.lowering.network_parts import Connection, Parts, parts_of
-from neuro.lowering.network_synapses import (
-    Numbering,
-    delays_of,
-    plastic_connections,
-    plastic_tables,
-    synapse_tables,
-)
+from neuro.lowering.network_plasticity import delays_of, plastic_connections, plastic_tables
+from neuro.lowering.network_synapses import Numbering, synapse_tables
 
 __all__ = ["NetworkPlan", "Precision", "lower_network"]
 
