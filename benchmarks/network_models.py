@@ -37,18 +37,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "MICROCIRCUIT",
-    "POPULATIONS",
-    "RATES_HZ",
-    "NetworkModel",
-    "Projection",
-    "coba",
-    "cuba",
-    "microcircuit",
-    "microcircuit_populations",
-    "microcircuit_projections",
-    "scattered",
-]
+    "MICROCIRCUIT", "POPULATIONS", "RATES_HZ", "NetworkModel", "Projection", "coba", "cuba", "microcircuit",
+    "microcircuit_populations", "microcircuit_projections", "scattered",
+]  # fmt: skip
 
 DT_MS = 0.1
 FAN_IN = 80  # synapses per neuron of the networks of Brette et al.: 2 % of 4,000

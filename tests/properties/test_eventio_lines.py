@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from eventio.formats.aedat2.companions import OTHER_DTYPE
 from eventio.formats.dat import _kernels as dat
 from eventio.formats.evt2 import _kernels as evt2
 from eventio.recording import EVENT_DTYPE, PLACED_DTYPE
+from tests.generic_processor import check_on_generic_processor
 from tests.oracle.event_formats import decode_aedat2, decode_dat, decode_evt2
 from tests.properties.test_eventio_rows import FORMATS, check_reading
 
@@ -29,7 +28,6 @@ N = 300
 SPARE = 80
 TIME_US = 0x0123456789ABCDEF & ~63
 """Of the lines' first events: no two bytes are the same."""
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def make_words(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint32]:
@@ -265,9 +263,4 @@ def test_processors_that_do_not_move_single_bytes_decode_the_same(tmp_path: Path
         "assert not kernels.PERMUTES_BYTES; "
         "[tests.test_a_run_decodes_wherever_in_a_line_it_begins(name) for name in ('evt2', 'dat', 'aedat2')]"
     )
-    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
+    check_on_generic_processor(script, tmp_path)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,8 +18,8 @@ from neuro.kernels.options import UNCOUNTED, njit
 from neuro.lowering.layout import Layout
 from neuro.lowering.wiring import byte_order, wire
 from neuro.running import run_recording
+from tests.generic_processor import check_on_generic_processor
 
-ROOT = Path(__file__).resolve().parents[2]
 CHANNELS = (1, 15, 16, 17, 33, 48, 63, 64, 96, 100, 128, 129, 208, 256)
 UNIT = np.float32(2.0**-7)
 
@@ -94,9 +91,4 @@ def test_processors_without_vectors_of_512_bits_add_up_the_same(tmp_path: Path) 
         "from tests.unit import test_engine_byte_sums as tests; "
         "[tests.test_rows_of_bytes_add_up_exactly(kind) for kind in ('any', 'extreme')]"
     )
-    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
+    check_on_generic_processor(script, tmp_path)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,8 @@ from neuro.kernels import listing
 from neuro.kernels.arrays import SPARE
 from neuro.kernels.listing import PLACES, list_16, list_64
 from neuro.kernels.options import UNCOUNTED, njit
+from tests.generic_processor import check_on_generic_processor
 
-ROOT = Path(__file__).resolve().parents[2]
 FIRST, N = 70_000, 3  # the number of the lowest bit, and the length of the list before
 
 
@@ -59,12 +56,7 @@ def test_processors_without_the_newest_instructions_list_the_same(tmp_path: Path
         "assert not listing.CLOSES_16 and not listing.CLOSES_64; "
         "[tests.test_every_bit_that_is_set_is_listed_once(n) for n in (16, 64)]"
     )
-    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
+    check_on_generic_processor(script, tmp_path)
 
 
 def test_vectors_of_16_and_64_close_their_gaps_where_the_processor_can(
