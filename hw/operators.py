@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from hw.errors import UnsupportedNodeError
-from neuro.graph import AvgPool2d, Clocked, Conv2d, Graph, Linear, SparseLinear, SumPool2d
+from neuro.graph import AvgPool2d, Clocked, Conv2d, Linear, SparseLinear, SumPool2d
 
 __all__ = ["Operator", "Embedding", "DelayedMatrix", "Step", "operator_of", "apply_step", "delayed_matrix"]
 
@@ -254,8 +254,3 @@ def apply_step(step: Step, values: Floats, shape: tuple[int, ...]) -> tuple[Floa
     """Apply a node without its bias and its delays to flat values."""
     matrices, out = _matrices(step, shape)
     return sum(matrix @ values for matrix in matrices.values()), out
-
-
-def graph_shape(graph: Graph, name: str) -> tuple[int, ...]:
-    """Return the shape of a node's output."""
-    return tuple(graph.shapes[name])

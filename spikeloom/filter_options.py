@@ -31,8 +31,6 @@ _WORDS: dict[str, dict[str, Callable[[str], object]]] = {
 }
 _DEFAULTS = {"window_us": 2000, "period_us": 1000}
 
-HELP = "; ".join(f"{kind}:{','.join(f'{word}=' for word in words)}" for kind, words in _WORDS.items())
-
 
 def parse_filter(text: str) -> denoising.Filter:
     """Make the filter that a text names.

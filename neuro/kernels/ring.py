@@ -9,12 +9,11 @@ used again, the last first. Where too few are left for a step, its kernel stops 
 
 import numpy as np
 
-from neuro.kernels.networks import N_FREE, NOW, PAGE, WANTED, Int32s, Live, Network, UInt32s
+from neuro.kernels.delivery import ask_for
+from neuro.kernels.networks import N_FREE, NOW, PAGE, WANTED, Int32s, Live, Network
 from neuro.kernels.options import PART, UNCOUNTED, njit
-from neuro.kernels.prefetch import prefetch
 
 U = np.uint64
-LINE_ENTRIES, AHEAD = 16, 128
 
 
 @njit(cache=True, **PART)
@@ -45,7 +44,10 @@ def fill(net: Network, live: Live, thread: int, slot: int) -> None:
     for q in range(U(live.log_start[slot, 0]), last):
         row = U(live.log_index[q])
         if q + U(2) < last:
-            ask_for_synapses(net, live, ptr, U(live.log_index[q + U(2)]))
+            later = U(live.log_index[q + U(2)])
+            ask_for(net.target, U(ptr[later]), U(ptr[later + U(1)]))
+            ask_for(live.weight, U(ptr[later]), U(ptr[later + U(1)]))
+            ask_for(net.delay, U(ptr[later]), U(ptr[later + U(1)]))
         value = live.log_value[q] if is_graded else live.state.dtype.type(1)
         for j in range(U(ptr[row]), U(ptr[row + U(1)])):
             bucket = (before + U(net.delay[j])) & mask
@@ -71,16 +73,6 @@ def add_page(first: Int32s, following: Int32s, bucket: U, end: U, page: int) -> 
 
 
 @njit(cache=True, **PART)
-def ask_for_synapses(net: Network, live: Live, ptr: UInt32s, row: U) -> None:
-    """Start to load the synapses of a spike: their first lines, the others follow as they are read."""
-    first, stop = U(ptr[row]), U(ptr[row + U(1)])
-    for j in range(first, min(stop, first + U(AHEAD)), U(LINE_ENTRIES)):
-        prefetch(net.target, j)
-        prefetch(live.weight, j)
-        prefetch(net.delay, j)
-
-
-@njit(cache=True, **PART)
 def empty(live: Live, thread: int, is_added: bool) -> None:
     """Add (or not) what is in the bucket of this step, free its pages, and go on to the next bucket."""
     ring, state = live.ring, live.state
@@ -90,8 +82,7 @@ def empty(live: Live, thread: int, is_added: bool) -> None:
     while page >= 0:
         following = np.int64(ring.following[thread, page])
         if following >= 0:
-            for line in range(U(8)):
-                prefetch(weight, U(2 * PAGE) * U(following) + U(LINE_ENTRIES) * line)
+            ask_for(weight, U(2 * PAGE) * U(following), U(2 * PAGE) * U(following + 1))
         start = U(page) * U(PAGE)
         stop = start + U(PAGE) if following >= 0 else U(ring.end[thread, bucket])
         if is_added:
